@@ -1,0 +1,4 @@
+"""From prompts to answers: prefix cache and batched greedy decoding, jitted with static shapes.
+
+Lives here: generating tokens. Not here: turning them into grounded instances (`extraction`).
+"""

@@ -1,0 +1,48 @@
+"""Writing files and folders so that nothing of the user's is lost: beside the target first, then renamed."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from kcx_jax.errors import KcxError
+
+
+def refuse_existing(path: Path, overwrite: bool, flag: str = "--overwrite") -> None:
+    """Raise `KcxError` when `path` exists (a non-empty one, if a folder) and `overwrite` is false."""
+    if overwrite or not path.exists():
+        return
+    if path.is_dir() and not any(path.iterdir()):
+        return
+    raise KcxError(f"{path} exists already. Choose another path, or pass {flag} to replace it.")
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | Path, mode: str = "w", overwrite: bool = False) -> Iterator[IO]:
+    """Open a temporary file beside `path` and rename it to `path` when the block ends without an error.
+
+    Text is UTF-8 with "\\n" line ends. A failure of the disk (full, read-only) becomes a `KcxError` naming the
+    path; the old file stays as it was.
+    """
+    path = Path(path)
+    refuse_existing(path, overwrite)
+    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private; ours are ordinary results
+        with open(descriptor, mode, **text) as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise KcxError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
