@@ -3,3 +3,34 @@
 Lives here: what stands in a file and how it is read without shifting an offset. Not here: scores (`scoring`),
 prompts (`prompts`).
 """
+
+from kcx_jax.corpora.jsonl import read_parallel, write_parallel, write_records
+from kcx_jax.corpora.readers import choose_reader, read_records
+from kcx_jax.corpora.record import (
+    Argument,
+    EventMention,
+    Mention,
+    ParallelRecord,
+    Record,
+    RelationLink,
+    Span,
+    make_span,
+    text_order,
+)
+
+__all__ = [
+    "Argument",
+    "EventMention",
+    "Mention",
+    "ParallelRecord",
+    "Record",
+    "RelationLink",
+    "Span",
+    "choose_reader",
+    "make_span",
+    "read_parallel",
+    "read_records",
+    "text_order",
+    "write_parallel",
+    "write_records",
+]

@@ -1,0 +1,93 @@
+"""Records as JSON Lines: the format of this project, read and written as a stream."""
+
+import gzip
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, NoReturn
+
+from kcx_jax.corpora.lines import read_lines
+from kcx_jax.corpora.record import ParallelRecord, Record
+from kcx_jax.errors import KcxError
+from kcx_jax.files import atomic_write
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield ("file:line", value) for every line that is not blank; `KcxError` where a line is not JSON."""
+    for number, line in read_lines(path):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            value = json.loads(line, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise KcxError(f"{where}: not JSON: {error or 'nested too deeply'}") from error
+        yield where, value
+
+
+def read_jsonl(path: str | Path) -> Iterator[Record]:
+    """The records of a JSON Lines file, each checked; `KcxError` names file, line and key."""
+    for where, value in read_json_lines(Path(path)):
+        yield Record.from_json(value, where)
+
+
+def read_parallel(path: str | Path) -> Iterator[ParallelRecord]:
+    """The pairs of a JSON Lines file, each side checked; `KcxError` names file, line and key."""
+    for where, value in read_json_lines(Path(path)):
+        yield ParallelRecord.from_json(value, where)
+
+
+def write_records(records: Iterable[Record], path: str | Path, overwrite: bool = False) -> int:
+    """Write records as JSON Lines (gzip when the name ends in .gz) and return how many.
+
+    Every record is checked first. The file appears only when all are written; `KcxError` if it exists and
+    `overwrite` is false.
+    """
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for record in records:
+            record.check(f"record {record.id!r}")
+            yield record.to_json()
+
+    return _write(rows(), Path(path), overwrite)
+
+
+def write_parallel(pairs: Iterable[ParallelRecord], path: str | Path, overwrite: bool = False) -> int:
+    """Write pairs as JSON Lines, as `write_records` does, and return how many."""
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for pair in pairs:
+            pair.source.check(f"pair {pair.id!r}, source")
+            pair.target.check(f"pair {pair.id!r}, target")
+            yield pair.to_json()
+
+    return _write(rows(), Path(path), overwrite)
+
+
+def _write(rows: Iterable[dict[str, Any]], path: Path, overwrite: bool) -> int:
+    with atomic_write(path, "wb", overwrite) as handle:
+        if path.suffix != ".gz":
+            return _write_rows(rows, handle)
+        with gzip.GzipFile("", "wb", fileobj=handle, mtime=0) as packed:  # no name, no time: equal bytes
+            return _write_rows(rows, packed)
+
+
+def _write_rows(rows: Iterable[dict[str, Any]], handle: IO[bytes] | gzip.GzipFile) -> int:
+    count = 0
+    for row in rows:
+        try:
+            line = json.dumps(row, ensure_ascii=False, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise KcxError(f"record {row['id']!r} cannot be written as JSON: {error}") from error
+        # UTF-8 has no lone surrogates; JSON's own escape keeps them.
+        line = _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
+        handle.write(line.encode("utf-8") + b"\n")
+        count += 1
+    return count
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON number")

@@ -1,0 +1,38 @@
+"""Text files, line by line: UTF-8, gzip by suffix, a byte order mark and CRLF tolerated."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from kcx_jax.errors import KcxError
+
+
+def open_binary(path: Path) -> IO[bytes]:
+    """Open `path` for reading bytes, through gzip when the name ends in .gz; `KcxError` if it cannot be."""
+    try:
+        if path.is_dir():
+            raise KcxError(f"{path} is a folder; name a file in it")
+        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    except OSError as error:
+        raise KcxError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield (line number from 1, line without its end). Lines end in "\\n" or "\\r\\n" and in nothing else.
+
+    Raises `KcxError` naming file and line when the bytes are not UTF-8 or the archive is damaged.
+    """
+    number = 0
+    with open_binary(path) as handle:
+        try:
+            for number, raw in enumerate(handle, 1):
+                line = raw.decode("utf-8")
+                if number == 1:
+                    line = line.removeprefix("\ufeff")
+                yield number, line.removesuffix("\n").removesuffix("\r")
+        except UnicodeDecodeError as error:
+            raise KcxError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line)") from error
+        except (OSError, EOFError, zlib.error) as error:
+            raise KcxError(f"{path}: damaged after line {number}: {error}") from error
