@@ -1,0 +1,77 @@
+"""The table of commands, and how an error becomes one message and an exit code.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by a budget, 130 interrupted. A bug keeps its traceback.
+"""
+
+import os
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from kcx_jax import __version__
+from kcx_jax.cli import doctor
+from kcx_jax.cli.extras import extra_of, how_to_install
+from kcx_jax.errors import KcxError
+
+COMMANDS = {
+    "doctor": doctor.command,
+}
+GROUPS: dict[str, typer.Typer] = {}
+
+app = typer.Typer(
+    name="kcx",
+    help="Multilingual information extraction written as Python code.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a bug's traceback stays plain, without the values of locals
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"kcx_jax {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
+for _name, _group in GROUPS.items():
+    app.add_typer(_group, name=_name)
+
+
+def main() -> NoReturn:
+    """Run ``kcx`` on ``sys.argv`` and leave with its exit code."""
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # a reader that left is found here, not in the interpreter's shutdown
+        code = 0
+    except KcxError as error:
+        print(f"kcx: {error}", file=sys.stderr)
+        code = error.exit_code
+    except ModuleNotFoundError as error:
+        extra = extra_of(error.name or "")
+        if extra is None:
+            raise
+        print(
+            f"kcx: this needs the package {error.name}, which is not installed. {how_to_install(extra)}",
+            file=sys.stderr,
+        )
+        code = 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    sys.exit(code)
