@@ -13,3 +13,13 @@ def shared() -> Path:
     if not (folder / "fixtures").is_dir():
         pytest.skip(f"needs the shared fixtures and corpora, not found at {folder} (set KCX_SHARED)")
     return folder
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With KCX_REQUIRE_INTEROP set, as in CI, an interop test that skips counts as failed."""
+    outcome = yield
+    report = outcome.get_result()
+    if os.environ.get("KCX_REQUIRE_INTEROP") and report.skipped and item.get_closest_marker("interop"):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} skipped, but KCX_REQUIRE_INTEROP is set: {report.longrepr}"
