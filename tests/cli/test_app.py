@@ -1,0 +1,96 @@
+"""Errors become one message and the exit code of the contract; the command line itself is light."""
+
+import subprocess
+import sys
+
+import pytest
+
+from kcx_jax import __version__
+from kcx_jax.cli import app as module
+from kcx_jax.cli import main
+from kcx_jax.errors import BudgetExceeded, KcxError, UsageError
+
+
+def _leave(monkeypatch, capsys, error=None, argv=("kcx",)):
+    """Run main with a command that raises `error`; -> (exit code, stdout, stderr)."""
+
+    def raising():
+        raise error
+
+    monkeypatch.setattr(sys, "argv", list(argv))
+    if error is not None:
+        monkeypatch.setattr(module, "app", raising)
+    with pytest.raises(SystemExit) as leaving:
+        main()
+    captured = capsys.readouterr()
+    return leaving.value.code or 0, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(KcxError("no such file: x"), 1), (UsageError("no such key: y"), 2), (BudgetExceeded("5 USD spent"), 3)],
+)
+def test_a_users_mistake_is_one_line_and_its_exit_code(monkeypatch, capsys, error, code):
+    assert _leave(monkeypatch, capsys, error) == (code, "", f"kcx: {error}\n")
+
+
+def test_an_interrupt_leaves_with_130(monkeypatch, capsys):
+    assert _leave(monkeypatch, capsys, KeyboardInterrupt()) == (130, "", "")
+
+
+@pytest.mark.parametrize("missing", ["jax", "jaxlib.xla", "orbax.checkpoint", "sentencepiece"])
+def test_a_missing_extra_is_named(monkeypatch, capsys, missing):
+    code, out, err = _leave(monkeypatch, capsys, ModuleNotFoundError("gone", name=missing))
+    assert (code, out) == (1, "")
+    assert missing in err
+    assert "pip install 'kcx-jax[model]'" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("bug", [ModuleNotFoundError("gone", name="kcx_jax.nowhere"), ValueError("a bug")])
+def test_a_bug_keeps_its_traceback(monkeypatch, bug):
+    def raising():
+        raise bug
+
+    monkeypatch.setattr(module, "app", raising)
+    with pytest.raises(type(bug)):
+        main()
+
+
+def test_version(monkeypatch, capsys):
+    assert _leave(monkeypatch, capsys, argv=["kcx", "--version"]) == (0, f"kcx_jax {__version__}\n", "")
+
+
+def test_an_unknown_command_is_a_usage_error(monkeypatch, capsys):
+    code, out, err = _leave(monkeypatch, capsys, argv=["kcx", "extrct"])
+    assert (code, out) == (2, "")
+    assert "extrct" in err
+
+
+@pytest.mark.parametrize("name", [*module.COMMANDS, *module.GROUPS])
+def test_every_command_explains_itself_with_an_example(monkeypatch, capsys, name):
+    group = module.GROUPS.get(name)
+    helps = [[name]] if group is None else [[name, sub.name] for sub in group.registered_commands]
+    for words in helps:
+        code, out, _ = _leave(monkeypatch, capsys, argv=["kcx", *words, "--help"])
+        assert code == 0
+        assert f"kcx {words[0]}" in out, f"{words}: no example in its help"
+        assert "Example" in out, f"{words}: no example in its help"
+
+
+def test_importing_the_command_line_imports_nothing_heavy():
+    heavy = "{'jax', 'flax', 'optax', 'transformers', 'torch', 'matplotlib', 'openai', 'numpy'}"
+    code = f"import sys, kcx_jax.cli; print(sorted({heavy} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_reader_that_leaves_costs_no_message():
+    code = "from kcx_jax.cli import app, main; app.app = lambda: print('x' * 100); main()"
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
