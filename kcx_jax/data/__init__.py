@@ -2,3 +2,25 @@
 
 Lives here: which records form which rows, with which shapes, in which order. Not here: the loss (`training`).
 """
+
+from kcx_jax.data.batch import TreeBatch, pack_step
+from kcx_jax.data.encode import TokenBranch, TokenTree, drop_overlong, encode_tree, token_tree
+from kcx_jax.data.loading import batch_iterator
+from kcx_jax.data.plan import PlanOptions, Row, RowPlan, Shape, Step, make_plan
+
+__all__ = [
+    "PlanOptions",
+    "Row",
+    "RowPlan",
+    "Shape",
+    "Step",
+    "TokenBranch",
+    "TokenTree",
+    "TreeBatch",
+    "batch_iterator",
+    "drop_overlong",
+    "encode_tree",
+    "make_plan",
+    "pack_step",
+    "token_tree",
+]

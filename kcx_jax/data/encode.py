@@ -1,0 +1,127 @@
+"""Prompt trees -> token trees: one cut between schema and sentence, one between sentence and answer."""
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kcx_jax.errors import KcxError
+
+if TYPE_CHECKING:
+    from kcx_jax.prompts import PromptTree
+    from kcx_jax.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, eq=False)
+class TokenBranch:
+    """One sample below a prefix: int32 ids of its context (may be empty) and of its answer, end token included."""
+
+    context: np.ndarray
+    answer: np.ndarray
+    record_id: str = ""
+
+    @property
+    def inputs(self) -> int:
+        """Tokens the model reads: all but the end token, which is only ever a target."""
+        return len(self.context) + len(self.answer) - 1
+
+
+@dataclass(frozen=True, eq=False)
+class TokenTree:
+    """int32 ids of a prefix and of any number of branches below it; `name` says what it is in messages."""
+
+    prefix: np.ndarray
+    branches: tuple[TokenBranch, ...]
+    name: str = ""
+
+
+def token_tree(
+    prefix: Sequence[int], branches: Sequence[tuple[Sequence[int], Sequence[int]]], name: str = ""
+) -> TokenTree:
+    """A `TokenTree` from plain ids; every answer must already end with the end token."""
+    return TokenTree(_ids(prefix), tuple(TokenBranch(_ids(c), _ids(a)) for c, a in branches), name)
+
+
+def encode_tree(tokenizer: "Tokenizer", tree: "PromptTree") -> TokenTree:
+    """Token ids of a prompt tree, every answer closed by the end token.
+
+    Prefix ids followed by a branch's ids are the ids of the joint text: where a branch's first characters
+    change the prefix's last tokens, those tokens move into the branches. Raises `KcxError` naming the record when
+    a context and its answer share a token, because decoding, which sees the context alone, could not start there.
+    """
+    # A border that no piece crosses is exact without encoding the schema again for every branch.
+    hard = tree.prefix.endswith("\n") and _newline_ends_pieces(tokenizer)
+    hard = hard and not any((b.context or b.answer).startswith(("\n", "\r")) for b in tree.branches)
+    head, tail = (tree.prefix, "") if hard else ("", tree.prefix)
+    head_ids, tail_ids = tokenizer.encode(head), tokenizer.encode(tail)
+    cuts = []
+    for branch in tree.branches:
+        context_ids = tokenizer.encode(tail + branch.context)
+        joint_ids = tokenizer.encode(tail + branch.context + branch.answer)
+        if joint_ids[: len(context_ids)] != context_ids:
+            raise KcxError(
+                f"record {branch.record_id!r}: the tokenizer joins the end of the context {branch.context[-20:]!r} "
+                f"with the answer {branch.answer[:20]!r} in one token. Use a tokenizer whose pieces do not cross '= ['."
+            )
+        cuts.append((len(context_ids), joint_ids))
+    if cuts and tokenizer.encode(tree.prefix + tree.branches[0].context + tree.branches[0].answer) != (
+        head_ids + cuts[0][1]
+    ):
+        raise KcxError(
+            f"record {tree.branches[0].record_id!r}: schema and sentence encoded apart differ from the joint text. "
+            "The tokenizer adds tokens at the start of a text; switch that off (add_dummy_prefix, add_bos_token)."
+        )
+    shared = min((_common(tail_ids, joint) for _, joint in cuts), default=len(tail_ids))
+    branches = tuple(
+        TokenBranch(
+            _ids(joint[shared:context_length]),
+            _ids([*joint[context_length:], tokenizer.eos_id]),
+            branch.record_id,
+        )
+        for branch, (context_length, joint) in zip(tree.branches, cuts, strict=True)
+    )
+    return TokenTree(_ids(head_ids + tail_ids[:shared]), branches, tree.task)
+
+
+def drop_overlong(
+    trees: Sequence[TokenTree], max_positions: int, allow: bool = False
+) -> tuple[list[TokenTree], int]:
+    """The trees without samples longer than the model's positions, and how many samples that left out.
+
+    Raises `KcxError` with counts and examples unless `allow` is true: nothing is left out silently or cut.
+    """
+    kept, dropped = [], []
+    for tree in trees:
+        room = max_positions - len(tree.prefix)
+        fits = tuple(b for b in tree.branches if b.inputs <= room)
+        dropped += [(tree, b) for b in tree.branches if b.inputs > room]
+        if fits:
+            kept.append(TokenTree(tree.prefix, fits, tree.name))
+    if dropped and not allow:
+        tree, branch = max(dropped, key=lambda d: len(d[0].prefix) + d[1].inputs)
+        raise KcxError(
+            f"{len(dropped)} of {sum(len(t.branches) for t in trees)} samples are longer than the model's "
+            f"{max_positions} positions, the longest {len(tree.prefix) + branch.inputs} tokens ({tree.name} record "
+            f"{branch.record_id!r}, {len(tree.prefix)} of them schema). Shorten the schema or the texts, or set "
+            "allow_overlong: true to train without them."
+        )
+    return kept, len(dropped)
+
+
+@functools.lru_cache(maxsize=8)
+def _newline_ends_pieces(tokenizer: "Tokenizer") -> bool:
+    """Whether no piece joins a newline ("Ċ" in byte-level vocabularies) to a character after it."""
+    crossing = re.compile("[\nĊ][^\nĊ]")
+    return not any(crossing.search(tokenizer.piece(i)) for i in range(tokenizer.vocab_size))
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """Length of the longest common start."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def _ids(ids: Sequence[int]) -> np.ndarray:
+    return np.asarray(ids, dtype=np.int32)

@@ -1,0 +1,242 @@
+"""The row plan: which samples form which trees, rows and steps, and with which shapes.
+
+A pure function of (trees, options, epoch), made before sharding: every process makes the same plan and packs its
+own slice of each step's rows, so order and shapes never depend on the number of processes.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from kcx_jax.data.encode import TokenTree
+from kcx_jax.errors import KcxError
+
+# Attention scores that cost as much as one token in the linear layers (hidden size 500 or so). It only weighs
+# paddings against each other, so its exact value does not matter.
+_SCORES_PER_TOKEN = 2048
+# Branches are sorted by length within windows of this many trees: less padding, still shuffled.
+_WINDOW = 8
+
+
+class Shape(NamedTuple):
+    """The static shape of one step's rows, in tokens (P, L, T), branches (K) and targets (M) a row."""
+
+    prefix: int  # P
+    branches: int  # K
+    branch: int  # L, the longest branch
+    stream: int  # T, prefix and branches one after another
+    targets: int  # M
+
+    def cost(self) -> float:
+        """Cost of a row of this shape, in tokens of the linear layers."""
+        scores = self.prefix**2 + self.branches * self.branch * (self.prefix + self.branch)
+        return self.stream + scores / _SCORES_PER_TOKEN
+
+    def holds(self, other: "Shape") -> bool:
+        return all(a >= b for a, b in zip(self, other, strict=True))
+
+
+class Row(NamedTuple):
+    """One packed tree: `branches` of `trees[tree]`. A row with `counted` false only fills up a step."""
+
+    tree: int
+    branches: tuple[int, ...]
+    counted: bool = True
+
+
+class Step(NamedTuple):
+    """The rows of one step over all processes; contiguous slices have nearly equal target counts."""
+
+    shape: Shape
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What the plan depends on beside the data: rows a step over all devices, branches a row, shapes compiled."""
+
+    rows: int = 4
+    branches: int = 16
+    shapes: int = 4
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RowPlan:
+    """Every step of a run, and what it costs."""
+
+    steps: tuple[Step, ...]
+    epoch_ends: tuple[int, ...]  # number of steps done at the end of each whole epoch
+    samples: int  # counted samples over all steps
+    targets: int  # real targets
+    tokens: int  # real tokens computed
+    padded_tokens: int  # tokens computed, padding included
+    unshared_tokens: int  # real tokens if every sample came with its own copy of the prefix
+
+    @property
+    def saving(self) -> float:
+        """Share of all tokens that sharing the prefix saves."""
+        return 1 - self.tokens / max(1, self.unshared_tokens)
+
+    @property
+    def padding(self) -> float:
+        """Share of the tokens computed in the linear layers that is padding."""
+        return 1 - self.tokens / max(1, self.padded_tokens)
+
+
+def make_plan(
+    trees: Sequence[TokenTree], options: PlanOptions, epochs: int | None = None, steps: int | None = None
+) -> RowPlan:
+    """The plan of a run of whole `epochs` or of exactly `steps` steps (epochs are then repeated as needed).
+
+    Each epoch shuffles the branches of every tree into rows of at most `options.branches`, and the rows into steps.
+    Raises `KcxError` where there is nothing to train on.
+    """
+    if (epochs is None) == (steps is None):
+        raise ValueError("give epochs or steps")
+    if not any(tree.branches for tree in trees):
+        raise KcxError("no samples to train on: every tree is empty. Check the data and its limits.")
+    sizes = [_Sizes.of(tree) for tree in trees]
+    shapes: list[Shape] = []
+    planned: list[Step] = []
+    ends: list[int] = []
+    while len(ends) < epochs if epochs is not None else len(planned) < (steps or 0):
+        rng = np.random.default_rng([options.seed, len(ends)])
+        rows = [
+            row
+            for index in range(len(trees))
+            for row in _cut_rows(index, sizes[index], options.branches, rng)
+        ]
+        needs = [_needed_shape(row, sizes[row.tree]) for row in rows]
+        if not shapes:
+            shapes = _choose_shapes(needs, options.shapes)
+        planned += _group_steps(rows, needs, shapes, options.rows, sizes, rng)
+        ends.append(len(planned))
+    if steps is not None:
+        planned, ends = planned[:steps], [end for end in ends if end <= steps]
+    return _summarise(tuple(planned), tuple(ends), sizes)
+
+
+class _Sizes(NamedTuple):
+    """Lengths of a tree: prefix tokens, and per branch the tokens read and the targets."""
+
+    prefix: int
+    inputs: np.ndarray
+    targets: np.ndarray
+
+    @classmethod
+    def of(cls, tree: TokenTree) -> "_Sizes":
+        inputs = np.array([b.inputs for b in tree.branches], dtype=np.int64)
+        return cls(len(tree.prefix), inputs, np.array([len(b.answer) for b in tree.branches], dtype=np.int64))
+
+
+def _cut_rows(tree: int, sizes: _Sizes, branches: int, rng: np.random.Generator) -> Iterable[Row]:
+    """The branches of one tree, shuffled and cut into rows of nearly equal numbers of branches of like length."""
+    order = rng.permutation(len(sizes.inputs))
+    for start in range(0, len(order), _WINDOW * branches):
+        window = order[start : start + _WINDOW * branches]
+        window = window[np.argsort(sizes.inputs[window], kind="stable")]
+        for part in np.array_split(window, -(-len(window) // branches)):
+            yield Row(tree, tuple(int(i) for i in part))
+
+
+def _needed_shape(row: Row, sizes: _Sizes) -> Shape:
+    picked = list(row.branches)
+    return Shape(
+        prefix=_round_up(sizes.prefix),
+        branches=_round_up(len(picked), least=1),
+        branch=_round_up(int(sizes.inputs[picked].max())),
+        stream=_round_up(sizes.prefix + int(sizes.inputs[picked].sum())),
+        targets=_round_up(int(sizes.targets[picked].sum())),
+    )
+
+
+def _round_up(length: int, least: int = 8) -> int:
+    """The next length on a ladder of eight steps an octave: at most 12.5 % more, and few distinct values."""
+    quantum = max(least, 1 << max(0, length.bit_length() - 4))
+    return max(least, -(-length // quantum) * quantum)
+
+
+def _choose_shapes(needs: Sequence[Shape], limit: int) -> list[Shape]:
+    """At most `limit` shapes that hold all rows with little padding: the cheapest pair is joined until few are left."""
+    distinct = sorted(set(needs))
+    counts = [needs.count(shape) for shape in distinct] if len(distinct) < 64 else [1] * len(distinct)
+    while len(distinct) > limit:
+        sides = np.array(distinct)
+        joined = np.maximum(sides[:, None], sides[None])
+        number = np.array(counts)
+        waste = number[:, None] * (_cost(joined) - _cost(sides)[:, None])
+        waste = waste + waste.T
+        waste[np.tril_indices(len(distinct))] = np.inf
+        a, b = np.unravel_index(np.argmin(waste), waste.shape)
+        shape = Shape(*(int(n) for n in joined[a, b]))
+        total = counts[a] + counts[b]
+        for index in (b, a):  # b > a
+            del distinct[index], counts[index]
+        distinct.append(shape)
+        counts.append(total)
+    return distinct
+
+
+def _cost(shapes: np.ndarray) -> np.ndarray:
+    """`Shape.cost` of an array of shapes [..., 5]."""
+    prefix, branches, branch, stream = (shapes[..., i].astype(float) for i in range(4))
+    return stream + (prefix**2 + branches * branch * (prefix + branch)) / _SCORES_PER_TOKEN
+
+
+def _group_steps(
+    rows: Sequence[Row],
+    needs: Sequence[Shape],
+    shapes: list[Shape],
+    rows_per_step: int,
+    sizes: Sequence[_Sizes],
+    rng: np.random.Generator,
+) -> list[Step]:
+    """Rows of one shape, shuffled, `rows_per_step` at a time; a shape not seen before joins `shapes`."""
+    by_shape: dict[Shape, list[Row]] = {}
+    for row, need in zip(rows, needs, strict=True):
+        fitting = [shape for shape in shapes if shape.holds(need)]
+        if not fitting:
+            fitting = [Shape(*map(max, *shapes, need))]
+            shapes += fitting
+        by_shape.setdefault(min(fitting, key=Shape.cost), []).append(row)
+    steps = []
+    for shape in sorted(by_shape):
+        same = by_shape[shape]
+        same = [same[i] for i in rng.permutation(len(same))]
+        for start in range(0, len(same), rows_per_step):
+            chosen = same[start : start + rows_per_step]
+            filler = chosen[0]._replace(counted=False)
+            chosen += [filler] * (rows_per_step - len(chosen))
+            steps.append(Step(shape, _balance(chosen, sizes)))
+    return [steps[i] for i in rng.permutation(len(steps))]
+
+
+def _balance(rows: list[Row], sizes: Sequence[_Sizes]) -> tuple[Row, ...]:
+    """The row with most targets beside the one with fewest, and so on: shards get nearly equal counts."""
+
+    def targets(row: Row) -> int:
+        return int(sizes[row.tree].targets[list(row.branches)].sum()) if row.counted else 0
+
+    ordered = sorted(rows, key=targets, reverse=True)
+    paired = []
+    while ordered:
+        paired.append(ordered.pop(0))
+        if ordered:
+            paired.append(ordered.pop())
+    return tuple(paired)
+
+
+def _summarise(steps: tuple[Step, ...], ends: tuple[int, ...], sizes: Sequence[_Sizes]) -> RowPlan:
+    samples = targets = tokens = unshared = 0
+    for row in (row for step in steps for row in step.rows if row.counted):
+        size, picked = sizes[row.tree], list(row.branches)
+        inputs = int(size.inputs[picked].sum())
+        samples += len(picked)
+        targets += int(size.targets[picked].sum())
+        tokens += size.prefix + inputs
+        unshared += len(picked) * size.prefix + inputs
+    padded = sum(step.shape.stream * len(step.rows) for step in steps)
+    return RowPlan(steps, ends, samples, targets, tokens, padded, unshared)
