@@ -92,8 +92,8 @@ class Tokenizer:
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The ids of `text`, without a begin or end token.
 
-        Text that spells a reserved symbol (`<reserved_106>`, `</s>`) becomes ordinary pieces, so nobody forges
-        a role marker by typing it; it decodes to the same text. `allow_special=True` gives the release's
+        Text that spells a reserved symbol (`<reserved_106>`, `</s>`) becomes ordinary pieces, so nobody
+        forges a role marker by typing it; it decodes to the same text. `allow_special=True` gives the release's
         behaviour: a typed marker becomes its id (and "▁" a space). Raises `KcxError` on a lone surrogate.
         """
         refuse_surrogates(text)
