@@ -2,3 +2,7 @@
 
 Lives here: every file that holds weights. Not here: the arithmetic on them (`models`, `lora`).
 """
+
+from kcx_jax.checkpoints.run_store import Restored, RunStore
+
+__all__ = ["Restored", "RunStore"]

@@ -93,8 +93,8 @@ class Tokenizer:
         """The ids of `text`, without a begin or end token.
 
         Text that spells a reserved symbol (`<reserved_106>`, `</s>`) becomes ordinary pieces, so nobody
-        forges a role marker by typing it; it decodes to the same text. `allow_special=True` gives the release's
-        behaviour: a typed marker becomes its id (and "▁" a space). Raises `KcxError` on a lone surrogate.
+        forges a role marker by typing it; it decodes to the same text. `allow_special=True` does as the
+        release: a typed marker becomes its id (and "▁" a space). Raises `KcxError` on a lone surrogate.
         """
         refuse_surrogates(text)
         if allow_special:

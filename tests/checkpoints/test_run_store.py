@@ -1,0 +1,109 @@
+"""A run's store: what was saved comes back bit by bit, and nothing else is taken for it."""
+
+import shutil
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from kcx_jax.checkpoints import RunStore
+from kcx_jax.errors import KcxError
+
+BASE = {"config": "a", "tensors": "b", "values": "c"}
+
+
+def state_of(seed: int) -> dict:
+    a, b = jax.random.normal(jax.random.key(seed), (2, 4, 3))
+    lora = {"a": a, "b": b.astype(jnp.bfloat16)}
+    return {"lora": lora, "optimizer": optax.adamw(1e-3).init(lora), "step": jnp.int32(seed)}
+
+
+def assert_same(left, right):
+    assert jax.tree.structure(left) == jax.tree.structure(right)
+    for one, other in zip(jax.tree.leaves(left), jax.tree.leaves(right), strict=True):
+        assert one.dtype == other.dtype
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+
+
+def test_saved_is_restored_bit_by_bit(tmp_path):
+    with RunStore(tmp_path / "run", BASE, keep_last=2) as store:
+        assert store.latest() is None
+        for step in (10, 20, 30):
+            store.save(step, state_of(step), {"epoch": 1, "step": step}, {"losses": [0.5, step]})
+    with RunStore(tmp_path / "run", BASE) as store:
+        assert store.latest() == 30
+        restored = store.restore(30, state_of(0))
+        assert_same(restored.state, state_of(30))
+        assert restored.data_position == {"epoch": 1, "step": 30}
+        assert restored.metadata == {"losses": [0.5, 30]}
+        assert_same(store.restore(20, state_of(0)).state, state_of(20))
+        with pytest.raises(KcxError, match="read step 10"):
+            store.restore(10, state_of(0))
+
+
+def test_saving_takes_a_copy_at_once(tmp_path):
+    step = jax.jit(lambda state: jax.tree.map(lambda leaf: leaf + 1, state), donate_argnums=0)
+    state = state_of(3)
+    with RunStore(tmp_path) as store:
+        store.save(1, state, {})
+        step(state)
+        assert_same(store.restore(1, state_of(0)).state, state_of(3))
+
+
+def test_a_step_that_was_being_written_when_the_run_died_is_not_there(tmp_path):
+    with RunStore(tmp_path) as store:
+        store.save(1, state_of(1), {})
+    shutil.copytree(tmp_path / "1", tmp_path / "2.orbax-checkpoint-tmp")
+    with RunStore(tmp_path) as store:
+        assert store.latest() == 1
+
+
+def test_another_base_is_refused(tmp_path):
+    with RunStore(tmp_path, BASE) as store:
+        store.save(1, state_of(1), {})
+    with pytest.raises(KcxError, match="another base: it differs in its values"):
+        RunStore(tmp_path, {**BASE, "values": "x"})
+    with pytest.raises(KcxError, match="config, tensors, values"):
+        RunStore(tmp_path, None)
+
+
+def test_other_leaves_are_named(tmp_path):
+    wider = state_of(1)
+    wider["lora"]["a"] = jnp.zeros((5, 3))
+    with RunStore(tmp_path) as store:
+        store.save(1, state_of(1), {})
+        with pytest.raises(
+            KcxError, match=r"holds \[\[4, 3\], 'float32'\] at \['lora'\]\['a'\].*\[\[5, 3\], 'float32'\]"
+        ):
+            store.restore(1, wider)
+        with pytest.raises(KcxError, match=r"at \['step'\], this run expects nothing"):
+            store.restore(1, {name: leaf for name, leaf in state_of(1).items() if name != "step"})
+
+
+def test_a_damaged_step_is_named(tmp_path):
+    with RunStore(tmp_path) as store:
+        store.save(1, state_of(1), {})
+    (tmp_path / "1" / "state" / "manifest.ocdbt").write_bytes(b"")
+    with RunStore(tmp_path) as store, pytest.raises(KcxError, match=f"cannot read step 1 of {tmp_path}"):
+        store.restore(1, state_of(1))
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(KcxError, match=r"cannot open .*file/run"):
+        RunStore(tmp_path / "file" / "run")
+
+
+def test_written_sharded_read_elsewhere(tmp_path):
+    mesh = jax.make_mesh((1,), ("data",), axis_types=(AxisType.Auto,))
+    sharding = NamedSharding(mesh, PartitionSpec("data"))
+    state = {"w": jax.device_put(jnp.arange(8.0), sharding)}
+    with RunStore(tmp_path) as store:
+        store.save(1, state, {})
+        plain = {"w": jnp.zeros(8)}
+        restored = store.restore(1, plain).state["w"]
+        assert restored.sharding == plain["w"].sharding
+        np.testing.assert_array_equal(restored, np.arange(8.0))
