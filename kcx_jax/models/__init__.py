@@ -2,3 +2,30 @@
 
 Lives here: what is computed and where its arrays lie. Not here: loading (`checkpoints`), loops (`training`).
 """
+
+from kcx_jax.models.config import ModelConfig
+from kcx_jax.models.parameters import (
+    abstract_lora,
+    abstract_params,
+    init_lora,
+    init_params,
+    lora_shardings,
+    param_shardings,
+)
+from kcx_jax.models.sharding import batch_sharding, make_mesh
+from kcx_jax.models.transformer import Transformer, empty_cache, prefix_cache
+
+__all__ = [
+    "ModelConfig",
+    "Transformer",
+    "abstract_lora",
+    "abstract_params",
+    "batch_sharding",
+    "empty_cache",
+    "init_lora",
+    "init_params",
+    "lora_shardings",
+    "make_mesh",
+    "param_shardings",
+    "prefix_cache",
+]

@@ -2,3 +2,21 @@
 
 Lives here: mathematics without parameters of its own. Not here: modules with weights (`models`).
 """
+
+from kcx_jax.ops.layouts import KV, Cached, Causal, Tree
+from kcx_jax.ops.losses import answer_loss
+from kcx_jax.ops.numerics import inverse_row_norms, linear, norm_head_logits, rms_norm
+from kcx_jax.ops.parameters import Parameter
+
+__all__ = [
+    "KV",
+    "Cached",
+    "Causal",
+    "Parameter",
+    "Tree",
+    "answer_loss",
+    "inverse_row_norms",
+    "linear",
+    "norm_head_logits",
+    "rms_norm",
+]

@@ -1,0 +1,97 @@
+"""What parameters the model has. Abstract values, initial values and shardings all come from this one
+description.
+
+Linear kernels are [out, in], as in Hugging Face files; those of the layers carry a leading layer axis:
+
+    embed_tokens [V, D]   layers/{input_layernorm, post_attention_layernorm} [layers, D]   norm [D]   lm_head
+    [V, D] layers/{W_pack [3D, D], o_proj [D, D], gate_proj [F, D], up_proj [F, D], down_proj [D, F]}, each x
+    layers
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh
+
+from kcx_jax.lora.adapter import LoraConfig, adapter_parameters
+from kcx_jax.models.config import ModelConfig
+from kcx_jax.models.sharding import shardings
+from kcx_jax.ops.parameters import Parameter, abstract, initialise, normal, ones
+
+_INITIAL = normal(0.02)
+
+
+def layer_parameters(config: ModelConfig) -> dict[str, Parameter]:
+    """The parameters of one layer, without the layer axis."""
+    D, F = config.hidden_size, config.intermediate_size
+    return {
+        "input_layernorm": Parameter((D,), (None,), ones),
+        "W_pack": Parameter((3 * D, D), ("heads", "embed"), _INITIAL),
+        "o_proj": Parameter((D, D), ("embed", "heads"), _INITIAL),
+        "post_attention_layernorm": Parameter((D,), (None,), ones),
+        "gate_proj": Parameter((F, D), ("mlp", "embed"), _INITIAL),
+        "up_proj": Parameter((F, D), ("mlp", "embed"), _INITIAL),
+        "down_proj": Parameter((D, F), ("embed", "mlp"), _INITIAL),
+    }
+
+
+def outer_parameters(config: ModelConfig) -> dict[str, Parameter]:
+    """The parameters outside the layers."""
+    table = Parameter((config.vocab_size, config.hidden_size), ("vocab", "embed"), _INITIAL)
+    return {
+        "embed_tokens": table,
+        "norm": Parameter((config.hidden_size,), (None,), ones),
+        "lm_head": table,
+    }
+
+
+def lora_parameters(config: ModelConfig, lora: LoraConfig) -> dict[str, dict[str, Parameter]]:
+    """The adapter pairs of one layer, without the layer axis."""
+    return adapter_parameters(layer_parameters(config), lora)
+
+
+def abstract_params(config: ModelConfig, dtype: jax.typing.DTypeLike = jnp.float32) -> dict[str, Any]:
+    """The tree of `jax.ShapeDtypeStruct` of the params collection."""
+    return abstract(_params(config), dtype)
+
+
+def init_params(
+    config: ModelConfig, key: jax.Array, dtype: jax.typing.DTypeLike = jnp.float32
+) -> dict[str, Any]:
+    """Random params: matrices normal with deviation 0.02, norms one."""
+    return initialise(_params(config), key, dtype)
+
+
+def param_shardings(config: ModelConfig, mesh: Mesh) -> dict[str, Any]:
+    """The tree of `NamedSharding` of the params. `UsageError` where a size does not divide over the mesh."""
+    return shardings(_params(config), mesh)
+
+
+def abstract_lora(
+    config: ModelConfig, lora: LoraConfig, dtype: jax.typing.DTypeLike = jnp.float32
+) -> dict[str, Any]:
+    """The tree of `jax.ShapeDtypeStruct` of the lora collection."""
+    return abstract(_lora(config, lora), dtype)
+
+
+def init_lora(
+    config: ModelConfig, lora: LoraConfig, key: jax.Array, dtype: jax.typing.DTypeLike = jnp.float32
+) -> dict[str, Any]:
+    """A fresh adapter {"layers": {kernel: {"A", "B"}}}: with it the model equals its base bit for bit."""
+    return initialise(_lora(config, lora), key, dtype)
+
+
+def lora_shardings(config: ModelConfig, lora: LoraConfig, mesh: Mesh) -> dict[str, Any]:
+    """The tree of `NamedSharding` of the lora collection. `UsageError` as in `param_shardings`."""
+    return shardings(_lora(config, lora), mesh)
+
+
+def _params(config: ModelConfig) -> dict[str, Any]:
+    layers = {name: p.stacked(config.num_layers) for name, p in layer_parameters(config).items()}
+    return {**outer_parameters(config), "layers": layers}
+
+
+def _lora(config: ModelConfig, lora: LoraConfig) -> dict[str, Any]:
+    pairs = lora_parameters(config, lora)
+    return {"layers": jax.tree.map(lambda p: p.stacked(config.num_layers), pairs)}

@@ -1,0 +1,56 @@
+"""The small functions of a layer and of the head: linear map, RMSNorm, NormHead.
+
+Shapes: ... any leading axes, N = tokens flattened, D = hidden size, F = outputs, V = vocabulary.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+_SMALLEST_NORM = 1e-12
+
+
+def statistics_dtype(dtype: jax.typing.DTypeLike) -> jnp.dtype:
+    """The dtype of sums, softmaxes and norms: float32, or float64 where the computation is in float64."""
+    return jnp.promote_types(dtype, jnp.float32)
+
+
+def linear(x: jax.Array, kernel_FD: jax.Array) -> jax.Array:
+    """`x @ kernel.T` in x's dtype: [..., D] -> [..., F].
+
+    Kernels keep the [out, in] order of Hugging Face files, so loading is a plain copy; on CPUs both orders
+    take the same time forward and backward. Tokens are flattened to one axis because weight gradients over
+    two batch axes are more than twice as slow on CPUs.
+    """
+    x_ND = x.reshape(-1, x.shape[-1])
+    y_NF = lax.dot_general(x_ND, kernel_FD.astype(x.dtype), (((1,), (1,)), ((), ())))
+    return y_NF.reshape(*x.shape[:-1], kernel_FD.shape[0])
+
+
+def rms_norm(x: jax.Array, weight_D: jax.Array, eps: float) -> jax.Array:
+    """RMSNorm over the last axis: statistics in float32, the product rounded to x's dtype, then times
+    weight.
+    """
+    wide = x.astype(statistics_dtype(x.dtype))
+    normed = wide * lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + eps)
+    return normed.astype(x.dtype) * weight_D.astype(x.dtype)
+
+
+def inverse_row_norms(head_VD: jax.Array) -> jax.Array:
+    """1 / max(||row||, 1e-12) of each row of the head, [V] in float32 (differentiable)."""
+    wide = head_VD.astype(statistics_dtype(head_VD.dtype))
+    squares = jnp.sum(jnp.square(wide), axis=-1)
+    # The floor is put on the square: the root's gradient at an all-zero row would be infinite.
+    return lax.rsqrt(jnp.maximum(squares, _SMALLEST_NORM**2))
+
+
+def norm_head_logits(hidden: jax.Array, head_VD: jax.Array, inverse_norm_V: jax.Array) -> jax.Array:
+    """Baichuan2's NormHead: [..., D] -> [..., V] in float32, (h W^T) * inverse row norm; the rows stay
+    raw.
+    """
+    wide = statistics_dtype(hidden.dtype)
+    h_ND = hidden.reshape(-1, hidden.shape[-1])
+    product_NV = lax.dot_general(
+        h_ND, head_VD.astype(hidden.dtype), (((1,), (1,)), ((), ())), preferred_element_type=wide
+    )
+    return (product_NV * inverse_norm_V.astype(wide)).reshape(*hidden.shape[:-1], head_VD.shape[0])
