@@ -1,17 +1,121 @@
 """The readers by name, and the choice among them by looking at the content."""
 
-from collections.abc import Iterator
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from kcx_jax.corpora.jsonl import read_jsonl
+from kcx_jax.corpora.lines import read_lines
+from kcx_jax.corpora.readers.cluener import read_cluener
+from kcx_jax.corpora.readers.columns import is_tag
+from kcx_jax.corpora.readers.conll import is_apart, read_conll, split_columns
+from kcx_jax.corpora.readers.iob2 import TEXT_COMMENT, read_iob2
+from kcx_jax.corpora.readers.options import LabelMap, Options
+from kcx_jax.corpora.readers.wikineural import read_wikineural
 from kcx_jax.corpora.record import Record
+from kcx_jax.errors import KcxError, UsageError
+
+_LOG = logging.getLogger(__name__)
+_SAMPLE_LINES = 500
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A format: how it is read, and the inventory its labels belong to (None: kept as they are)."""
+
+    read: Callable[[Path, Options], Iterator[Record]]
+    inventory: str | None
+
+
+def _read_jsonl(path: Path, options: Options) -> Iterator[Record]:
+    for record in read_jsonl(path):
+        undetermined = record.language == "und" and options.language is not None
+        yield replace(record, language=options.tag) if undetermined else record
+
+
+READERS = {
+    "jsonl": Reader(_read_jsonl, None),
+    "wikineural": Reader(read_wikineural, "wikineural"),
+    "iob2": Reader(read_iob2, "uner"),
+    "conll": Reader(read_conll, None),
+    "cluener": Reader(read_cluener, "cluener"),
+}
+
+
+def read_records(
+    path: str | Path,
+    reader: str = "auto",
+    language: str | None = None,
+    *,
+    inventory: str | None = "default",
+    joiner: str | None = None,
+) -> Iterator[Record]:
+    """Read a corpus file as a stream of records.
+
+    Args:
+        path: the file; read through gzip when its name ends in .gz.
+        reader: a name of `READERS`, or "auto" to choose by the content (logged at level INFO).
+        language: BCP 47 tag for records that do not say theirs; it also decides how tokens are joined.
+        inventory: which inventory of the ontology maps the corpus's labels to class names; "default" is the
+            reader's own, None keeps the labels (with "-", "." and the like as "_"). The labels as the corpus
+            spells them are in ``meta["source_labels"]``, by entity id.
+        joiner: what to put between tokens where the original text is not in the file (None: by language).
+
+    Raises `UsageError` for an unknown reader, `KcxError` naming file and line for what cannot be read.
+    """
+    path = Path(path)
+    name = choose_reader(path) if reader == "auto" else reader
+    if name not in READERS:
+        raise UsageError(f"unknown reader {name!r}; known: auto, {', '.join(READERS)}")
+    chosen = READERS[name]
+    labels = LabelMap(chosen.inventory if inventory == "default" else inventory)
+    return chosen.read(path, Options(language, joiner, labels))
 
 
 def choose_reader(path: str | Path) -> str:
-    """The name of the reader that fits the content of `path`."""
-    return "jsonl"
+    """The name of the one reader whose format the content of `path` has; `KcxError` if that is not clear."""
+    path = Path(path)
+    lines = [line for _, line in islice(read_lines(path), _SAMPLE_LINES)]
+    filled = [line for line in lines if line.strip()]
+    if not filled:
+        raise KcxError(f"{path}: is empty; name the reader to read it all the same ({', '.join(READERS)})")
+    name, doubt = _by_json(filled[0]) if filled[0].lstrip().startswith("{") else _by_columns(filled)
+    if name is None:
+        raise KcxError(f"{path}: cannot tell its format ({doubt}). Name the reader: {', '.join(READERS)}")
+    _LOG.info("%s: read as %s", path, name)
+    return name
 
 
-def read_records(path: str | Path, reader: str = "auto", language: str | None = None) -> Iterator[Record]:
-    """The records of a corpus file, as a stream."""
-    return read_jsonl(path)
+def _by_json(line: str) -> tuple[str | None, str]:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None, "its first line opens like JSON and is not"
+    if isinstance(row.get("label"), dict) and "text" in row:
+        return "cluener", ""
+    if "source" in row and "target" in row:
+        return None, "these are pairs of records; read them as parallel data"
+    if isinstance(row.get("id"), str) and "text" in row:
+        return "jsonl", ""
+    return None, f"JSON lines with the keys {', '.join(row)}"
+
+
+def _by_columns(lines: list[str]) -> tuple[str | None, str]:
+    if any(line.startswith(TEXT_COMMENT) for line in lines):
+        rows = [line.split("\t") for line in lines if not line.startswith("# ")]
+        if all(len(row) >= 3 and is_tag(row[2]) for row in rows):
+            return "iob2", ""
+        return None, "it has `# text =` lines, but rows that are not `id TAB token TAB tag`"
+    rows = [row for row in map(split_columns, lines) if not is_apart(row)]
+    widths = {len(row) for row in rows}
+    if len(widths) != 1 or widths == {1} or not all(is_tag(row[-1]) for row in rows):
+        return None, "its lines are neither JSON nor columns that end in a tag"
+    if all(re.fullmatch(r".\d", row[0]) for row in rows):
+        return None, "every token is one character and a digit, as in Weibo NER, which has no reader yet"
+    if widths == {3} and all(row[0].isdecimal() for row in rows):
+        return "wikineural", ""
+    return "conll", ""

@@ -1,0 +1,62 @@
+"""What every reader is told besides the path, and how a corpus's labels become class names."""
+
+import re
+from dataclasses import dataclass, field
+from keyword import iskeyword
+
+from kcx_jax.errors import KcxError
+
+# Written without spaces between words: tokens of these languages are joined without one.
+UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
+
+
+@dataclass(frozen=True)
+class Options:
+    """`language`: BCP 47 tag of the corpus; `joiner`: what stands between tokens whose text is not given."""
+
+    language: str | None = None
+    joiner: str | None = None
+    labels: "LabelMap" = field(default_factory=lambda: LabelMap(None))
+
+    @property
+    def tag(self) -> str:
+        """The language tag of the records, "und" where nobody said."""
+        return self.language or "und"
+
+    @property
+    def between_tokens(self) -> str:
+        """The joiner, or the custom of the language."""
+        if self.joiner is not None:
+            return self.joiner
+        return "" if self.tag.split("-")[0] in UNSPACED_LANGUAGES else " "
+
+
+class LabelMap:
+    """Corpus label -> class name, by an inventory of the ontology or, without one, by the label itself."""
+
+    def __init__(self, inventory: str | None) -> None:
+        self.inventory = inventory
+        self._names: dict[str, str] = {}
+        self._labels: dict[str, str] = {}  # the way back, without an inventory: no two labels may meet
+
+    def __call__(self, label: str, where: str) -> str:
+        """The class name of `label`; `KcxError` opening with `where` if there is none."""
+        if label not in self._names:
+            try:
+                self._names[label] = self._mapped(label) if self.inventory else self._spelled(label)
+            except KcxError as error:
+                raise KcxError(f"{where}: {error}") from error
+        return self._names[label]
+
+    def _mapped(self, label: str) -> str:
+        from kcx_jax.schema.ontology import class_for
+
+        return class_for(self.inventory, label)
+
+    def _spelled(self, label: str) -> str:
+        name = re.sub(r"[-./: ]", "_", label)
+        if not (name.isascii() and name.isidentifier()) or iskeyword(name):
+            raise KcxError(f"the label {label!r} is no class name; name an inventory that maps it to one")
+        if self._labels.setdefault(name, label) != label:
+            raise KcxError(f"the labels {self._labels[name]!r} and {label!r} would both become {name}")
+        return name
