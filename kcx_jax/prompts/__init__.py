@@ -2,3 +2,19 @@
 
 Lives here: the wording of extraction (stage 2) and alignment (stage 1). Not here: token ids (`data`).
 """
+
+from kcx_jax.prompts.alignment import alignment_branch, alignment_tree
+from kcx_jax.prompts.extraction import extraction_branch, extraction_prefix, extraction_tree
+from kcx_jax.prompts.instances import answer_instances
+from kcx_jax.prompts.tree import Branch, PromptTree
+
+__all__ = [
+    "Branch",
+    "PromptTree",
+    "alignment_branch",
+    "alignment_tree",
+    "answer_instances",
+    "extraction_branch",
+    "extraction_prefix",
+    "extraction_tree",
+]

@@ -1,0 +1,32 @@
+"""What comes out of reading an answer: the instances that stood there whole, and what was wrong with the rest."""
+
+import dataclasses
+from typing import Literal
+
+from kcx_jax.schema.base import Entity, Event, Relation
+
+ProblemKind = Literal[
+    "truncated", "unknown_class", "wrong_arity", "wrong_argument", "syntax", "trailing_text"
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class Problem:
+    """One thing wrong with an answer, at a character position of its text.
+
+    ``truncated``: the text ends before the list does. ``syntax``: something that cannot be read was skipped.
+    ``trailing_text``: text after the list was ignored. ``unknown_class``, ``wrong_arity``, ``wrong_argument``: each
+    stands for one item, or one argument of an event, that was read and left out.
+    """
+
+    kind: ProblemKind
+    detail: str
+    position: int
+
+
+@dataclasses.dataclass(frozen=True)
+class ParsedAnswer:
+    """The instances of an answer in their order, and its problems in order of position."""
+
+    instances: tuple[Entity | Relation | Event, ...]
+    problems: tuple[Problem, ...]

@@ -1,0 +1,16 @@
+"""The code dialects a schema and its answers can be written in, one module each, all with the same three functions.
+
+A dialect module offers ``render_schema(schema)``, ``render_answer(instances)`` and ``parse_answer(text, schema)``.
+"""
+
+from kcx_jax.errors import UsageError
+from kcx_jax.schema.dialects import kcx
+
+DIALECTS = {"kcx": kcx}
+
+
+def dialect_named(name: str):
+    """The dialect's module. Raises `UsageError` naming the known ones."""
+    if name not in DIALECTS:
+        raise UsageError(f"unknown dialect {name!r}: one of {', '.join(DIALECTS)}")
+    return DIALECTS[name]

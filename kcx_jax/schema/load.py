@@ -1,0 +1,178 @@
+"""`load_schema`: whatever a user calls a schema -> `Schema`."""
+
+import ast
+import inspect
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.schema import ontology
+from kcx_jax.schema.base import Entity, Event, Relation, identifier_to_role
+from kcx_jax.schema.concepts import BASES, Concept, Kind, Role, Schema
+from kcx_jax.schema.data_files import read_json, read_yaml
+from kcx_jax.schema.docstrings import split_docstring
+from kcx_jax.schema.labels import class_name_of
+from kcx_jax.schema.source import read_source, role_from_annotation
+
+_FIELDS = ("description", "examples", "parent")
+
+
+def load_schema(source: "Schema | str | Path | types.ModuleType | Iterable[type | str]") -> Schema:
+    """A schema from any of its forms.
+
+    - a path: ``.py`` (classes, read with `ast`, never run), ``.yaml``, ``.yml`` or ``.json`` (entity labels: a list, or
+      a mapping from label to a description or to ``{description, examples, parent}``);
+    - Python source as a string with a line break in it (what `render_schema` returns);
+    - classes derived from `Entity`, `Relation` and `Event`, or a module that holds them;
+    - labels ("person", "birth place", 人物), which become entity classes;
+    - a `Schema`, returned as it is.
+
+    Raises `UsageError` naming file and line for what cannot be read.
+    """
+    if isinstance(source, Schema):
+        return source
+    if isinstance(source, str) and "\n" in source:
+        return _checked(read_source(source, "schema source"), "schema source")
+    if isinstance(source, str | Path):
+        return _load_file(Path(source))
+    if isinstance(source, types.ModuleType):
+        return _from_classes([value for value in vars(source).values() if _is_concept_class(value)])
+    members = list(source)
+    if all(isinstance(member, str) for member in members):
+        return _checked(_from_labels(members, "labels"), "labels")
+    return _from_classes(members)
+
+
+def _load_file(path: Path) -> Schema:
+    readers = {".py": None, ".yaml": read_yaml, ".yml": read_yaml, ".json": read_json}
+    if path.suffix not in readers:
+        raise UsageError(f"{path} is no schema file: its name must end in one of {', '.join(readers)}")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path}: not UTF-8 at byte {error.start}") from error
+    except OSError as error:
+        raise UsageError(f"cannot read the schema {path}: {error.strerror or error}") from error
+    reader = readers[path.suffix]
+    if reader is None:
+        return _checked(read_source(text, str(path)), str(path))
+    return _checked(_from_data(reader(text, str(path)), str(path)), str(path))
+
+
+def _checked(concepts: tuple[Concept, ...], where: str) -> Schema:
+    if not concepts:
+        raise UsageError(f"{where}: no class and no label in it")
+    try:
+        return Schema(concepts)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def _from_data(value: Any, where: str) -> tuple[Concept, ...]:
+    if isinstance(value, list):
+        return _from_labels(value, where)
+    if not isinstance(value, dict):
+        raise UsageError(f"{where}: expected a list of labels, or a mapping from label to description")
+    concepts = []
+    for concept, given in zip(_from_labels(list(value), where), value.values(), strict=True):
+        here = f"{where}: {concept.label}"
+        fields = {"description": given} if isinstance(given, str) else given
+        if fields is None:
+            concepts.append(concept)
+            continue
+        if not isinstance(fields, dict) or not set(fields) <= set(_FIELDS):
+            raise UsageError(f"{here}: expected a description, or a mapping with {', '.join(_FIELDS)}")
+        description = fields.get("description", concept.description)
+        examples = fields.get("examples", list(concept.exemplars))
+        if not isinstance(description, str):
+            raise UsageError(f"{here}: description is no text (quote it)")
+        if not isinstance(examples, list) or not all(isinstance(example, str) for example in examples):
+            raise UsageError(f"{here}: examples is no list of texts (quote them)")
+        parent = _class_name(fields["parent"], here) if "parent" in fields else None
+        concepts.append(
+            Concept(concept.name, "entity", parent, description, tuple(examples), label=concept.label)
+        )
+    return tuple(concepts)
+
+
+def _from_labels(labels: list, where: str) -> tuple[Concept, ...]:
+    concepts: dict[str, Concept] = {}
+    for label in labels:
+        name = _class_name(label, where)
+        if name in concepts:
+            raise UsageError(
+                f"{where}: the labels {concepts[name].label!r} and {label!r} both become class {name}"
+            )
+        ascii_form = class_name_of(label) is not None
+        concepts[name] = (
+            Concept(name, "entity", label=label) if ascii_form else ontology.concept_for(name, label=label)
+        )
+    return tuple(concepts.values())
+
+
+def _class_name(label: object, where: str) -> str:
+    if not isinstance(label, str):
+        raise UsageError(f"{where}: label {label!r} is no text: quote it")
+    name = class_name_of(label)
+    if name is not None:
+        return name
+    try:
+        return ontology.class_for("native", label.strip())
+    except KcxError as error:
+        raise UsageError(
+            f"{where}: the label {label!r} has no ASCII form to name a class with. Use an English label, "
+            f"or a .py schema whose docstring holds the native one. ({error})"
+        ) from error
+
+
+def _is_concept_class(value: object) -> bool:
+    return (
+        isinstance(value, type)
+        and issubclass(value, Entity | Relation | Event)
+        and value not in BASES.values()
+    )
+
+
+def _from_classes(classes: list) -> Schema:
+    for cls in classes:
+        if not _is_concept_class(cls):
+            raise UsageError(
+                f"a schema is a list of labels, or of classes under Entity, Relation or Event; found {cls!r}"
+            )
+    if not classes:
+        raise UsageError("the schema is empty: give at least one class or label")
+    declared = {cls.__name__: cls for cls in classes}
+    return Schema(tuple(_from_class(cls, declared) for cls in classes), declared)
+
+
+def _from_class(cls: type, declared: Mapping[str, type]) -> Concept:
+    kind: Kind = "entity" if issubclass(cls, Entity) else "relation" if issubclass(cls, Relation) else "event"
+    parents = [base.__name__ for base in cls.__mro__[1:] if declared.get(base.__name__) is base]
+    description, exemplars = split_docstring(cls.__dict__.get("__doc__") or "", kind)
+    roles = tuple(_role(cls, name, annotation) for name, annotation in inspect.get_annotations(cls).items())
+    return Concept(cls.__name__, kind, parents[0] if parents else None, description, exemplars, roles)
+
+
+def _role(cls: type, identifier: str, annotation: Any) -> Role:
+    where = f"class {cls.__name__}, role {identifier!r}"
+    try:
+        expression = ast.parse(_annotation_source(annotation), mode="eval").body
+    except SyntaxError as error:
+        raise UsageError(f"{where}: cannot read the type {annotation!r}") from error
+    return role_from_annotation(identifier_to_role(identifier), expression, where)
+
+
+def _annotation_source(annotation: Any) -> str:
+    """A runtime annotation back as the source it was written as, with bare class names."""
+    if isinstance(annotation, str):
+        return annotation
+    if annotation is None or annotation is type(None):
+        return "None"
+    members = [_annotation_source(member) for member in get_args(annotation)]
+    if get_origin(annotation) is list:
+        return f"list[{', '.join(members)}]"
+    if members:
+        return " | ".join(members)
+    return getattr(annotation, "__forward_arg__", None) or getattr(annotation, "__name__", repr(annotation))
