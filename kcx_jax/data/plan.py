@@ -51,6 +51,10 @@ class Step(NamedTuple):
 
     shape: Shape
     rows: tuple[Row, ...]
+    samples: int
+    targets: int
+    tokens: int  # real ones: prefixes once a row, and what the branches read
+    unshared_tokens: int  # the same if every sample came with its own copy of the prefix
 
 
 @dataclass(frozen=True)
@@ -69,21 +73,25 @@ class RowPlan:
 
     steps: tuple[Step, ...]
     epoch_ends: tuple[int, ...]  # number of steps done at the end of each whole epoch
-    samples: int  # counted samples over all steps
-    targets: int  # real targets
-    tokens: int  # real tokens computed
-    padded_tokens: int  # tokens computed, padding included
-    unshared_tokens: int  # real tokens if every sample came with its own copy of the prefix
+
+    def total(self, count: str) -> int:
+        """Sum over the steps of "samples", "targets", "tokens" or "unshared_tokens"."""
+        return sum(getattr(step, count) for step in self.steps)
+
+    @property
+    def padded_tokens(self) -> int:
+        """Tokens computed in the linear layers, padding included."""
+        return sum(step.shape.stream * len(step.rows) for step in self.steps)
 
     @property
     def saving(self) -> float:
         """Share of all tokens that sharing the prefix saves."""
-        return 1 - self.tokens / max(1, self.unshared_tokens)
+        return 1 - self.total("tokens") / max(1, self.total("unshared_tokens"))
 
     @property
     def padding(self) -> float:
         """Share of the tokens computed in the linear layers that is padding."""
-        return 1 - self.tokens / max(1, self.padded_tokens)
+        return 1 - self.total("tokens") / max(1, self.padded_tokens)
 
 
 def make_plan(
@@ -116,7 +124,7 @@ def make_plan(
         ends.append(len(planned))
     if steps is not None:
         planned, ends = planned[:steps], [end for end in ends if end <= steps]
-    return _summarise(tuple(planned), tuple(ends), sizes)
+    return RowPlan(tuple(planned), tuple(ends))
 
 
 class _Sizes(NamedTuple):
@@ -210,7 +218,7 @@ def _group_steps(
             chosen = same[start : start + rows_per_step]
             filler = chosen[0]._replace(counted=False)
             chosen += [filler] * (rows_per_step - len(chosen))
-            steps.append(Step(shape, _balance(chosen, sizes)))
+            steps.append(Step(shape, _balance(chosen, sizes), **_count(chosen, sizes)))
     return [steps[i] for i in rng.permutation(len(steps))]
 
 
@@ -229,14 +237,15 @@ def _balance(rows: list[Row], sizes: Sequence[_Sizes]) -> tuple[Row, ...]:
     return tuple(paired)
 
 
-def _summarise(steps: tuple[Step, ...], ends: tuple[int, ...], sizes: Sequence[_Sizes]) -> RowPlan:
-    samples = targets = tokens = unshared = 0
-    for row in (row for step in steps for row in step.rows if row.counted):
-        size, picked = sizes[row.tree], list(row.branches)
-        inputs = int(size.inputs[picked].sum())
-        samples += len(picked)
-        targets += int(size.targets[picked].sum())
-        tokens += size.prefix + inputs
-        unshared += len(picked) * size.prefix + inputs
-    padded = sum(step.shape.stream * len(step.rows) for step in steps)
-    return RowPlan(steps, ends, samples, targets, tokens, padded, unshared)
+def _count(rows: Sequence[Row], sizes: Sequence[_Sizes]) -> dict[str, int]:
+    """The counts of a `Step`."""
+    counts = {"samples": 0, "targets": 0, "tokens": 0, "unshared_tokens": 0}
+    for row in rows:
+        if row.counted:
+            size, picked = sizes[row.tree], list(row.branches)
+            inputs = int(size.inputs[picked].sum())
+            counts["samples"] += len(picked)
+            counts["targets"] += int(size.targets[picked].sum())
+            counts["tokens"] += size.prefix + inputs
+            counts["unshared_tokens"] += len(picked) * size.prefix + inputs
+    return counts

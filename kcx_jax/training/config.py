@@ -1,0 +1,170 @@
+"""What a run is told: frozen settings from YAML, unknown keys refused with the nearest name."""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kcx_jax.errors import UsageError
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(BaseModel):
+    """Base of every part of a config: frozen, and an unknown key is an error that names the nearest one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            known = [field.alias or name for name, field in cls.model_fields.items()]
+            for key in values:
+                if key not in known and key not in cls.model_fields:
+                    near = difflib.get_close_matches(str(key), known, n=1)
+                    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
+                    raise ValueError(f"unknown key {str(key)!r}; {hint}")
+        return values
+
+
+class LoraSettings(Settings):
+    """The adapter. Rank is the paper's; alpha, dropout and targets are ours (the paper does not state them)."""
+
+    rank: Positive = 32
+    alpha: Annotated[float, Field(gt=0)] = 64.0
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    targets: tuple[str, ...] = ("W_pack", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+class OptimiserSettings(Settings):
+    """AdamW with warm-up, then cosine to zero. Every stage starts it anew. Ours: the paper states none of it."""
+
+    learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: Share = 0.1  # share of the stage's steps
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0  # decoupled; not on norms
+    clip: Annotated[float, Field(gt=0)] | None = 1.0  # largest global gradient norm
+    beta1: Share = 0.9
+    beta2: Share = 0.999
+    epsilon: Annotated[float, Field(gt=0)] = 1e-8
+
+
+class MeshSettings(Settings):
+    """Devices along each axis; -1 means all that are left."""
+
+    data: int = -1
+    fsdp: int = 1
+    tensor: int = 1
+
+
+class LoopSettings(Settings):
+    """How to tune, whatever the data."""
+
+    mode: Literal["lora", "full"] = "lora"
+    lora: LoraSettings = LoraSettings()
+    optimiser: OptimiserSettings = OptimiserSettings()
+    branches: Positive = 16  # samples that share one copy of their schema
+    rows_per_step: Positive = 4  # trees a step over all devices
+    shapes: Positive = 4  # compiled shapes a stage, more of them pad less
+    seed: Annotated[int, Field(ge=0)] = 0
+    mesh: MeshSettings = MeshSettings()
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"  # of the computation; what trains is kept in float32
+    remat: bool = False  # recompute each layer in the backward pass: less memory, more time
+    save_every: Positive = 500  # steps
+    keep: Positive = 2  # checkpoints
+    allow_overlong: bool = False  # train without the samples that do not fit the model's positions
+
+
+class DataSettings(Settings):
+    """One corpus: where it lies, how to read it, what to learn from it. Paths are relative to the working folder."""
+
+    path: str
+    schema_path: str = Field(alias="schema")
+    reader: str = "auto"
+    language: str | None = None  # for formats that do not say
+    tasks: tuple[Literal["ner", "re", "ed", "eae"], ...] = ("ner",)
+    limit: Positive | None = None  # the first records only
+
+
+class StageSettings(Settings):
+    """Stage 1 (`align`, parallel data) or stage 2 (`extract`, records)."""
+
+    kind: Literal["align", "extract"]
+    data: Annotated[tuple[DataSettings, ...], Field(min_length=1)]
+    epochs: Positive = 1
+    steps: Positive | None = None  # instead of whole epochs
+    learning_rate: Annotated[float, Field(gt=0)] | None = None  # instead of the optimiser's
+
+
+class TrainConfig(LoopSettings):
+    """A whole run: `kcx train CONFIG.yaml`."""
+
+    model: str  # a folder, or ORG/NAME on the Hub
+    run_dir: str
+    stages: Annotated[tuple[StageSettings, ...], Field(min_length=1)]
+
+
+def load_config(path: str | Path, sets: list[str] | tuple[str, ...] = ()) -> TrainConfig:
+    """The config in a YAML file, changed by `a.b=c` settings (list items by number: `stages.0.epochs=2`).
+
+    Raises `UsageError` naming file and key for a missing file, bad YAML, an unknown key or a wrong value.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the config {path}: {getattr(error, 'strerror', None) or error}") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise UsageError(f"{path}: expected keys and values, found {type(values).__name__}.")
+    for setting in sets:
+        _apply(values, setting)
+    return parse_config(values, where=str(path))
+
+
+def parse_config(values: dict, where: str = "config") -> TrainConfig:
+    """`TrainConfig` of plain values; `UsageError` naming every wrong key."""
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        faults = []
+        for fault in error.errors():
+            key = ".".join(str(part) for part in fault["loc"])
+            faults.append(f"{key + ': ' if key else ''}{fault['msg'].removeprefix('Value error, ')}")
+        raise UsageError(f"{where}: {'; '.join(faults)}") from error
+
+
+def dump_config(config: TrainConfig) -> str:
+    """The resolved config as YAML; `load_config` of it gives the same config."""
+    return yaml.safe_dump(config.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
+
+
+def _apply(values: dict, setting: str) -> None:
+    """Change `values` in place by one `a.b=c`."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--set {setting}: write it as key=value, such as --set optimiser.learning_rate=1e-4")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"--set {setting}: the value is not YAML: {error}") from error
+    *parents, last = key.split(".")
+    place: Any = values
+    for part in parents:
+        place = place.setdefault(part, {}) if isinstance(place, dict) else _item(place, part, setting)
+    if isinstance(place, dict):
+        place[last] = value
+    else:
+        _item(place, last, setting)
+        place[int(last)] = value
+
+
+def _item(place: Any, part: str, setting: str) -> Any:
+    if not isinstance(place, list) or not part.isdigit() or int(part) >= len(place):
+        raise UsageError(f"--set {setting}: the config has nothing at {part!r}.")
+    return place[int(part)]

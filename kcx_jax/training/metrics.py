@@ -1,0 +1,123 @@
+"""What a run says while it trains: one JSON line a step, and a progress bar or plain lines."""
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kcx_jax.errors import KcxError
+from kcx_jax.files import atomic_write
+
+METRICS_FILE = "metrics.jsonl"
+_SECONDS_BETWEEN_LINES = 10.0
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """One optimiser step; `step` counts from 1 over all stages, `steps` is their total."""
+
+    stage: str
+    step: int
+    steps: int
+    loss: float  # mean over the step's targets, in nats
+    gradient_norm: float  # before clipping
+    learning_rate: float
+    targets: int
+    samples: int
+    tokens: int  # real ones, over all processes
+    seconds: float  # since the step before
+    compiled: bool = False  # the first step of its shape, its seconds are mostly the compiler's
+
+
+Report = Callable[[StepMetrics], None]
+
+
+@contextlib.contextmanager
+def open_reports(run_dir: Path | None, last_step: int, report: Report | None) -> Iterator[list[Report]]:
+    """Where metrics go: the run folder's file, and `report` or else the console."""
+    with contextlib.ExitStack() as stack:
+        reports: list[Report] = []
+        if run_dir is not None:
+            reports.append(stack.enter_context(contextlib.closing(MetricsFile(run_dir, last_step))))
+        if report is None:
+            report = stack.enter_context(contextlib.closing(ConsoleReport()))
+        yield [*reports, report]
+
+
+class MetricsFile:
+    """`metrics.jsonl` of a run folder. Lines past `last_step`, written by an interrupted run, are dropped."""
+
+    def __init__(self, run_dir: Path, last_step: int = 0):
+        self.path = run_dir / METRICS_FILE
+        kept = [line for line in read_metrics(run_dir) if line["step"] <= last_step]
+        with atomic_write(self.path, overwrite=True) as handle:
+            handle.writelines(json.dumps(line) + "\n" for line in kept)
+        self._handle = self.path.open("a", encoding="utf-8", newline="\n")
+
+    def __call__(self, metrics: StepMetrics) -> None:
+        try:
+            self._handle.write(json.dumps(asdict(metrics)) + "\n")
+            self._handle.flush()
+        except OSError as error:
+            raise KcxError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+    def close(self) -> None:
+        self._handle.close()
+
+
+def read_metrics(run_dir: Path) -> list[dict]:
+    """The lines of a run's `metrics.jsonl`, an unfinished last one left out; empty where there is none."""
+    path = Path(run_dir) / METRICS_FILE
+    if not path.exists():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+class ConsoleReport:
+    """A bar on a terminal; elsewhere a line every ten seconds. Goes to stderr."""
+
+    def __init__(self) -> None:
+        self._console = Console(file=sys.stderr)
+        self._progress: Progress | None = None
+        self._last_line = -_SECONDS_BETWEEN_LINES
+        self._seconds = self._samples = self._tokens = 0.0
+
+    def __call__(self, metrics: StepMetrics) -> None:
+        text = f"loss {metrics.loss:.3f}"
+        if not metrics.compiled:
+            # Exponential forgetting: the rate follows the last twenty steps or so.
+            self._seconds = 0.95 * self._seconds + metrics.seconds
+            self._samples = 0.95 * self._samples + metrics.samples
+            self._tokens = 0.95 * self._tokens + metrics.tokens
+        if self._seconds:
+            text += f"  {self._samples / self._seconds:.1f} samples/s  {self._tokens / self._seconds:,.0f} tokens/s"
+        if self._console.is_terminal:
+            self._draw(metrics, text)
+        elif metrics.step == metrics.steps or time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            print(f"{metrics.stage}: step {metrics.step} of {metrics.steps}  {text}", file=sys.stderr, flush=True)
+
+    def _draw(self, metrics: StepMetrics, text: str) -> None:
+        if self._progress is None:
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[text]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+            )
+            self._progress.start()
+            self._task = self._progress.add_task(metrics.stage, total=metrics.steps, text=text)
+        self._progress.update(self._task, completed=metrics.step, description=metrics.stage, text=text)
+
+    def close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()

@@ -1,0 +1,131 @@
+"""The training step: loss over the answers' tokens, gradient of what trains, one AdamW update.
+
+R rows, T stream tokens, M targets a row.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import struct
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from kcx_jax.data.batch import TreeBatch
+from kcx_jax.models import Transformer, batch_sharding
+from kcx_jax.ops import Tree, answer_loss, inverse_row_norms
+
+PyTree = Any
+
+
+class TrainState(struct.PyTreeNode):
+    """What changes from step to step; `trained` is the collection "lora" or "params", float32."""
+
+    step: jax.Array
+    trained: PyTree
+    optimiser: PyTree
+
+
+class StepResult(struct.PyTreeNode):
+    """Float32 scalars of one step, over all shards."""
+
+    loss: jax.Array  # mean over the real targets, in nats
+    gradient_norm: jax.Array  # before clipping
+
+
+TrainStep = Callable[[TrainState, Mapping[str, PyTree], TreeBatch], tuple[TrainState, StepResult]]
+
+
+def summed_loss(
+    module: Transformer, variables: Mapping[str, PyTree], batch: TreeBatch, train_head: bool, dropout_key: Any = None
+) -> tuple[jax.Array, jax.Array]:
+    """Loss summed over the real targets of all rows of all shards, and their count: float32 scalars.
+
+    Without a `dropout_key` nothing is dropped. `train_head` false lets no gradient reach the head.
+    """
+    layout = Tree(
+        batch.prefix_index_RP,
+        batch.prefix_length_R,
+        batch.branch_index_RKL,
+        batch.branch_length_RK,
+        batch.grid_index_RT,
+    )
+    hidden_RTD, _ = module.apply(
+        variables,
+        batch.tokens_RT,
+        batch.positions_RT,
+        layout,
+        deterministic=dropout_key is None,
+        rngs=None if dropout_key is None else {"dropout": dropout_key},
+    )
+    head_VD = variables["params"]["lm_head"]
+    return answer_loss(
+        hidden_RTD,
+        head_VD,
+        inverse_row_norms(head_VD),
+        batch.target_position_RM,
+        batch.target_label_RM,
+        batch.target_mask_RM,
+        frozen_head=not train_head,
+        z_loss_weight=module.config.z_loss_weight,
+    )
+
+
+def initial_state(trained: PyTree, optimiser: optax.GradientTransformation, mesh: Mesh) -> TrainState:
+    """Step 0 of a stage. The optimiser's moments lie on the devices as what trains does."""
+    whole = NamedSharding(mesh, PartitionSpec())
+    moments = optax.tree.map_params(
+        optimiser,
+        lambda _, leaf: leaf.sharding,
+        jax.eval_shape(optimiser.init, trained),
+        trained,
+        transform_non_params=lambda _: whole,
+    )
+    return TrainState(
+        jax.device_put(np.zeros((), np.int32), whole),
+        trained,
+        jax.jit(optimiser.init, out_shardings=moments)(trained),
+    )
+
+
+def make_step(
+    module: Transformer,
+    optimiser: optax.GradientTransformation,
+    collection: str,
+    state: TrainState,
+    seed: int = 0,
+) -> TrainStep:
+    """A jitted `(state, frozen, batch) -> (state, result)`, to be called under `jax.set_mesh`; donates the state.
+
+    `collection` names the variable collection that trains, `frozen` holds the others and never gets a gradient.
+    The loss is the sum over all rows of all shards divided by their number of real targets. `state` is the state
+    of step 0: every later one lies on the devices as it does.
+    """
+    dropout = module.lora is not None and module.lora.dropout > 0
+
+    def train_step(
+        state: TrainState, frozen: Mapping[str, PyTree], batch: TreeBatch
+    ) -> tuple[TrainState, StepResult]:
+        key = jax.random.fold_in(jax.random.key(seed), state.step) if dropout else None
+
+        def mean_loss(trained: PyTree) -> jax.Array:
+            variables = {**frozen, collection: trained}
+            total, count = summed_loss(module, variables, batch, collection == "params", key)
+            return total / jnp.maximum(count, 1)
+
+        loss, gradient = jax.value_and_grad(mean_loss)(state.trained)
+        updates, moments = optimiser.update(gradient, state.optimiser, state.trained)
+        result = StepResult(loss, optax.global_norm(gradient))
+        return TrainState(state.step + 1, optax.apply_updates(state.trained, updates), moments), result
+
+    kept = jax.tree.map(lambda leaf: leaf.sharding, state)
+    return jax.jit(train_step, donate_argnums=0, out_shardings=(kept, None))
+
+
+def put_batch(batch: TreeBatch, mesh: Mesh) -> TreeBatch:
+    """This process's rows as global arrays, rows divided among the devices."""
+    put = partial(jax.make_array_from_process_local_data, batch_sharding(mesh))
+    return TreeBatch(*map(put, batch))
