@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from kcx_jax.errors import UsageError
-from kcx_jax.ops.numerics import linear
+from kcx_jax.ops.numerics import linear, statistics_dtype
 from kcx_jax.ops.parameters import Parameter, uniform, zeros
 
 TARGETS = ("W_pack", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -22,9 +22,7 @@ TARGETS = ("W_pack", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 @dataclass(frozen=True)
 class LoraConfig:
-    """Rank, alpha, dropout on the adapter's input, and the names of the adapted kernels. `UsageError` if
-    invalid.
-    """
+    """Rank, alpha, dropout on the adapter's input, adapted kernels by name. `UsageError` if invalid."""
 
     rank: int = 32
     alpha: float = 64.0
@@ -76,14 +74,18 @@ def adapter_output(
 
 
 def merge(params: Mapping[str, Any], lora: Mapping[str, Any], config: LoraConfig) -> dict[str, Any]:
-    """The params with W + (alpha / r) B A in the adapted kernels: summed in float32, rounded once to W's
-    dtype.
-    """
+    """The params with W + (alpha / r) B A in the adapted kernels: float32 sum, one rounding to W's dtype."""
 
+    @jax.jit
     def merged(kernel: jax.Array, pair: Mapping[str, jax.Array]) -> jax.Array:
-        wide = jnp.promote_types(kernel.dtype, jnp.float32)
-        update = jnp.einsum("lfr,lrd->lfd", pair["B"].astype(wide), pair["A"].astype(wide))
-        return (kernel.astype(wide) + config.scale * update).astype(kernel.dtype)
+        def one_layer(matrices: tuple[jax.Array, Mapping[str, jax.Array]]) -> jax.Array:
+            kernel_FD, pair = matrices
+            wide = statistics_dtype(kernel_FD.dtype)
+            # Plain float32: the default of GPUs would multiply in TF32.
+            update_FD = jnp.matmul(pair["B"].astype(wide), pair["A"].astype(wide), precision="highest")
+            return (kernel_FD.astype(wide) + config.scale * update_FD).astype(kernel_FD.dtype)
+
+        return jax.lax.map(one_layer, (kernel, pair))  # one layer at a time: float32 copies of one only
 
     layers = dict(params["layers"])
     layers.update({name: merged(layers[name], pair) for name, pair in lora["layers"].items()})

@@ -1,6 +1,4 @@
-"""The model's configuration: what Baichuan2-7B's `config.json` says, checked. It describes; it computes
-nothing.
-"""
+"""The model's configuration: what Baichuan2-7B's `config.json` says, checked."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,11 +1,14 @@
-"""What parameters the model has. Abstract values, initial values and shardings all come from this one
-description.
+"""What parameters the model has: one description gives abstract values, initial values and shardings.
 
 Linear kernels are [out, in], as in Hugging Face files; those of the layers carry a leading layer axis:
 
-    embed_tokens [V, D]   layers/{input_layernorm, post_attention_layernorm} [layers, D]   norm [D]   lm_head
-    [V, D] layers/{W_pack [3D, D], o_proj [D, D], gate_proj [F, D], up_proj [F, D], down_proj [D, F]}, each x
-    layers
+    embed_tokens [V, D]
+    layers/ input_layernorm, post_attention_layernorm [layers, D]; W_pack [layers, 3D, D]; o_proj [layers, D, D];
+            gate_proj, up_proj [layers, F, D]; down_proj [layers, D, F]
+    norm [D]
+    lm_head [V, D], rows as stored (NormHead divides the logits by their norms)
+
+The adapters of kernel W lie at layers/W/A [layers, r, in] and layers/W/B [layers, out, r].
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """The transformer as Linen modules: Baichuan2-7B's block, scanned over the layers.
 
-Collections: `params` (the base) and `lora` (adapters, float32 master weights), both stacked on a first layer
-axis.
+Collections: `params` (the base) and `lora` (adapters, float32 master weights); their trees are described in
+`parameters`.
 
 Shapes: B = rows, T = tokens of a row, D = hidden size, F = inner size of the MLP, H = heads, C = channels of
 a head, V = vocabulary, P = prefix slots, S = own cache slots.
@@ -25,6 +25,7 @@ from kcx_jax.ops.numerics import (
     rms_norm,
     statistics_dtype,
 )
+from kcx_jax.ops.parameters import initialise
 from kcx_jax.ops.rope import Rotation, rotate, rotation
 
 
@@ -38,9 +39,7 @@ class Layer(nn.Module):
     def __call__(
         self, x_BTD: jax.Array, angles: Rotation, layout: Layout, state: Any, dropout_key: jax.Array | None
     ) -> tuple[jax.Array, Any]:
-        """One layer: `state` is this layer's slice of the caches; returns the new stream and the new
-        state.
-        """
+        """The new stream and this layer's new slice of the cache; `state` is its slice of the caches."""
         weights = {
             name: self.param(name, p.init, p.shape) for name, p in layer_parameters(self.config).items()
         }
@@ -71,15 +70,14 @@ class Layer(nn.Module):
             return {}
 
         def initial(pair: dict) -> dict:
-            return {name: p.init(self.make_rng("params"), p.shape, jnp.float32) for name, p in pair.items()}
+            return initialise(pair, self.make_rng("params"), jnp.float32)
 
         described = lora_parameters(self.config, self.lora)
         return {name: self.variable("lora", name, initial, pair).value for name, pair in described.items()}
 
 
 class Transformer(nn.Module):
-    """Baichuan2-7B's architecture. `dtype` is that of the computation; `remat` recomputes layers in the
-    backward.
+    """Baichuan2-7B's architecture, computed in `dtype`; `remat` recomputes layers in the backward pass.
 
     With a `LoraConfig` the collection `lora` must be there. When `deterministic` is false and the adapter has
     dropout, `apply` needs rngs={"dropout": key}. Layer outputs are sown as intermediates/layers/hidden.
@@ -91,8 +89,9 @@ class Transformer(nn.Module):
     remat: bool = False
 
     def setup(self) -> None:
-        outer = {name: self.param(name, p.init, p.shape) for name, p in outer_parameters(self.config).items()}
-        self.outer = outer
+        self.outer = {
+            name: self.param(name, p.init, p.shape) for name, p in outer_parameters(self.config).items()
+        }
         self.layers = nn.scan(
             nn.remat(Layer, prevent_cse=False) if self.remat else Layer,
             variable_axes={"params": 0, "lora": 0, "intermediates": 0},
@@ -126,9 +125,7 @@ class Transformer(nn.Module):
         return rms_norm(x_BTD, self.outer["norm"], self.config.norm_eps), cache
 
     def logits(self, hidden: jax.Array, inverse_norm_V: jax.Array | None = None) -> jax.Array:
-        """Next-token scores [..., D] -> [..., V] in float32; `inverse_norm_V` saves computing the head's
-        norms.
-        """
+        """Scores of the next token, [..., D] -> [..., V] in float32; computes the head's norms if not given."""
         head_VD = self.outer["lm_head"]
         if inverse_norm_V is None:
             inverse_norm_V = inverse_row_norms(head_VD)
@@ -136,9 +133,7 @@ class Transformer(nn.Module):
 
 
 def prefix_cache(module: Transformer, variables: Any, tokens_P: jax.Array, length: jax.Array | int) -> KV:
-    """Keys and values of a prefix shared by many rows: KV [layers, H, P, C], of which `length` slots are
-    filled.
-    """
+    """Keys and values of a prefix shared by many rows: KV [layers, H, P, C], `length` slots of it real."""
     layout = Causal(jnp.asarray([length], jnp.int32), keep_kv=True)
     _, kv = module.apply(variables, tokens_P[None], layout.positions(tokens_P.shape[0]), layout)
     return jax.tree.map(lambda x: x[:, 0], kv)

@@ -28,12 +28,11 @@ def answer_loss(
     chunk_size: int = 1024,
     batch_axes: tuple[str, ...] = ("data", "fsdp"),
 ) -> tuple[jax.Array, jax.Array]:
-    """Sum over the real targets of -log p(label | hidden at position) + z_loss_weight * max logit^2, and
-    their count.
+    """The summed loss of the real targets, and their count: float32 scalars, over all rows of all devices.
 
-    Both are float32 scalars; divide the first by the count of the whole batch. `target_mask_RM` is true for
-    real targets. A position may have several targets (an empty context gives each branch one at the prefix's
-    end).
+    A target's loss is -log p(label | hidden at position) + z_loss_weight * (highest logit)^2; targets are
+    real where `target_mask_RM` is true. A position may have several (an empty context gives each branch one
+    at the prefix's end).
 
     frozen_head: the input's gradient is computed while a chunk's logits are live and the head gets none, so
     no logits are kept. Otherwise gradients reach `head_VD`, and its norms through `inverse_norm_V`.

@@ -28,9 +28,7 @@ def linear(x: jax.Array, kernel_FD: jax.Array) -> jax.Array:
 
 
 def rms_norm(x: jax.Array, weight_D: jax.Array, eps: float) -> jax.Array:
-    """RMSNorm over the last axis: statistics in float32, the product rounded to x's dtype, then times
-    weight.
-    """
+    """RMSNorm over the last axis: float32 statistics, the product rounded to x's dtype, then times weight."""
     wide = x.astype(statistics_dtype(x.dtype))
     normed = wide * lax.rsqrt(jnp.mean(jnp.square(wide), axis=-1, keepdims=True) + eps)
     return normed.astype(x.dtype) * weight_D.astype(x.dtype)
@@ -45,9 +43,7 @@ def inverse_row_norms(head_VD: jax.Array) -> jax.Array:
 
 
 def norm_head_logits(hidden: jax.Array, head_VD: jax.Array, inverse_norm_V: jax.Array) -> jax.Array:
-    """Baichuan2's NormHead: [..., D] -> [..., V] in float32, (h W^T) * inverse row norm; the rows stay
-    raw.
-    """
+    """Baichuan2's NormHead, [..., D] -> [..., V]: (h W^T) * inverse row norm in float32; rows stay raw."""
     wide = statistics_dtype(hidden.dtype)
     h_ND = hidden.reshape(-1, hidden.shape[-1])
     product_NV = lax.dot_general(

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-Tree = Any  # nested dicts
+Nested = Any  # dicts of dicts
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Parameter:
         return replace(self, shape=(count, *self.shape), axes=("layers", *self.axes))
 
 
-def abstract(parameters: Tree, dtype: jax.typing.DTypeLike) -> Tree:
+def abstract(parameters: Nested, dtype: jax.typing.DTypeLike) -> Nested:
     """The tree of `jax.ShapeDtypeStruct`."""
     return jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape, dtype), parameters)
 
 
-def initialise(parameters: Tree, key: jax.Array, dtype: jax.typing.DTypeLike) -> Tree:
+def initialise(parameters: Nested, key: jax.Array, dtype: jax.typing.DTypeLike) -> Nested:
     """The tree of initial values; a leaf's values depend on `key` and on its own path only."""
 
     def leaf(path: tuple, parameter: Parameter) -> jax.Array:
