@@ -28,6 +28,9 @@ def alignment_branch(pair: ParallelRecord, schema: Schema, task: Task = "ner") -
 
 
 def alignment_tree(schema: Schema, pairs: Sequence[ParallelRecord], task: Task = "ner") -> PromptTree:
-    """One prefix and a branch a pair, in the order given. From source to target only: swap a pair for the reverse."""
+    """One prefix and a branch a pair, in the order given.
+
+    From source to target only: swap a pair for the reverse.
+    """
     branches = tuple(alignment_branch(pair, schema, task) for pair in pairs)
     return PromptTree(task, extraction_prefix(schema, task), branches, schema.for_task(task))

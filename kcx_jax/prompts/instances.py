@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kcx_jax.corpora import EventMention, Mention, Record, text_order
+from kcx_jax.corpora import Argument, EventMention, Mention, Record, Span, text_order
 from kcx_jax.errors import KcxError
 from kcx_jax.schema import Entity, Event, Relation, Schema, Task, role_to_identifier
 
@@ -11,80 +11,91 @@ from kcx_jax.schema import Entity, Event, Relation, Schema, Task, role_to_identi
 def answer_instances(record: Record, schema: Schema, task: Task) -> list[Entity | Relation | Event]:
     """What the answer to `task` lists for a record, restricted to the classes of `schema`.
 
-    NER: every mention. RE: every relation, by the place of its head, then of its tail. ED: every event without
-    its arguments. EAE: every event with the arguments whose roles the schema knows, roles in schema order and
-    the arguments of a role in the order of the text: an instance where the argument is a mention of a class of
-    the schema, a plain string otherwise. A discontinuous span stands as its hull, from its first character to
-    its last.
+    NER: every mention. RE: every relation, by the place of its head, then of its tail. ED: every event
+    without its arguments. EAE: every event with the arguments whose roles the schema knows, roles in schema
+    order and the arguments of a role in the order of the text: an instance where the argument is a mention
+    of a class of the schema, a plain string otherwise. A discontinuous span stands as its hull, from its
+    first character to its last.
 
     Raises `KcxError` when the record is not annotated for the task, or when a relation of the schema links a
     mention whose class the schema lacks; `UsageError` for an unknown task.
     """
-    return _Lister(record, schema.for_task(task)).instances(task)
+    lister = _Lister(record, schema.for_task(task))
+    match task:
+        case "ner":
+            return list(lister.entities())
+        case "re":
+            return list(lister.relations())
+        case "ed" | "eae":  # the schema of ED shows no roles
+            return list(lister.events())
+
+
+def _mention_order(mention: Mention) -> tuple:
+    return text_order(mention), mention.type
+
+
+def _link_order(link: tuple[Mention, Mention, str]) -> tuple:
+    head, tail, name = link
+    return _mention_order(head), _mention_order(tail), name
 
 
 class _Lister:
     def __init__(self, record: Record, schema: Schema):
         self.record = record
         self.schema = schema
+        self.classes = schema.classes
         self.mentions = {mention.id: mention for mention in record.entities or ()}
 
-    def instances(self, task: Task) -> list[Any]:
-        match task:
-            case "ner":
-                return list(self._entities())
-            case "re":
-                return list(self._relations())
-            case "ed":
-                return [cls(event.trigger.text) for cls, event in self._events()]
-            case "eae":
-                return [cls(event.trigger.text, **self._arguments(event)) for cls, event in self._events()]
-
-    def _annotated(self, layer: str) -> tuple:
-        value = getattr(self.record, layer)
-        if value is None:
-            raise KcxError(
-                f"record {self.record.id!r} is not annotated with {layer}, so it has no answer for them"
-            )
-        return value
-
-    def _entity(self, mention: Mention) -> Entity:
-        return self.schema.classes[mention.type](mention.text)
-
-    def _entities(self) -> Iterator[Entity]:
-        for mention in sorted(self._annotated("entities"), key=text_order):
-            if mention.type in self.schema.classes:
+    def entities(self) -> Iterator[Entity]:
+        for mention in sorted(self._layer("entities"), key=_mention_order):
+            if mention.type in self.classes:
                 yield self._entity(mention)
 
-    def _relations(self) -> Iterator[Relation]:
+    def relations(self) -> Iterator[Relation]:
         placed = [
-            (self.mentions[link.head], self.mentions[link.tail], self.schema.classes[link.type])
-            for link in self._annotated("relations")
-            if link.type in self.schema.classes
+            (self.mentions[link.head], self.mentions[link.tail], link.type)
+            for link in self._layer("relations")
+            if link.type in self.classes
         ]
-        for head, tail, cls in sorted(placed, key=lambda link: (text_order(link[0]), text_order(link[1]))):
+        for head, tail, name in sorted(placed, key=_link_order):
             for mention in (head, tail):
-                if mention.type not in self.schema.classes:
+                if mention.type not in self.classes:
                     raise KcxError(
-                        f"record {self.record.id!r}: {cls.__name__} links {mention.text!r}, but the schema has no "
-                        f"class {mention.type}. Add it to the schema, or leave {cls.__name__} out"
+                        f"record {self.record.id!r}: {name} links {mention.text!r}, but the schema has no "
+                        f"class {mention.type}. Add it to the schema, or leave {name} out"
                     )
-            yield cls(self._entity(head), self._entity(tail))
+            yield self.classes[name](self._entity(head), self._entity(tail))
 
-    def _events(self) -> Iterator[tuple[type, EventMention]]:
-        for event in sorted(self._annotated("events"), key=lambda event: text_order(event.trigger)):
-            if event.type in self.schema.classes:
-                yield self.schema.classes[event.type], event
+    def events(self) -> Iterator[Event]:
+        for event in sorted(self._layer("events"), key=lambda event: (text_order(event.trigger), event.type)):
+            if event.type in self.classes:
+                yield self.classes[event.type](event.trigger.text, **self._arguments(event))
+
+    def _layer(self, name: str) -> tuple[Any, ...]:
+        layer = getattr(self.record, name)
+        if layer is None:
+            raise KcxError(
+                f"record {self.record.id!r} is not annotated with {name}, so they cannot be its answer"
+            )
+        return layer
+
+    def _entity(self, mention: Mention) -> Entity:
+        return self.classes[mention.type](mention.text)
 
     def _arguments(self, event: EventMention) -> dict[str, list[Entity | str]]:
         arguments: dict[str, list[Entity | str]] = {}
         for role in self.schema.roles_of(event.type):
-            filled = [argument for argument in event.arguments if argument.role == role.name]
-            spans = [self.mentions[each.entity] if each.entity is not None else each for each in filled]
+            spans = [self._span(argument) for argument in event.arguments if argument.role == role.name]
             arguments[role_to_identifier(role.name)] = [
-                self._entity(span)
-                if isinstance(span, Mention) and span.type in self.schema.classes
-                else span.text
+                self._entity(span) if isinstance(span, Mention) and span.type in self.classes else span.text
                 for span in sorted(spans, key=text_order)
             ]
         return arguments
+
+    def _span(self, argument: Argument) -> Mention | Span:
+        if argument.entity is not None:
+            return self.mentions[argument.entity]
+        assert argument.start is not None
+        assert argument.end is not None
+        assert argument.text is not None
+        return Span(argument.start, argument.end, argument.text)

@@ -7,9 +7,10 @@ from kcx_jax.schema import Schema
 
 @dataclass(frozen=True)
 class Branch:
-    """One sentence: `context` ends in ``results =``, `answer` starts with a space (empty when it is to be found).
+    """One sentence and its answer, as they follow the prefix.
 
-    The end token behind the answer is added with the token ids. `record_id` says whose sentence it is.
+    `context` ends in ``results =``; `answer` starts with a space and is empty when it is to be found. The end
+    token behind the answer is added with the token ids. `record_id` says whose sentence it is.
     """
 
     context: str

@@ -1,7 +1,8 @@
 """Schemas as code: `Entity`, `Relation`, `Event`, the ontology, and answers in both directions.
 
 Lives here: how a user declares concepts; label in any language -> one English class; class -> source code;
-answer code -> instances (a parser, never ``eval``). Not here: records and offsets (`corpora`), prompts (`prompts`).
+answer code -> instances (a parser, never ``eval``). Not here: records and offsets (`corpora`), prompts
+(`prompts`).
 """
 
 from collections.abc import Iterable
@@ -51,8 +52,9 @@ def render_answer(instances: Iterable[Entity | Relation | Event], dialect: str =
 
 
 def parse_answer(text: str, schema: Schema, dialect: str = "kcx") -> ParsedAnswer:
-    """Every complete instance that stands in an answer, and typed problems for the rest; nothing is evaluated.
+    """Every complete instance that stands in an answer, and typed problems for the rest.
 
-    Takes any text, however damaged, in time linear in its length. Raises `UsageError` for an unknown dialect only.
+    Takes any text, however damaged, in time linear in its length, and evaluates nothing. Raises `UsageError`
+    for an unknown dialect only.
     """
     return dialect_named(dialect).parse_answer(text, schema)

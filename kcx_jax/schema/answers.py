@@ -1,4 +1,4 @@
-"""What comes out of reading an answer: the instances that stood there whole, and what was wrong with the rest."""
+"""What comes out of reading an answer: the instances that stood there whole, and the problems of the rest."""
 
 import dataclasses
 from typing import Literal
@@ -14,9 +14,9 @@ ProblemKind = Literal[
 class Problem:
     """One thing wrong with an answer, at a character position of its text.
 
-    ``truncated``: the text ends before the list does. ``syntax``: something that cannot be read was skipped.
-    ``trailing_text``: text after the list was ignored. ``unknown_class``, ``wrong_arity``, ``wrong_argument``: each
-    stands for one item, or one argument of an event, that was read and left out.
+    ``truncated``: the text ends before the list does. ``syntax``: something that cannot be read was
+    skipped. ``trailing_text``: text after the list was ignored. ``unknown_class``, ``wrong_arity``,
+    ``wrong_argument``: each stands for one item, or one argument of an event, that was read and left out.
     """
 
     kind: ProblemKind

@@ -7,8 +7,8 @@
     BirthPlace(Person("Ada"), City("London"))
     Attack("attacked", attacker=[Person("X")], time=["3 May"])
 
-Instances are equal when their class *names* and their contents are: the classes of one schema may be made twice
-(from Python, from a file) and still describe the same thing.
+Instances are equal when their class *names* and their contents are: the classes of one schema may be made
+twice (from Python, from a file) and still describe the same thing.
 """
 
 import keyword
@@ -81,8 +81,8 @@ class Relation(_Instance):
 class Event(_Instance):
     """A trigger and, by role, its arguments: entities, or plain strings where a span has no type.
 
-    Keywords are roles as code spells them (`role_to_identifier`); `arguments` has the roles' own names. A single
-    value stands for a list of one; a role without a value is absent.
+    Keywords are roles as code spells them (`role_to_identifier`); `arguments` has the roles' own names. A
+    single value stands for a list of one; a role without a value is absent.
     """
 
     def __init__(

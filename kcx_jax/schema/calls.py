@@ -1,31 +1,39 @@
 """Reading a list of calls, ``[Name("text", role=[Name("text")]), ...]``, out of text nobody can trust.
 
-A hand-written recursive descent of bounded depth over a compiled token pattern: nothing is ever evaluated, and
-time is linear in the text. After damage, reading goes on at the next thing that starts like an item *of the same
-kind* (an entity inside a broken event is not an item of the list). Such a restart may lie inside what the broken
-item took for a string, since a lost quote turns strings and code around. Two readings of the same stretch of text
-differ only in whether they are inside a string of either quote, so restarts cost a constant factor at most.
+A hand-written recursive descent of bounded depth over one token pattern: nothing is ever evaluated, and time
+is linear in the text. After damage, reading goes on at the next thing that starts like an item *of the same
+kind* (an entity inside a broken event is not an item of the list). Such a restart may lie inside what the
+broken item took for a string, since a lost quote turns strings and code around. Two readings of the same
+stretch of text differ only in whether they are inside a string, and of which quote, so restarts cost a
+constant factor at most.
 """
 
 import dataclasses
 import re
 from collections.abc import Mapping
+from typing import Any, TypeAlias
 
-from kcx_jax.schema.answers import Problem
+from kcx_jax.schema.answers import Problem, ProblemKind
 from kcx_jax.schema.strings import unquote
 
 MAX_DEPTH = 4  # brackets inside an item: event -> list of a role -> entity is 3
+MAX_RESTARTS = 10_000  # an answer broken more often than this is none
 
-_SPACE = re.compile(r"\s*+")
-_STRING = re.compile(
-    r""""([^"\\]*+(?:\\.[^"\\]*+)*+)"|'([^'\\]*+(?:\\.[^'\\]*+)*+)'""",
-    re.DOTALL,
+_TOKEN = re.compile(
+    r"""\s*+(?:
+        "(?P<double> [^"\\]*+ (?:\\. [^"\\]*+)*+ )"
+      | '(?P<single> [^'\\]*+ (?:\\. [^'\\]*+)*+ )'
+      | (?P<call> [^\W\d]\w*+ ) \s*+ \(
+      | (?P<keyword> [^\W\d]\w*+ ) \s*+ = \s*+
+      | (?P<list> \[ )
+      | (?P<close> [)\]] )
+      | (?P<comma> , )
+      | (?P<atom> [^\s,()\[\]"'=]++ )
+    )""",
+    re.DOTALL | re.VERBOSE,
 )
-_NAME = re.compile(r"[^\W\d]\w*+")
-_ATOM = re.compile(r"""[^\s,()\[\]"'=]++""")
+_SPACE = re.compile(r"\s*+")
 _ITEM_START = re.compile(r"(?<!\w)[^\W\d]\w*+(?=\s*+\()")
-
-Value = "str | Call | Atom | list"
 
 
 @dataclasses.dataclass(slots=True)
@@ -34,7 +42,7 @@ class Call:
 
     name: str
     position: int
-    arguments: list[tuple[str | None, Value]]
+    arguments: list[tuple[str | None, "Value"]]
 
 
 @dataclasses.dataclass(slots=True)
@@ -45,8 +53,11 @@ class Atom:
     position: int
 
 
+Value: TypeAlias = str | Call | Atom | list[Any]
+
+
 class _BrokenError(Exception):
-    """Reading cannot go on: why, where, and from where to look for the next item."""
+    """An item cannot be read on: why, where, and where to look for the next one (None: from its start)."""
 
     def __init__(self, detail: str, position: int, resume: int | None = None):
         self.detail = detail
@@ -57,8 +68,8 @@ class _BrokenError(Exception):
 def read_calls(text: str, kinds: Mapping[str, str]) -> tuple[list[Call], list[Problem]]:
     """The complete calls of the list in `text`, in order, and what was wrong with the rest.
 
-    `kinds`: kind of each known class name. Unknown names are read too; where to go on after damage is decided by
-    known names only.
+    `kinds`: kind of each known class name. Unknown names are read too; where to go on after damage is decided
+    by known names only.
     """
     return _ListReader(text, kinds).read()
 
@@ -68,105 +79,111 @@ class _ListReader:
         self.text = text
         self.kinds = kinds
         self.kind: str | None = None  # of the latest known item
+        self.restarts = 0
         self.calls: list[Call] = []
         self.problems: list[Problem] = []
 
     def read(self) -> tuple[list[Call], list[Problem]]:
-        position: int | None = self._skip(0)
-        if self.text.startswith("[", position):
-            position += 1
-        elif position < len(self.text):
-            self._report("syntax", f"expected a list, found {self._shown(position)}", position)
-            position = self._next_item(position)
+        start = self._skip(0)
+        position: int | None = start
+        if self.text.startswith("[", start):
+            position = start + 1
+        elif start < len(self.text):
+            self._report("syntax", f"expected a list, found {self._shown(start)}", start)
+            position = self._restart(start)
         while position is not None:
             position = self._step(position)
         return self.calls, self.problems
 
     def _step(self, position: int) -> int | None:
         """Read one item and its separator, or the end; the position to go on from, or None at the end."""
-        position = self._skip(position)
-        if position == len(self.text):
-            self._report("truncated", "the text ends before the list does", position)
-            return None
-        if self.text[position] == "]":
-            rest = self._skip(position + 1)
+        token = _TOKEN.match(self.text, position)
+        if token and token.lastgroup == "close" and token["close"] == "]":
+            rest = self._skip(token.end())
             if rest < len(self.text):
                 self._report("trailing_text", f"ignored {self._shown(rest)}", rest)
             return None
+        start = self._skip(position)
+        if start == len(self.text):
+            self._report("truncated", "the text ends before the list does", start)
+            return None
         try:
-            return self._item(position)
+            return self._item(token, start)
         except _BrokenError as broken:
-            resume = self._next_item(broken.resume or position + 1)
-            at_end = broken.position == len(self.text) and resume is None
-            self._report("truncated" if at_end else "syntax", broken.detail, position)
+            resume = self._restart(broken.resume or start + 1)
+            at_end = resume is None and broken.position == len(self.text)
+            self._report("truncated" if at_end else "syntax", broken.detail, start)
             return resume
 
-    def _item(self, position: int) -> int:
-        name = _NAME.match(self.text, position)
-        if name and name.group() in self.kinds:
-            self.kind = self.kinds[name.group()]
-        value, end = self._value(position, MAX_DEPTH)
+    def _item(self, token: re.Match[str] | None, start: int) -> int:
+        if token and token.lastgroup == "call":
+            self.kind = self.kinds.get(token["call"], self.kind)
+        value, end = self._value(token, start, MAX_DEPTH)
         if isinstance(value, Call):
             self.calls.append(value)
         else:
-            self._report("syntax", f"expected Class(...), found {self._shown(position)}", position)
+            self._report("syntax", f"expected Class(...), found {self._shown(start)}", start)
+        separator = _TOKEN.match(self.text, end)
+        if separator and separator.lastgroup == "comma":
+            return separator.end()
         end = self._skip(end)
-        if self.text.startswith(",", end):
-            return end + 1
         if end == len(self.text) or self.text[end] == "]":
             return end
         raise _BrokenError(f"expected , or ] but found {self._shown(end)}", end, resume=end)
 
-    def _value(self, position: int, depth: int) -> tuple[Value, int]:
-        """The value that starts at `position` (no space before it), and where it ends."""
-        text = self.text
-        if string := _STRING.match(text, position):
-            double, single = string.groups()
-            return unquote(single if double is None else double), string.end()
-        if text.startswith(('"', "'"), position):
-            raise _BrokenError("a string without its closing quote", len(text))
-        if text.startswith("[", position):
-            arguments, end = self._arguments(position + 1, "]", depth)
-            return [value for _, value in arguments], end
-        if name := _NAME.match(text, position):
-            after = self._skip(name.end())
-            if text.startswith("(", after):
-                arguments, end = self._arguments(after + 1, ")", depth)
-                return Call(name.group(), position, arguments), end
-        if atom := _ATOM.match(text, position):
-            return Atom(atom.group(), position), atom.end()
-        if position == len(text):
-            raise _BrokenError("the text ends inside an item", position)
-        raise _BrokenError(f"expected a value, found {self._shown(position)}", position)
+    def _value(self, token: re.Match[str] | None, position: int, depth: int) -> tuple[Value, int]:
+        """The value that starts with `token`, and where it ends."""
+        if token is None:
+            raise self._unexpected("a value", position)
+        match token.lastgroup:
+            case "double" | "single" as quotes:
+                return unquote(token[quotes]), token.end()
+            case "call":
+                arguments, end = self._arguments(token.end(), ")", depth)
+                return Call(token["call"], token.start("call"), arguments), end
+            case "list":
+                arguments, end = self._arguments(token.end(), "]", depth)
+                return [value for _, value in arguments], end
+            case "atom":
+                return Atom(token["atom"], token.start("atom")), token.end()
+        raise self._unexpected("a value", position)
 
     def _arguments(self, position: int, close: str, depth: int) -> tuple[list[tuple[str | None, Value]], int]:
         """What stands between an opened bracket and `close`, and the position behind `close`."""
         if depth == 0:
             raise _BrokenError("brackets are nested too deeply", position, resume=position)
         arguments: list[tuple[str | None, Value]] = []
-        position = self._skip(position)
-        while not self.text.startswith(close, position):
-            keyword, position = self._keyword(position) if close == ")" else (None, position)
-            value, position = self._value(position, depth - 1)
+        while True:
+            token = _TOKEN.match(self.text, position)
+            if token and token["close"] == close:
+                return arguments, token.end()
+            keyword = None
+            if token and close == ")" and token.lastgroup == "keyword":
+                keyword, position = token["keyword"], token.end()
+                token = _TOKEN.match(self.text, position)
+            value, position = self._value(token, position, depth - 1)
             arguments.append((keyword, value))
-            position = self._skip(position)
-            if self.text.startswith(",", position):
-                position = self._skip(position + 1)
-            elif position == len(self.text):
-                raise _BrokenError("the text ends inside an item", position)
-            elif not self.text.startswith(close, position):
-                raise _BrokenError(f"expected , or {close} but found {self._shown(position)}", position)
-        return arguments, position + 1
+            token = _TOKEN.match(self.text, position)
+            if token and token["close"] == close:
+                return arguments, token.end()
+            if not (token and token.lastgroup == "comma"):
+                raise self._unexpected(f", or {close}", position)
+            position = token.end()
 
-    def _keyword(self, position: int) -> tuple[str | None, int]:
-        name = _NAME.match(self.text, position)
-        if name:
-            after = self._skip(name.end())
-            if self.text.startswith("=", after):
-                return name.group(), self._skip(after + 1)
-        return None, position
+    def _unexpected(self, wanted: str, position: int) -> _BrokenError:
+        position = self._skip(position)
+        if position == len(self.text):
+            return _BrokenError("the text ends inside an item", position)
+        if self.text[position] in "\"'" and not _TOKEN.match(self.text, position):
+            return _BrokenError("a string without its closing quote", len(self.text))
+        return _BrokenError(f"expected {wanted} but found {self._shown(position)}", position)
 
-    def _next_item(self, position: int) -> int | None:
+    def _restart(self, position: int) -> int | None:
+        """Where the next item of the known kind starts, if there is one."""
+        self.restarts += 1
+        if self.restarts > MAX_RESTARTS:
+            self._report("syntax", "too much damage: the rest was not read", position)
+            return None
         for start in _ITEM_START.finditer(self.text, position):
             kind = self.kinds.get(start.group())
             if kind is not None and self.kind in (None, kind):
@@ -177,9 +194,9 @@ class _ListReader:
         match = _SPACE.match(self.text, position)
         return match.end() if match else position
 
-    def _report(self, kind, detail: str, position: int) -> None:
+    def _report(self, kind: ProblemKind, detail: str, position: int) -> None:
         self.problems.append(Problem(kind, detail, position))
 
     def _shown(self, position: int, width: int = 24) -> str:
         found = self.text[position : position + width]
-        return repr(found) + ("..." if position + width < len(self.text) else "") if found else "the end"
+        return repr(found) + ("..." if position + width < len(self.text) else "")

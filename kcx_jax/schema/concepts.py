@@ -1,4 +1,4 @@
-"""A schema as a value: concepts with their kind, parent, docstring and roles, whatever file or class they came from."""
+"""A schema as a value: concepts with their kind, parent, docstring and roles, wherever they came from."""
 
 import dataclasses
 import functools
@@ -31,7 +31,10 @@ _KINDS_OF_TASK: dict[Task, tuple[Kind, ...]] = {
 
 @dataclasses.dataclass(frozen=True)
 class Role:
-    """A place in a relation (`head`, `tail`) or an event. `types`: entity classes, ``Entity`` (any), ``str``."""
+    """A place in a relation (`head`, `tail`) or an event.
+
+    `types`: entity classes, ``Entity`` (any), ``str``.
+    """
 
     name: str
     types: tuple[str, ...]
@@ -42,9 +45,10 @@ class Role:
 class Concept:
     """One class of a schema.
 
-    `parent` is another concept of the same kind, or None directly under the base class. `description` is kept as
-    one line. `exemplars` are surfaces (triggers, for events). `roles` are those declared here; inherited ones come
-    by `Schema.roles_of`. `label` is the name the user or the corpus gave, when the class name was made from it.
+    `parent` is another concept of the same kind, or None directly under the base class. `description` is
+    kept as one line. `exemplars` are surfaces (triggers, for events). `roles` are those declared here;
+    inherited ones come by `Schema.roles_of`. `label` is the name the user or the corpus gave, when the
+    class name was made from it.
     """
 
     name: str
@@ -108,7 +112,7 @@ class Schema:
 
     @functools.cached_property
     def classes(self) -> dict[str, type]:
-        """Class name -> Python class, a subclass of `Entity`, `Relation` or `Event`, in the order of the schema."""
+        """Class name -> Python class, under `Entity`, `Relation` or `Event`, in the order of the schema."""
         made: dict[str, type] = {}
         for concept in self.concepts:
             base = made[concept.parent] if concept.parent else BASES[BASE_OF_KIND[concept.kind]]
@@ -117,17 +121,18 @@ class Schema:
         return made
 
     def roles_of(self, name: str) -> tuple[Role, ...]:
-        """The roles of concept `name`, inherited ones first; a relation that declares none links any entities."""
-        roles: dict[str, Role] = {}
-        concept: Concept | None = self.by_name[name]
-        if concept.kind == "relation":
-            roles = {role: Role(role, ("Entity",)) for role in ("head", "tail")}
-        lineage = []
-        while concept is not None:
-            lineage.append(concept)
-            concept = self.by_name[concept.parent] if concept.parent else None
-        for ancestor in reversed(lineage):
-            roles.update((role.name, role) for role in ancestor.roles)
+        """The roles of concept `name`, inherited ones first.
+
+        A relation that declares none links any two entities.
+        """
+        concept = self.by_name[name]
+        if concept.parent is not None:
+            inherited = self.roles_of(concept.parent)
+        elif concept.kind == "relation":
+            inherited = (Role("head", ("Entity",)), Role("tail", ("Entity",)))
+        else:
+            inherited = ()
+        roles = {role.name: role for role in (*inherited, *concept.roles)}
         return tuple(roles.values())
 
     def for_task(self, task: Task) -> "Schema":
@@ -161,7 +166,7 @@ def _check_name(concept: Concept, seen: Mapping[str, Concept]) -> None:
         )
     if parent.kind != concept.kind:
         raise UsageError(
-            f"class {name} is an {concept.kind}, but its parent {parent.name} is of kind {parent.kind}"
+            f"class {name} is of kind {concept.kind}, its parent {parent.name} of kind {parent.kind}"
         )
 
 

@@ -2,9 +2,9 @@
 
     A human being. Examples: Ada Lovelace, 李白, "Washington, George"
 
-The marker is ``Examples:`` (entities, relations) or ``Triggers:`` (events); the last one in the docstring counts.
-Exemplars are separated by commas; one that a comma, a quote in front or unusual spacing would spoil is quoted.
-White space outside quotes carries no meaning, so a docstring may be wrapped over lines.
+The marker is ``Examples:`` (entities, relations) or ``Triggers:`` (events); the last one in the docstring
+counts. Exemplars are separated by commas; one that a comma, a quote in front or unusual spacing would spoil
+is quoted. White space outside quotes carries no meaning, so a docstring may be wrapped over lines.
 """
 
 import re

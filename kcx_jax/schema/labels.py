@@ -9,11 +9,12 @@ from kcx_jax.schema.concepts import RESERVED_NAMES
 def class_name_of(label: str) -> str | None:
     """A label's words in PascalCase, accents taken off; None when some letter of it has no ASCII form.
 
-    "birth place" -> BirthPlace, "población" -> Poblacion, "PER" -> PER. A name that Python or the base classes hold
-    gets an underscore behind it ("event" -> Event_), one that starts with a digit an underscore in front.
+    "birth place" -> BirthPlace, "población" -> Poblacion, "PER" -> PER. A name that Python or the base
+    classes hold gets an underscore behind it ("event" -> Event_), one that starts with a digit an
+    underscore in front.
     """
     plain = "".join(c for c in unicodedata.normalize("NFKD", label) if not unicodedata.combining(c))
-    if not plain.isascii() and any(c.isalnum() and not c.isascii() for c in plain):
+    if any(c.isalnum() and not c.isascii() for c in plain):
         return None
     name = "".join(word[0].upper() + word[1:] for word in re.findall(r"[A-Za-z0-9]+", plain))
     if not name:

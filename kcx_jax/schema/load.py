@@ -3,6 +3,7 @@
 import ast
 import inspect
 import types
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -10,23 +11,26 @@ from typing import Any, get_args, get_origin
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.schema import ontology
 from kcx_jax.schema.base import Entity, Event, Relation, identifier_to_role
-from kcx_jax.schema.concepts import BASES, Concept, Kind, Role, Schema
+from kcx_jax.schema.concepts import BASE_OF_KIND, BASES, Concept, Kind, Role, Schema
 from kcx_jax.schema.data_files import read_json, read_yaml
 from kcx_jax.schema.docstrings import split_docstring
 from kcx_jax.schema.labels import class_name_of
 from kcx_jax.schema.source import read_source, role_from_annotation
 
+_DATA_READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json}
 _FIELDS = ("description", "examples", "parent")
 
 
-def load_schema(source: "Schema | str | Path | types.ModuleType | Iterable[type | str]") -> Schema:
+def load_schema(
+    source: "Schema | str | Path | types.ModuleType | Mapping[str, Any] | Iterable[type | str]",
+) -> Schema:
     """A schema from any of its forms.
 
-    - a path: ``.py`` (classes, read with `ast`, never run), ``.yaml``, ``.yml`` or ``.json`` (entity labels: a list, or
-      a mapping from label to a description or to ``{description, examples, parent}``);
+    - a path: ``.py`` (classes, read with `ast`, never run), ``.yaml``, ``.yml`` or ``.json`` (entity labels:
+      a list, or a mapping from label to a description or to ``{description, examples, parent}``);
     - Python source as a string with a line break in it (what `render_schema` returns);
     - classes derived from `Entity`, `Relation` and `Event`, or a module that holds them;
-    - labels ("person", "birth place", 人物), which become entity classes;
+    - labels ("person", "birth place", 人物), which become entity classes, or a mapping as in YAML;
     - a `Schema`, returned as it is.
 
     Raises `UsageError` naming file and line for what cannot be read.
@@ -39,6 +43,10 @@ def load_schema(source: "Schema | str | Path | types.ModuleType | Iterable[type 
         return _load_file(Path(source))
     if isinstance(source, types.ModuleType):
         return _from_classes([value for value in vars(source).values() if _is_concept_class(value)])
+    if isinstance(source, Mapping):
+        return _checked(_from_data(dict(source), "labels"), "labels")
+    if not isinstance(source, Iterable):
+        raise UsageError(f"cannot make a schema of {source!r}: give a file, or a list of classes or labels")
     members = list(source)
     if all(isinstance(member, str) for member in members):
         return _checked(_from_labels(members, "labels"), "labels")
@@ -46,19 +54,22 @@ def load_schema(source: "Schema | str | Path | types.ModuleType | Iterable[type 
 
 
 def _load_file(path: Path) -> Schema:
-    readers = {".py": None, ".yaml": read_yaml, ".yml": read_yaml, ".json": read_json}
-    if path.suffix not in readers:
-        raise UsageError(f"{path} is no schema file: its name must end in one of {', '.join(readers)}")
+    known = [".py", *_DATA_READERS]
+    if path.suffix not in known:
+        names = ", ".join(known)
+        raise UsageError(
+            f"{path} is no schema file: its name must end in one of {names} (labels go in a list)"
+        )
+    where = str(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path}: not UTF-8 at byte {error.start}") from error
+        raise UsageError(f"{where}: not UTF-8 at byte {error.start}") from error
     except OSError as error:
-        raise UsageError(f"cannot read the schema {path}: {error.strerror or error}") from error
-    reader = readers[path.suffix]
-    if reader is None:
-        return _checked(read_source(text, str(path)), str(path))
-    return _checked(_from_data(reader(text, str(path)), str(path)), str(path))
+        raise UsageError(f"cannot read the schema {where}: {error.strerror or error}") from error
+    if path.suffix == ".py":
+        return _checked(read_source(text, where), where)
+    return _checked(_from_data(_DATA_READERS[path.suffix](text, where), where), where)
 
 
 def _checked(concepts: tuple[Concept, ...], where: str) -> Schema:
@@ -119,7 +130,7 @@ def _class_name(label: object, where: str) -> str:
     if name is not None:
         return name
     try:
-        return ontology.class_for("native", label.strip())
+        return ontology.class_for("native", unicodedata.normalize("NFC", label.strip()))
     except KcxError as error:
         raise UsageError(
             f"{where}: the label {label!r} has no ASCII form to name a class with. Use an English label, "
@@ -149,10 +160,18 @@ def _from_classes(classes: list) -> Schema:
 
 def _from_class(cls: type, declared: Mapping[str, type]) -> Concept:
     kind: Kind = "entity" if issubclass(cls, Entity) else "relation" if issubclass(cls, Relation) else "event"
-    parents = [base.__name__ for base in cls.__mro__[1:] if declared.get(base.__name__) is base]
+    listed = [base for base in cls.__mro__[1:] if declared.get(base.__name__) is base]
+    parent = listed[0] if listed else BASES[BASE_OF_KIND[kind]]
+    # What lies between a class and its listed parent is no concept, but its roles are inherited all the same.
+    lineage = [base for base in cls.__mro__ if issubclass(base, parent) and base is not parent]
+    annotations = {
+        name: annotation
+        for base in reversed(lineage)
+        for name, annotation in inspect.get_annotations(base).items()
+    }
     description, exemplars = split_docstring(cls.__dict__.get("__doc__") or "", kind)
-    roles = tuple(_role(cls, name, annotation) for name, annotation in inspect.get_annotations(cls).items())
-    return Concept(cls.__name__, kind, parents[0] if parents else None, description, exemplars, roles)
+    roles = tuple(_role(cls, name, annotation) for name, annotation in annotations.items())
+    return Concept(cls.__name__, kind, parent.__name__ if listed else None, description, exemplars, roles)
 
 
 def _role(cls: type, identifier: str, annotation: Any) -> Role:
@@ -175,4 +194,5 @@ def _annotation_source(annotation: Any) -> str:
         return f"list[{', '.join(members)}]"
     if members:
         return " | ".join(members)
-    return getattr(annotation, "__forward_arg__", None) or getattr(annotation, "__name__", repr(annotation))
+    name = getattr(annotation, "__forward_arg__", None) or getattr(annotation, "__name__", None)
+    return name or repr(annotation)

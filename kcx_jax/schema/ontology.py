@@ -26,7 +26,10 @@ def labels_of(inventory: str) -> tuple[str, ...]:
 
 
 def class_for(inventory: str, label: str) -> str:
-    """The class of a label. Raises `KcxError` with the nearest classes and the line to add when there is none."""
+    """The class of a label.
+
+    Raises `KcxError` with the nearest classes and the line to add when there is none.
+    """
     classes = _classes(inventory)
     if label in classes:
         return classes[label]

@@ -18,13 +18,22 @@ _IGNORED = (ast.Import, ast.ImportFrom, ast.Pass)
 
 
 def read_source(text: str, where: str) -> tuple[Concept, ...]:
-    """The concepts a Python source declares, in order. `where` names it in errors (`UsageError` with the line)."""
+    """The concepts a Python source declares, in order.
+
+    `where` names it in errors (`UsageError` with the line).
+    """
     try:
-        module = ast.parse(text)
+        module = ast.parse(text, filename=where)
+        return _read_module(module, where)
     except SyntaxError as error:
         raise UsageError(f"{where}:{error.lineno or 1}: not Python: {error.msg}") from error
-    except (ValueError, RecursionError, MemoryError) as error:  # NUL or surrogate characters; hostile nesting
-        raise UsageError(f"{where}: not Python: {error or 'nested too deeply'}") from error
+    except ValueError as error:  # NUL, or a lone surrogate
+        raise UsageError(f"{where}: not Python: {error}") from error
+    except (RecursionError, MemoryError) as error:
+        raise UsageError(f"{where}: nested too deeply to be a schema") from error
+
+
+def _read_module(module: ast.Module, where: str) -> tuple[Concept, ...]:
     kinds: dict[str, Kind] = dict(KIND_OF_BASE)
     concepts = []
     for statement in module.body:
@@ -79,7 +88,7 @@ def role_from_annotation(name: str, annotation: ast.expr, where: str) -> Role:
 
 
 def _type_names(node: ast.expr, where: str) -> list[str]:
-    """Names in a union, flattened: ``A | B``, ``Union[A, B]``, ``Optional[A]``; None says nothing and is left out."""
+    """Names in a union, flattened: ``A | B``, ``Union[A, B]``, ``Optional[A]``; None is left out."""
     node = _unwrap(node, where)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _type_names(node.left, where) + _type_names(node.right, where)
@@ -91,7 +100,8 @@ def _type_names(node: ast.expr, where: str) -> list[str]:
     if name := _last_name(node):
         return [name]
     raise UsageError(
-        f"{where}: cannot read the type {ast.unparse(node)!r}. Write Person, Person | Organization, or list[...] of these"
+        f"{where}: cannot read the type {ast.unparse(node)!r}. "
+        "Write Person, Person | Organization, or list[...] of these"
     )
 
 

@@ -1,7 +1,8 @@
 """String literals of answers and prompts: one line, double quotes, every other character as it is.
 
-Escaped are only the quote, the backslash, control characters (category Cc) and lone surrogates, so that a literal
-is valid Python on a single line and a name in any script costs no more tokens than its own characters.
+Escaped are only the quote, the backslash, control characters (category Cc) and lone surrogates, so that a
+literal is valid Python on a single line and a name in any script costs no more tokens than its own
+characters.
 """
 
 import re
@@ -33,7 +34,8 @@ def quote(text: str) -> str:
 def unquote(body: str) -> str:
     """The text that the inside of a Python string literal stands for.
 
-    Never fails: what Python would refuse or keep (``\\q``, ``\\xZZ``, a code point beyond 10FFFF) stays verbatim.
+    Never fails: what Python would refuse or keep (``\\q``, ``\\xZZ``, a code point beyond 10FFFF) stays
+    verbatim.
     """
     if "\\" not in body:
         return body

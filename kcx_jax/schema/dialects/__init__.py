@@ -1,6 +1,7 @@
-"""The code dialects a schema and its answers can be written in, one module each, all with the same three functions.
+"""The code dialects a schema and its answers can be written in, one module each.
 
-A dialect module offers ``render_schema(schema)``, ``render_answer(instances)`` and ``parse_answer(text, schema)``.
+Every one has the same three functions: ``render_schema(schema)``, ``render_answer(instances)`` and
+``parse_answer(text, schema)``.
 """
 
 from kcx_jax.errors import UsageError

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 
 from kcx_jax.schema.answers import ParsedAnswer, Problem, ProblemKind
-from kcx_jax.schema.base import Entity, Event, Relation, identifier_to_role, role_to_identifier
+from kcx_jax.schema.base import Entity, Event, Relation, role_to_identifier
 from kcx_jax.schema.calls import Atom, Call, Value, read_calls
 from kcx_jax.schema.concepts import BASE_OF_KIND, Concept, Role, Schema
 from kcx_jax.schema.strings import NEEDS_ESCAPE, escape_character, quote
@@ -24,7 +24,7 @@ _ESCAPED_IN_DOCSTRING = re.compile(rf'[\\{NEEDS_ESCAPE}]|"(?="|\Z)')
 
 
 def render_schema(schema: Schema) -> str:
-    """Python source, one class after another, ending in a newline; `load_schema` of it gives the same schema."""
+    """Python source, one class after another; `load_schema` of it gives the same schema."""
     return "".join(_render_concept(concept) for concept in schema.concepts)
 
 
@@ -44,7 +44,10 @@ def _render_type(role: Role) -> str:
 
 
 def render_answer(instances: Iterable[Entity | Relation | Event]) -> str:
-    """The instances on one line in their order, ``[]`` when there are none. Offsets are not part of an answer."""
+    """The instances on one line in their order, ``[]`` when there are none.
+
+    Offsets are not part of an answer.
+    """
     return f"[{', '.join(_render_instance(instance) for instance in instances)}]"
 
 
@@ -64,92 +67,105 @@ def _render_instance(instance: Entity | Relation | Event | str) -> str:
 
 
 def parse_answer(text: str, schema: Schema) -> ParsedAnswer:
-    """Every complete instance of an answer, and its problems. Never evaluates, never fails, linear in the text.
+    """Every complete instance of an answer, and its problems.
 
-    Whether a role admits an argument's class is left to the score; an unknown role, or something that is neither
-    entity nor string, is a problem.
+    Whether a role admits an argument's class is left to the score; an unknown role, or something that is
+    neither entity nor string, is a problem.
     """
     calls, problems = read_calls(text, {concept.name: concept.kind for concept in schema.concepts})
-    builder = _Builder(schema, problems)
-    built = [builder.item(call) for call in calls]
-    instances = tuple(instance for instance in built if instance is not None)
-    return ParsedAnswer(instances, tuple(sorted(problems, key=lambda problem: problem.position)))
+    builder = _Builder(schema)
+    for call in calls:
+        builder.add(call)
+    problems += builder.problems
+    return ParsedAnswer(tuple(builder.instances), tuple(sorted(problems, key=lambda each: each.position)))
+
+
+class _UnfitError(Exception):
+    """A call or value that is no instance of the schema."""
+
+    def __init__(self, kind: ProblemKind, detail: str, position: int):
+        self.problem = Problem(kind, detail, position)
 
 
 class _Builder:
-    """Calls -> instances of the schema's classes; what does not fit becomes a problem and None."""
+    """Calls -> instances of the schema's classes, and a problem for each that is none."""
 
-    def __init__(self, schema: Schema, problems: list[Problem]):
+    def __init__(self, schema: Schema):
         self.classes = schema.classes
         self.roles = {
-            event.name: {role.name for role in schema.roles_of(event.name)} for event in schema.events
+            event.name: {role_to_identifier(role.name) for role in schema.roles_of(event.name)}
+            for event in schema.events
         }
-        self.problems = problems
+        self.instances: list[Entity | Relation | Event] = []
+        self.problems: list[Problem] = []
 
-    def item(self, call: Call) -> Entity | Relation | Event | None:
-        cls = self.classes.get(call.name)
-        if cls is None:
-            return self._leave_out("unknown_class", f"the schema has no class {call.name!r}", call.position)
+    def add(self, call: Call) -> None:
+        try:
+            self.instances.append(self._instance(call))
+        except _UnfitError as unfit:
+            self.problems.append(unfit.problem)
+
+    def _instance(self, call: Call) -> Entity | Relation | Event:
+        cls = self._class(call)
         if issubclass(cls, Entity):
             return self._entity(cls, call)
-        if issubclass(cls, Relation):
-            return self._relation(cls, call)
-        return self._event(cls, call)
+        return self._relation(cls, call) if issubclass(cls, Relation) else self._event(cls, call)
 
-    def _entity(self, cls: type, call: Call) -> Entity | None:
+    def _class(self, call: Call) -> type:
+        if call.name not in self.classes:
+            raise _UnfitError("unknown_class", f"the schema has no class {call.name!r}", call.position)
+        return self.classes[call.name]
+
+    def _entity(self, cls: type, call: Call) -> Entity:
         if len(call.arguments) != 1:
             detail = f"{call.name} takes one string, found {len(call.arguments)} arguments"
-            return self._leave_out("wrong_arity", detail, call.position)
+            raise _UnfitError("wrong_arity", detail, call.position)
         keyword, value = call.arguments[0]
         if keyword is not None or not isinstance(value, str):
-            return self._leave_out("wrong_argument", f"{call.name} takes one plain string", call.position)
+            raise _UnfitError("wrong_argument", f"{call.name} takes one plain string", call.position)
         return cls(value)
 
-    def _relation(self, cls: type, call: Call) -> Relation | None:
+    def _relation(self, cls: type, call: Call) -> Relation:
         if len(call.arguments) != 2:
             detail = f"{call.name} takes a head and a tail, found {len(call.arguments)} arguments"
-            return self._leave_out("wrong_arity", detail, call.position)
+            raise _UnfitError("wrong_arity", detail, call.position)
         if [keyword for keyword, _ in call.arguments] not in ([None, None], ["head", "tail"]):
-            return self._leave_out(
-                "wrong_argument", f"{call.name} takes head and tail in order", call.position
-            )
-        ends = [self._argument(value, call, plain=False) for _, value in call.arguments]
-        return cls(*ends) if None not in ends else None
+            raise _UnfitError("wrong_argument", f"{call.name} takes head and tail in order", call.position)
+        head, tail = (self._argument(value, call) for _, value in call.arguments)
+        return cls(head, tail)
 
-    def _event(self, cls: type, call: Call) -> Event | None:
-        if not call.arguments or sum(keyword is None for keyword, _ in call.arguments) != 1:
-            detail = f"{call.name} takes its trigger, then role=[...]"
-            return self._leave_out("wrong_arity", detail, call.position)
-        keyword, trigger = call.arguments[0]
-        if keyword is not None or not isinstance(trigger, str):
-            return self._leave_out(
-                "wrong_argument", f"{call.name}'s trigger is a plain string", call.position
+    def _event(self, cls: type, call: Call) -> Event:
+        keywords = [keyword for keyword, _ in call.arguments]
+        if keywords.count(None) != 1:
+            detail = f"{call.name} takes one trigger, then role=[...]"
+            raise _UnfitError("wrong_arity", detail, call.position)
+        trigger = call.arguments[0][1]
+        if keywords[0] is not None or not isinstance(trigger, str):
+            raise _UnfitError(
+                "wrong_argument", f"{call.name} starts with its trigger, a string", call.position
             )
-        arguments: dict[str, list] = {}
-        for identifier, value in call.arguments[1:]:
-            assert identifier is not None
-            if identifier_to_role(identifier) not in self.roles[call.name]:
-                self._leave_out("wrong_argument", f"{call.name} has no role {identifier!r}", call.position)
-                continue
-            values = value if isinstance(value, list) else [value]
-            kept = [self._argument(each, call, plain=True) for each in values]
-            arguments.setdefault(identifier, []).extend(each for each in kept if each is not None)
+        arguments: dict[str, list[Entity | str]] = {}
+        for keyword, value in call.arguments[1:]:
+            assert keyword is not None
+            for each in value if isinstance(value, list) else [value]:
+                try:
+                    if keyword not in self.roles[call.name]:
+                        raise _UnfitError(
+                            "wrong_argument", f"{call.name} has no role {keyword!r}", call.position
+                        )
+                    filler = each if isinstance(each, str) else self._argument(each, call)
+                    arguments.setdefault(keyword, []).append(filler)
+                except _UnfitError as unfit:  # the event stands without this argument
+                    self.problems.append(unfit.problem)
         return cls(trigger, **arguments)
 
-    def _argument(self, value: Value, call: Call, plain: bool) -> Entity | str | None:
-        """An entity (of any class, the base class included), or a string where `plain` allows it."""
-        if isinstance(value, str) and plain:
-            return value
+    def _argument(self, value: Value, call: Call) -> Entity:
+        """An entity of any class, the base class included."""
         if not isinstance(value, Call):
             position = value.position if isinstance(value, Atom) else call.position
-            return self._leave_out("wrong_argument", f"an argument of {call.name} is no entity", position)
-        cls = Entity if value.name == Entity.__name__ else self.classes.get(value.name)
-        if cls is None:
-            return self._leave_out("unknown_class", f"the schema has no class {value.name!r}", value.position)
+            raise _UnfitError("wrong_argument", f"an argument of {call.name} is no entity", position)
+        cls = Entity if value.name == Entity.__name__ else self._class(value)
         if not issubclass(cls, Entity):
             detail = f"an argument of {call.name} is no entity but {value.name}"
-            return self._leave_out("wrong_argument", detail, value.position)
+            raise _UnfitError("wrong_argument", detail, value.position)
         return self._entity(cls, value)
-
-    def _leave_out(self, kind: ProblemKind, detail: str, position: int) -> None:
-        self.problems.append(Problem(kind, detail, position))
