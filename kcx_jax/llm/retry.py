@@ -1,0 +1,105 @@
+"""When a request is sent again, by what went wrong with it."""
+
+import email.utils
+import math
+import random
+import time
+from dataclasses import dataclass
+from typing import Any
+
+UNREACHABLE, CONNECTION, TIMEOUT, SERVER = "unreachable", "connection", "timeout", "server"
+RATE_LIMITED, QUOTA, REFUSED, BAD_REQUEST = "rate_limited", "quota", "refused", "bad_request"
+CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How stubborn a client is. Times in seconds.
+
+    ``sends``: times one request is sent before lost connections, time-outs and 5xx end it. ``answers``:
+    bodies taken for one request before unusable ones end it. ``first_wait`` doubles up to ``longest_wait``,
+    with jitter. ``patience``: the longest one request waits at rate limits, all waits together.
+    ``breaker``: requests in a row that end without an answer before the run stops.
+    """
+
+    sends: int = 5
+    answers: int = 3
+    first_wait: float = 0.5
+    longest_wait: float = 30.0
+    patience: float = 600.0
+    breaker: int = 5
+
+    def wait(self, sends: int) -> float:
+        """Seconds to wait after the `sends`-th failed send; unseeded jitter, as no result depends on it."""
+        return random.uniform(0.1, 1.0) * min(self.first_wait * 2 ** (sends - 1), self.longest_wait)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A request that got no answer."""
+
+    error_class: str
+    message: str
+    http_status: int | None = None
+    request_id: str | None = None
+    retry_after: float | None = None
+    param: str | None = None
+    body: bytes | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the endpoint may have done (and billed) the work all the same."""
+        return self.error_class in (CONNECTION, TIMEOUT, CANCELLED)
+
+
+def classify(error: Exception) -> Failure:
+    """Sort an exception of the SDK, or a `TimeoutError` of our own deadline, into a `Failure`."""
+    import openai
+
+    if isinstance(error, openai.APITimeoutError | TimeoutError):
+        return Failure(TIMEOUT, "no complete reply in time")
+    if isinstance(error, openai.APIStatusError):
+        return _classify_status(error)
+    cause = error.__cause__ or error
+    kind = UNREACHABLE if type(cause).__name__ in ("ConnectError", "ConnectTimeout") else CONNECTION
+    return Failure(kind, str(cause) or type(cause).__name__)
+
+
+def _classify_status(error: Any) -> Failure:
+    status, response = error.status_code, error.response
+    told = (error.code or "", error.type or "")
+    if "insufficient_quota" in told or status == 402:
+        kind = QUOTA
+    elif status == 429:
+        kind = RATE_LIMITED
+    elif status in (401, 403, 404):
+        kind = REFUSED
+    elif status in (408, 409) or status >= 500:
+        kind = SERVER
+    else:
+        kind = BAD_REQUEST
+    detail = error.body.get("message") if isinstance(error.body, dict) else None
+    message = f"HTTP {status}: {str(detail or response.text or response.reason_phrase)[:300]}"
+    return Failure(
+        kind,
+        message,
+        http_status=status,
+        request_id=response.headers.get("x-request-id"),
+        retry_after=_retry_after(response.headers),
+        param=error.param,
+        body=response.content,
+    )
+
+
+def _retry_after(headers: Any) -> float | None:
+    """Seconds to wait: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date."""
+    for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        return max(0.0, seconds) if math.isfinite(seconds) else None
+    try:
+        return max(0.0, email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
+    except (KeyError, ValueError, TypeError):
+        return None
