@@ -1,0 +1,89 @@
+"""A model folder in the Baichuan2 layout, with or without a PEFT adapter, onto the devices."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from kcx_jax.checkpoints.hub import local_folder
+from kcx_jax.checkpoints.model import LoadedModel
+from kcx_jax.checkpoints.names import adapter_places, param_places
+from kcx_jax.checkpoints.peft import open_adapter
+from kcx_jax.checkpoints.placing import place
+from kcx_jax.checkpoints.tensor_file import DTYPES, StoredTensor
+from kcx_jax.checkpoints.weights import check_tensors, fingerprint, open_weights, read_json
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.models import (
+    ModelConfig,
+    Transformer,
+    abstract_lora,
+    abstract_params,
+    lora_shardings,
+    param_shardings,
+)
+from kcx_jax.tokenizer import Tokenizer, load_tokenizer
+
+
+def load_pretrained(
+    path_or_hub_id: str | Path,
+    adapter: str | Path | None = None,
+    dtype: str | None = "bfloat16",
+    mesh: Mesh | None = None,
+) -> LoadedModel:
+    """Load a checkpoint folder (or a Hub id) in the layout of Baichuan2-7B, and a PEFT LoRA adapter on top.
+
+    `dtype` is that of the weights on the device and of the computation ("float32", "bfloat16" or "float16";
+    None keeps the stored one); an adapter stays in float32. With a mesh the arrays lie as
+    `models.param_shardings` says, without one on the first device; every process reads only the bytes its
+    devices hold.
+
+    Raises `KcxError` naming file, tensor, expected and found, for anything missing, unexpected or damaged.
+    """
+    if dtype not in (None, *DTYPES):
+        raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, found {dtype!r}.")
+    folder = local_folder(path_or_hub_id)
+    config = ModelConfig.from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
+    tokenizer = load_tokenizer(folder)
+    _refuse_other_vocabulary(config, tokenizer, folder)
+    tensors = open_weights(folder)
+    places = param_places(config)
+    check_tensors(tensors, {name: found.shape for name, found in places.items()}, folder)
+    stored = _stored_dtype(tensors) if dtype is None else jnp.dtype(dtype)
+    shardings = param_shardings(config, mesh) if mesh else None
+    params = place(abstract_params(config, stored), places, tensors, shardings)
+    lora_config = lora = None
+    if adapter is not None:
+        lora_config, adapter_tensors = open_adapter(local_folder(adapter), config)
+        shardings = lora_shardings(config, lora_config, mesh) if mesh else None
+        pairs = abstract_lora(config, lora_config)
+        lora = place(pairs, adapter_places(config, lora_config), adapter_tensors, shardings)
+    generation = folder / "generation_config.json"
+    return LoadedModel(
+        config=config,
+        params=params,
+        lora=lora,
+        lora_config=lora_config,
+        tokenizer=tokenizer,
+        module=Transformer(config, lora_config, stored),
+        mesh=mesh,
+        name=str(path_or_hub_id),
+        adapter_name=None if adapter is None else str(adapter),
+        fingerprint=fingerprint(config, tensors),
+        generation=read_json(generation) if generation.exists() else None,
+    )
+
+
+def _stored_dtype(tensors: Mapping[str, StoredTensor]) -> np.dtype:
+    """The dtype all tensors have, or float32, which holds every other exactly."""
+    found = {tensor.dtype for tensor in tensors.values()}
+    return found.pop() if len(found) == 1 else np.dtype(np.float32)
+
+
+def _refuse_other_vocabulary(config: ModelConfig, tokenizer: Tokenizer, folder: Path) -> None:
+    if tokenizer.vocab_size > config.vocab_size:
+        raise KcxError(
+            f"{folder}: tokenizer.model has {tokenizer.vocab_size} pieces, the model's vocab_size is only "
+            f"{config.vocab_size}: they do not belong together."
+        )

@@ -1,0 +1,163 @@
+"""A model that is ready to use: its arrays, how to compute with them, and the tokenizer that goes with them.
+
+Shapes: B = rows, T = tokens of a row, N = new tokens, V = vocabulary.
+"""
+
+import contextlib
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from numpy.typing import ArrayLike
+
+from kcx_jax.errors import UsageError
+from kcx_jax.lora import LoraConfig
+from kcx_jax.models import ModelConfig, Transformer, empty_cache
+from kcx_jax.ops.layouts import KV, Cached, Causal
+from kcx_jax.ops.numerics import inverse_row_norms
+from kcx_jax.tokenizer import Tokenizer
+from kcx_jax.tokenizer.tokenizer import EOS_ID
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """What `load_pretrained` gives.
+
+    `lora` and `lora_config` are None without an adapter.
+
+    `name` and `adapter_name` are what was asked for; `fingerprint` tells the base from others (see
+    `RunStore`); `generation` is the checkpoint's generation_config.json, if it has one.
+    """
+
+    config: ModelConfig
+    params: Any
+    lora: Any
+    lora_config: LoraConfig | None
+    tokenizer: Tokenizer
+    module: Transformer
+    mesh: Mesh | None
+    name: str
+    adapter_name: str | None
+    fingerprint: dict[str, str]
+    generation: dict | None
+
+    @property
+    def variables(self) -> dict[str, Any]:
+        """The collections that `module.apply` takes."""
+        return {"params": self.params} if self.lora is None else {"params": self.params, "lora": self.lora}
+
+    @cached_property
+    def inverse_norms(self) -> jax.Array:
+        """The inverse row norms of the head, [V] in float32, computed once."""
+        return jax.jit(inverse_row_norms)(self.params["lm_head"])
+
+    def logits(
+        self, token_ids: ArrayLike, lengths: ArrayLike | None = None, left_padded: bool = False
+    ) -> jax.Array:
+        """Next-token scores: ids [B, T] int32 -> [B, T, V] float32.
+
+        `lengths` [B] says how many tokens of each row are real, the first ones or, if `left_padded`, the
+        last; all are without it. Scores at padding mean nothing. Raises `UsageError` for ids or lengths that
+        cannot be.
+        """
+        tokens_BT, lengths_B = self._checked(token_ids, lengths, new=0)
+        with self._on_mesh():
+            layout = Causal(jnp.asarray(lengths_B), left_padded=left_padded)
+            return _logits(self.module, self.variables, self.inverse_norms, tokens_BT, layout)
+
+    def generate(
+        self,
+        token_ids: ArrayLike,
+        max_new_tokens: int,
+        lengths: ArrayLike | None = None,
+        stop_id: int | None = EOS_ID,
+    ) -> np.ndarray:
+        """The likeliest next token, again and again: ids [B, T] -> new ids [B, max_new_tokens] int32.
+
+        Rows are padded on the right, `lengths` [B] as in `logits`. A row ends with `stop_id` (None: never)
+        and has the pad id after it. The engine for many prompts of one prefix is `decoding`; this is the
+        plain loop.
+        """
+        tokens_BT, lengths_B = self._checked(token_ids, lengths, new=max_new_tokens)
+        stop = -1 if stop_id is None else stop_id
+        with self._on_mesh():
+            new_BN = _greedy(
+                self.module, max_new_tokens, self.variables, self.inverse_norms, tokens_BT, lengths_B, stop
+            )
+        return np.asarray(new_BN)
+
+    def _on_mesh(self) -> contextlib.AbstractContextManager:
+        return contextlib.nullcontext() if self.mesh is None else jax.set_mesh(self.mesh)
+
+    def _checked(
+        self, token_ids: ArrayLike, lengths: ArrayLike | None, new: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        tokens_BT = np.asarray(token_ids)
+        if tokens_BT.ndim != 2 or tokens_BT.dtype.kind not in "iu" or 0 in tokens_BT.shape:
+            raise UsageError(
+                f"token ids must be whole numbers [B, T], found {tokens_BT.dtype} {tokens_BT.shape}."
+            )
+        rows, width = tokens_BT.shape
+        lengths_B = np.full(rows, width) if lengths is None else np.asarray(lengths)
+        if tokens_BT.min() < 0 or tokens_BT.max() >= self.config.vocab_size:
+            raise UsageError(f"token ids must lie in the vocabulary, 0 to {self.config.vocab_size - 1}.")
+        if lengths_B.shape != (rows,) or lengths_B.min() < 1 or lengths_B.max() > width:
+            raise UsageError(f"lengths must be {rows} numbers from 1 to {width}, found {lengths_B}.")
+        if new < 0 or width + new > self.config.max_positions:
+            raise UsageError(
+                f"{width} tokens and {new} new ones do not fit {self.config.max_positions} positions."
+            )
+        return tokens_BT.astype(np.int32), lengths_B.astype(np.int32)
+
+
+@partial(jax.jit, static_argnums=0)
+def _logits(
+    module: Transformer, variables: Any, inverse_norm_V: jax.Array, tokens_BT: jax.Array, layout: Causal
+) -> Any:
+    hidden_BTD, _ = module.apply(variables, tokens_BT, layout.positions(tokens_BT.shape[1]), layout)
+    return module.apply(variables, hidden_BTD, inverse_norm_V, method="logits")
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _greedy(
+    module: Transformer,
+    new_tokens: int,
+    variables: Any,
+    inverse_norm_V: jax.Array,
+    tokens_BT: jax.Array,
+    lengths_B: jax.Array,
+    stop_id: jax.Array,
+) -> jax.Array:
+    """The prompts fill the rows' own caches; then one token a step, until every row has stopped."""
+    config = module.config
+    rows, width = tokens_BT.shape
+    no_prefix = jax.tree.map(lambda kv: kv[:, 0], empty_cache(config, 1, 1, module.dtype))
+
+    def step(cache: KV, own_length_B: jax.Array, tokens_BW: jax.Array, last_B: jax.Array) -> tuple:
+        layout = Cached(no_prefix, jnp.int32(0), own_length_B)
+        positions_BW = layout.positions(tokens_BW.shape[1])
+        hidden_BWD, new_cache = module.apply(variables, tokens_BW, positions_BW, layout, cache)
+        hidden_BD = hidden_BWD[jnp.arange(rows), last_B]
+        scores_BV: Any = module.apply(variables, hidden_BD, inverse_norm_V, method="logits")
+        return new_cache, jnp.argmax(scores_BV, axis=-1).astype(jnp.int32)
+
+    def go_on(state: tuple) -> jax.Array:
+        count, _, _, ended_B, _ = state
+        return (count < new_tokens) & ~jnp.all(ended_B)
+
+    def add_token(state: tuple) -> tuple:
+        count, cache, next_B, ended_B, new_BN = state
+        new_BN = new_BN.at[:, count].set(jnp.where(ended_B, config.pad_id, next_B))
+        ended_B |= next_B == stop_id
+        cache, next_B = step(cache, lengths_B + count, next_B[:, None], jnp.zeros(rows, jnp.int32))
+        return count + 1, cache, next_B, ended_B, new_BN
+
+    cache = empty_cache(config, rows, width + new_tokens, module.dtype)
+    cache, next_B = step(cache, jnp.zeros(rows, jnp.int32), tokens_BT, lengths_B - 1)
+    new_BN = jnp.full((rows, new_tokens), config.pad_id, jnp.int32)
+    state = (0, cache, next_B, jnp.zeros(rows, bool), new_BN)
+    return jax.lax.while_loop(go_on, add_token, state)[-1]

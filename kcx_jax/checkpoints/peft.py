@@ -1,0 +1,117 @@
+"""PEFT LoRA adapters: a folder with `adapter_config.json` and `adapter_model.safetensors`, in and out.
+
+Its tensors are A [r, in] and B [out, r] of each adapted kernel, layer by layer.
+"""
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.checkpoints.names import adapter_places
+from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
+from kcx_jax.checkpoints.weights import check_tensors, read_json
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.lora import LoraConfig
+from kcx_jax.lora.adapter import TARGETS
+from kcx_jax.models import ModelConfig
+
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+
+_TARGET = re.compile(r"base_model\.model\.model\.layers\.\d+\.(?:self_attn|mlp)\.(\w+)\.lora_[AB]\.weight")
+
+# Settings under which an adapter computes something else than W x + (alpha / r) B A x, by their harmless
+# values.
+_PLAIN = {
+    "peft_type": "LORA",
+    "bias": "none",
+    "fan_in_fan_out": False,
+    "use_dora": False,
+    "use_qalora": False,
+    "use_bdlora": None,
+    "lora_bias": False,
+    "rank_pattern": {},
+    "alpha_pattern": {},
+    "modules_to_save": None,
+    "layers_to_transform": None,
+    "layer_replication": None,
+    "target_parameters": None,
+    "trainable_token_indices": None,
+    "alora_invocation_tokens": None,
+}
+
+
+def open_adapter(folder: Path, config: ModelConfig) -> tuple[LoraConfig, dict[str, StoredTensor]]:
+    """An adapter's settings and its tensors by PEFT name, checked against the model, opened but not read.
+
+    rsLoRA's alpha / sqrt(r) becomes the alpha that gives the same scale. Raises `KcxError` naming file and
+    key or tensor for what does not fit or is not computed here.
+    """
+    settings, where = read_json(folder / CONFIG_FILE), folder / CONFIG_FILE
+    for key, plain in _PLAIN.items():
+        if (settings.get(key, plain) or None) != (plain or None):
+            raise KcxError(f"{where}: {key} is {settings[key]!r}; only plain LoRA is computed so far.")
+    if not (folder / WEIGHTS_FILE).exists():
+        raise KcxError(f"{folder} holds no {WEIGHTS_FILE}: adapters are read from safetensors so far.")
+    tensors = read_header(folder / WEIGHTS_FILE)
+    lora = _lora_config(settings, where, _targets(settings, tensors, where))
+    expected = {name: place.shape for name, place in adapter_places(config, lora).items()}
+    check_tensors(tensors, expected, folder)
+    return lora, tensors
+
+
+def _targets(settings: Mapping[str, Any], tensors: Mapping[str, Any], where: Path) -> tuple[str, ...]:
+    """The adapted kernels: those listed, or those found where a pattern is given."""
+    listed = settings.get("target_modules")
+    if not isinstance(listed, list):
+        listed = {match[1] for name in tensors if (match := _TARGET.fullmatch(name))}
+    unknown = sorted(str(name) for name in listed if name not in TARGETS)
+    if unknown or not listed:
+        raise KcxError(
+            f"{where}: target_modules {unknown or listed} cannot be adapted here, only {', '.join(TARGETS)} "
+            "(an adapter of separate q, k and v is one of another layout)."
+        )
+    return tuple(name for name in TARGETS if name in listed)
+
+
+def _lora_config(settings: Mapping[str, Any], where: Path, targets: tuple[str, ...]) -> LoraConfig:
+    rank, alpha, dropout = settings.get("r"), settings.get("lora_alpha"), settings.get("lora_dropout") or 0.0
+    if (
+        type(rank) is not int
+        or rank < 1
+        or not isinstance(alpha, int | float)
+        or not isinstance(dropout, int | float)
+    ):
+        raise KcxError(
+            f"{where}: r, lora_alpha and lora_dropout must be numbers, found {rank}, {alpha}, {dropout}."
+        )
+    if settings.get("use_rslora"):
+        alpha = alpha * math.sqrt(rank)
+    try:
+        return LoraConfig(rank, float(alpha), float(dropout), targets)
+    except UsageError as error:
+        raise KcxError(f"{where}: {error}") from error
+
+
+def adapter_settings(lora: LoraConfig, base: str) -> dict[str, Any]:
+    """`adapter_config.json`: the keys every PEFT since 0.4 reads."""
+    return {
+        "auto_mapping": None,
+        "base_model_name_or_path": base,
+        "bias": "none",
+        "fan_in_fan_out": False,
+        "inference_mode": True,
+        "init_lora_weights": True,
+        "layers_pattern": None,
+        "layers_to_transform": None,
+        "lora_alpha": int(lora.alpha) if lora.alpha.is_integer() else lora.alpha,
+        "lora_dropout": lora.dropout,
+        "modules_to_save": None,
+        "peft_type": "LORA",
+        "r": lora.rank,
+        "revision": None,
+        "target_modules": list(lora.targets),
+        "task_type": "CAUSAL_LM",
+    }

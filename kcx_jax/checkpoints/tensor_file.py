@@ -1,0 +1,160 @@
+"""The safetensors format, read and written tensor by tensor.
+
+A file is 8 bytes of header length (little endian), a JSON header {name: {dtype, shape, data_offsets}}, and
+the tensors' bytes one after another (https://github.com/huggingface/safetensors). Own code, because every
+fault must name file and tensor, only the wanted bytes of a tensor may be read, and a file must be written
+without being held.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import IO, Any, TypeGuard
+
+import ml_dtypes
+import numpy as np
+
+from kcx_jax.errors import KcxError
+
+DTYPES = {
+    "float32": np.dtype(np.float32),
+    "bfloat16": np.dtype(ml_dtypes.bfloat16),
+    "float16": np.dtype(np.float16),
+}
+"""The dtypes of weights by name."""
+
+_CODES = {"F32": DTYPES["float32"], "BF16": DTYPES["bfloat16"], "F16": DTYPES["float16"]}
+_CODE_OF = {dtype: code for code, dtype in _CODES.items()}
+_LARGEST_HEADER = 100_000_000  # the limit of the reference implementation
+
+
+@dataclass(frozen=True)
+class StoredTensor:
+    """Where one tensor's bytes lie: row-major, little endian, from byte `offset` of `file` on."""
+
+    name: str
+    file: Path
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    offset: int
+
+    def open(self) -> np.ndarray:
+        """The tensor as a read-only view of the file: slicing it reads those bytes and no others."""
+        if 0 in self.shape:
+            return np.empty(self.shape, self.dtype)
+        return np.memmap(self.file, self.dtype, "r", self.offset, self.shape)
+
+
+@dataclass(frozen=True)
+class TensorSource:
+    """One tensor to be written: its shape and dtype, and a function that makes it when its turn comes."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    make: Callable[[], Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes it takes in a file."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def array(self) -> np.ndarray:
+        """The tensor, contiguous on the host."""
+        return np.ascontiguousarray(self.make(), dtype=self.dtype).reshape(self.shape)
+
+
+def read_header(path: Path) -> dict[str, StoredTensor]:
+    """The tensors of a file by name. Raises `KcxError` naming file and tensor for anything the format
+    forbids.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as handle:
+            length = int.from_bytes(handle.read(8), "little")
+            if size < 8 or length > min(size - 8, _LARGEST_HEADER):
+                raise _damaged(path, f"a header of {length:,} bytes in a file of {size:,}")
+            header = _parse(path, handle.read(length))
+    except OSError as error:
+        raise KcxError(f"cannot read {path}: {error.strerror or error}.") from error
+    header.pop("__metadata__", None)
+    tensors = {name: _entry(path, name, entry, 8 + length) for name, entry in header.items()}
+    _check_spans(path, size, 8 + length, tensors)
+    return tensors
+
+
+def write_tensors(path: Path, tensors: Mapping[str, TensorSource]) -> None:
+    """Write a file holding at most one tensor in memory; raises `KcxError` when the disk does not take it."""
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # transformers refuses files without it
+    position = 0
+    for name, source in tensors.items():
+        span = [position, position := position + source.nbytes]
+        header[name] = {"dtype": _CODE_OF[source.dtype], "shape": list(source.shape), "data_offsets": span}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the data is aligned
+    try:
+        with path.open("xb") as handle:
+            handle.write(len(text).to_bytes(8, "little") + text)
+            for source in tensors.values():
+                _write_array(handle, source.array())
+            handle.flush()
+            os.fsync(handle.fileno())
+    except OSError as error:
+        raise KcxError(f"cannot write {path}: {error.strerror or error}.") from error
+
+
+def _write_array(handle: IO[bytes], array: np.ndarray) -> None:
+    handle.write(array.reshape(-1).view(np.uint8).data)
+
+
+def _parse(path: Path, text: bytes) -> dict[str, Any]:
+    def refuse_twice(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise _damaged(path, f"the key {key} twice in its header")
+            found[key] = value
+        return found
+
+    try:
+        header = json.loads(text.decode("utf-8"), object_pairs_hook=refuse_twice)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"a header that is not JSON ({error})") from error
+    if not isinstance(header, dict):
+        raise _damaged(path, "a header that is not a JSON object")
+    return header
+
+
+def _entry(path: Path, name: str, entry: Any, start: int) -> StoredTensor:
+    fields = entry if isinstance(entry, dict) else {}
+    dtype, shape, span = fields.get("dtype"), fields.get("shape"), fields.get("data_offsets")
+    if not _is_sizes(shape) or not _is_sizes(span) or len(span) != 2:
+        raise _damaged(path, f"an entry for {name} without a proper shape and data_offsets")
+    if not isinstance(dtype, str) or dtype not in _CODES:
+        raise KcxError(f"{path}: tensor {name} has dtype {dtype}; weights are read in {', '.join(_CODES)}.")
+    expected = prod(shape) * _CODES[dtype].itemsize
+    if span[1] - span[0] != expected:
+        found = f"{span[1] - span[0]:,} bytes for {name}, whose {dtype} {shape} needs {expected:,}"
+        raise _damaged(path, found)
+    return StoredTensor(name, path, _CODES[dtype], tuple(shape), start + span[0])
+
+
+def _is_sizes(value: Any) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(type(size) is int and size >= 0 for size in value)
+
+
+def _check_spans(path: Path, size: int, start: int, tensors: Mapping[str, StoredTensor]) -> None:
+    """The tensors must cover the file from the header to its end, without gap or overlap."""
+    position = start
+    for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.offset, prod(tensor.shape))):
+        if tensor.offset != position:
+            raise _damaged(path, f"{tensor.name} at byte {tensor.offset:,}, where {position:,} is expected")
+        position += prod(tensor.shape) * tensor.dtype.itemsize
+    if position != size:
+        raise _damaged(path, f"{size:,} bytes, where its header tells of {position:,}")
+
+
+def _damaged(path: Path, found: str) -> KcxError:
+    return KcxError(f"{path} is not a whole safetensors file: found {found}. Copy or download it again.")

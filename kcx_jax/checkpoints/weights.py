@@ -1,0 +1,125 @@
+"""The weight files of a checkpoint folder: one `model.safetensors`, or shards with their index."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
+from kcx_jax.errors import KcxError
+from kcx_jax.models import ModelConfig
+
+SINGLE_FILE = "model.safetensors"
+INDEX_FILE = "model.safetensors.index.json"
+
+# Computed from the config, yet saved by some programs.
+_DERIVED = re.compile(r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq")
+_WHOLE_TENSOR = 2**16
+_SAMPLES, _SAMPLE_BYTES = 16, 1024
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object in `path`; `KcxError` naming the file when it is missing or something else."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise KcxError(f"cannot read {path}: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise KcxError(f"{path} is not JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise KcxError(f"{path}: expected a JSON object, found {type(content).__name__}.")
+    return content
+
+
+def open_weights(folder: Path) -> dict[str, StoredTensor]:
+    """All tensors of a model folder by name, opened but not read.
+
+    Raises `KcxError` when there are none, when index and shards disagree, or when a file is damaged.
+    """
+    single, index = folder / SINGLE_FILE, folder / INDEX_FILE
+    if single.exists() and index.exists():
+        raise KcxError(f"{folder} holds both {SINGLE_FILE} and {INDEX_FILE}: remove the one that is stale.")
+    if single.exists():
+        tensors = read_header(single)
+    elif index.exists():
+        tensors = _open_shards(index)
+    else:
+        raise KcxError(f"{folder} holds no weights: {_what_instead(folder)}")
+    return {name: tensor for name, tensor in tensors.items() if not _DERIVED.fullmatch(name)}
+
+
+def _what_instead(folder: Path) -> str:
+    if any(folder.glob("pytorch_model*.bin")):
+        return (
+            "only PyTorch pickles (pytorch_model*.bin), which are not read so far. Where torch is installed, "
+            "convert each: safetensors.torch.save_file(torch.load(BIN, weights_only=True), SAFETENSORS)."
+        )
+    if any(folder.glob("*.safetensors")):
+        return f"its .safetensors files have neither the name {SINGLE_FILE} nor an index {INDEX_FILE}."
+    return f"neither {SINGLE_FILE} nor {INDEX_FILE} is there."
+
+
+def _open_shards(index: Path) -> dict[str, StoredTensor]:
+    weight_map = read_json(index).get("weight_map")
+    if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
+        raise KcxError(f"{index}: expected a weight_map from tensor names to file names.")
+    tensors: dict[str, StoredTensor] = {}
+    for file in sorted(set(weight_map.values())):
+        if Path(file).name != file or "\\" in file or file in ("", ".", ".."):
+            raise KcxError(f"{index} points outside its folder: {file!r} is not a plain file name.")
+        for name, tensor in read_header(index.parent / file).items():
+            if name in tensors:
+                raise KcxError(f"tensor {name} is both in {tensors[name].file} and in {tensor.file}.")
+            if weight_map.get(name) != file:
+                listed = weight_map.get(name, "no file")
+                raise KcxError(f"{index} puts tensor {name} in {listed}, found in {tensor.file}.")
+            tensors[name] = tensor
+    for name in weight_map:
+        if name not in tensors:
+            raise KcxError(f"{index} puts tensor {name} in {weight_map[name]}, where it is not found.")
+    return tensors
+
+
+def check_tensors(
+    tensors: Mapping[str, StoredTensor], expected: Mapping[str, tuple[int, ...]], where: Path
+) -> None:
+    """Raise `KcxError` unless `tensors` are exactly those `expected`, by name and shape."""
+    absent = [name for name in expected if name not in tensors]
+    faults = [f"tensor {name} is missing, expected {list(expected[name])}" for name in absent]
+    for name, tensor in tensors.items():
+        if name not in expected:
+            faults.append(f"tensor {name} {list(tensor.shape)} in {tensor.file.name} is not expected")
+        elif tensor.shape != expected[name]:
+            wanted, found = list(expected[name]), list(tensor.shape)
+            faults.append(f"tensor {name} in {tensor.file.name}: expected {wanted}, found {found}")
+    if faults:
+        shown = "; ".join(faults[:5]) + (f"; and {len(faults) - 5} more" if len(faults) > 5 else "")
+        raise KcxError(f"{where} does not fit its config: {shown}.")
+
+
+def fingerprint(config: ModelConfig, tensors: Mapping[str, StoredTensor]) -> dict[str, str]:
+    """What tells one base from another: digests of the config, of the tensors' names, shapes and dtypes, and
+    of sampled bytes of their values. The same however the tensors are spread over files.
+    """
+    described = [[name, str(tensors[name].dtype), tensors[name].shape] for name in sorted(tensors)]
+    values = hashlib.sha256()
+    for name in sorted(tensors):
+        flat = tensors[name].open().reshape(-1).view("uint8")
+        if flat.size <= _WHOLE_TENSOR:
+            values.update(flat.tobytes())
+            continue
+        stride = (flat.size - _SAMPLE_BYTES) // (_SAMPLES - 1)
+        for sample in range(_SAMPLES):
+            values.update(flat[sample * stride :][:_SAMPLE_BYTES].tobytes())
+    return {
+        "config": _digest(asdict(config)),
+        "tensors": _digest(described),
+        "values": values.hexdigest(),
+    }
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,122 @@
+"""Loaded checkpoints compute the golden logits and tokens, on one device and on a mesh."""
+
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from kcx_jax.checkpoints import LoadedModel, load_pretrained
+from kcx_jax.errors import KcxError, UsageError
+
+SHORT = ("one", "zh", "mix", "chat", "rand31")
+
+
+ALL = (*SHORT, "long")
+
+
+def padded(prompts, names=ALL, left: bool = False) -> tuple[np.ndarray, list[int]]:
+    lengths = [len(prompts[name]) for name in names]
+    rows = np.zeros((len(names), max(lengths)), np.int32)
+    for row, name in zip(rows, names, strict=True):
+        row[slice(-len(prompts[name]), None) if left else slice(len(prompts[name]))] = prompts[name]
+    return rows, lengths
+
+
+def logits_of(model: LoadedModel, prompts) -> dict[str, np.ndarray]:
+    """The logits [T, V] of each prompt, all computed as one right-padded batch."""
+    rows, lengths = padded(prompts)
+    logits = np.asarray(model.logits(rows, lengths))
+    return {name: row[:length] for name, row, length in zip(ALL, logits, lengths, strict=True)}
+
+
+def assert_golden(model: LoadedModel, golden, prompts):
+    found = logits_of(model, prompts)
+    for name in SHORT:
+        np.testing.assert_allclose(found[name], golden[f"{name}.logits"], atol=1e-4, rtol=0)
+    np.testing.assert_allclose(found["long"][-8:], golden["long.logits_tail"], atol=2e-4, rtol=0)
+
+
+def test_base(base, tiny, prompts):
+    assert_golden(base, np.load(tiny / "golden" / "logits_base.npz"), prompts)
+
+
+def test_adapter(adapted, tiny, prompts):
+    assert_golden(adapted, np.load(tiny / "golden" / "logits_adapter.npz"), prompts)
+
+
+def test_merged(tiny, prompts):
+    golden = np.load(tiny / "golden" / "logits_merged.npz")
+    found = logits_of(load_pretrained(tiny / "merged_fp32", dtype="float32"), prompts)
+    for name in SHORT:
+        np.testing.assert_allclose(found[name][-1], golden[f"{name}.logits_last"], atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "key", "tolerance"), [("float32", "bf16_upcast", 1e-4), ("bfloat16", "bf16_compute", 0.6)]
+)
+def test_sharded_bf16(tiny, prompts, dtype, key, tolerance):
+    model = load_pretrained(tiny / "base_bf16_safetensors_sharded", dtype=dtype)
+    golden = np.load(tiny / "golden" / "logits_base.npz")
+    assert {leaf.dtype for leaf in jax.tree.leaves(model.params)} == {np.dtype(dtype)}
+    for name, logits in logits_of(model, prompts).items():
+        assert logits.dtype == np.float32
+        if name in SHORT:
+            np.testing.assert_allclose(
+                logits[-1], golden[f"{key}.{name}.logits_last"], atol=tolerance, rtol=0
+            )
+
+
+def test_the_stored_dtype_is_kept_when_asked(tiny):
+    assert (
+        load_pretrained(tiny / "base_bf16_safetensors_sharded", dtype=None).params["norm"].dtype == "bfloat16"
+    )
+
+
+def test_left_padded_rows_equal_single_ones(base, tiny, prompts):
+    rows, lengths = padded(prompts, SHORT, left=True)
+    last = np.asarray(base.logits(rows, lengths, left_padded=True))[:, -1]
+    golden = np.load(tiny / "golden" / "logits_base.npz")["left_padded.logits_last"]
+    np.testing.assert_allclose(last, golden, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("key", ["greedy", "greedy_adapter"])
+def test_greedy_tokens(base, adapted, tiny, prompts, key):
+    golden = json.loads((tiny / "golden" / "generate.json").read_text())[key]
+    new = (adapted if key == "greedy_adapter" else base).generate(*padded_for_new(prompts), stop_id=None)
+    assert new.tolist() == [case["new_ids"] for case in golden]
+
+
+def padded_for_new(prompts):
+    rows, lengths = padded(prompts, SHORT)
+    return rows, 24, lengths
+
+
+def test_rows_end_with_the_stop_token(base, tiny, prompts):
+    golden = json.loads((tiny / "golden" / "generate.json").read_text())["batch_with_eos"]
+    new = base.generate(*padded_for_new(prompts), stop_id=golden["eos_token_id"])
+    assert new.tolist() == golden["new_ids"]
+
+
+def test_one_mesh_of_one_device_computes_the_same(base, tiny, prompts):
+    from kcx_jax.models import make_mesh
+
+    model = load_pretrained(
+        tiny / "base_fp32", tiny / "adapter", "float32", mesh=make_mesh(jax.devices()[:1])
+    )
+    assert_golden(model, np.load(tiny / "golden" / "logits_adapter.npz"), prompts)
+
+
+def test_calls_that_cannot_be(base):
+    with pytest.raises(UsageError, match="vocabulary, 0 to 2303"):
+        base.logits([[2304]])
+    with pytest.raises(UsageError, match="whole numbers"):
+        base.logits([1, 2])
+    with pytest.raises(UsageError, match="lengths must be 1 numbers from 1 to 2"):
+        base.logits([[1, 2]], lengths=[3])
+    with pytest.raises(UsageError, match="4096 positions"):
+        base.generate([[1]], 4096)
+    with pytest.raises(UsageError, match="dtype must be one of"):
+        load_pretrained("x", dtype="int8")
+    with pytest.raises(KcxError, match="no folder /nowhere"):
+        load_pretrained("/nowhere/at/all")
