@@ -4,12 +4,14 @@ R rows (one tree each), T stream tokens, P prefix slots, K branches of L slots, 
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kcx_jax.data.encode import TokenTree
 from kcx_jax.data.plan import Row, Shape, Step
+
+Array = Any  # numpy when packed, jax.Array inside a step
 
 
 class TreeBatch(NamedTuple):
@@ -19,18 +21,18 @@ class TreeBatch(NamedTuple):
     slots of the index arrays point at token 0, padding targets have mask 0.
     """
 
-    tokens_RT: np.ndarray
-    positions_RT: np.ndarray  # a branch's positions continue from the prefix
-    prefix_index_RP: np.ndarray  # where in the stream prefix token p lies
-    prefix_length_R: np.ndarray
-    branch_index_RKL: np.ndarray  # where in the stream token l of branch k lies
-    branch_length_RK: np.ndarray
+    tokens_RT: Array
+    positions_RT: Array  # a branch's positions continue from the prefix
+    prefix_index_RP: Array  # where in the stream prefix token p lies
+    prefix_length_R: Array
+    branch_index_RKL: Array  # where in the stream token l of branch k lies
+    branch_length_RK: Array
     grid_index_RT: (
         np.ndarray
     )  # where stream token t lies in the prefix's P slots followed by the K*L of the grid
-    target_position_RM: np.ndarray  # stream position whose hidden state predicts target m
-    target_label_RM: np.ndarray
-    target_mask_RM: np.ndarray  # 1 for real targets
+    target_position_RM: Array  # stream position whose hidden state predicts target m
+    target_label_RM: Array
+    target_mask_RM: Array  # 1 for real targets
 
 
 def pack_step(trees: Sequence[TokenTree], step: Step, rows: slice = slice(None)) -> TreeBatch:

@@ -31,11 +31,23 @@ class TokenBranch:
 
 @dataclass(frozen=True, eq=False)
 class TokenTree:
-    """int32 ids of a prefix and of any number of branches below it; `name` says what it is in messages."""
+    """int32 ids of a prefix and of any number of branches below it; `name` says what it is in messages.
+
+    Raises `KcxError` for a branch without context below an empty prefix: nothing could predict its first token.
+    """
 
     prefix: np.ndarray
     branches: tuple[TokenBranch, ...]
     name: str = ""
+
+    def __post_init__(self) -> None:
+        if not len(self.prefix):
+            for number, branch in enumerate(self.branches):
+                if not len(branch.context):
+                    raise KcxError(
+                        f"{self.name} record {branch.record_id or number!r}: neither schema nor context stands "
+                        "before its answer."
+                    )
 
 
 def token_tree(

@@ -4,6 +4,7 @@ A pure function of (trees, options, epoch), made before sharding: every process 
 own slice of each step's rows, so order and shapes never depend on the number of processes.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,8 +17,7 @@ from kcx_jax.errors import KcxError
 # Attention scores that cost as much as one token in the linear layers (hidden size 500 or so). It only weighs
 # paddings against each other, so its exact value does not matter.
 _SCORES_PER_TOKEN = 2048
-# Branches are sorted by length within windows of this many trees: less padding, still shuffled.
-_WINDOW = 8
+_PAIRWISE = 160  # shapes that are joined pair by pair
 
 
 class Shape(NamedTuple):
@@ -114,7 +114,8 @@ def make_plan(
         rng = np.random.default_rng([options.seed, len(ends)])
         rows = [
             row
-            for index in range(len(trees))
+            for index, tree in enumerate(trees)
+            if tree.branches
             for row in _cut_rows(index, sizes[index], options.branches, rng)
         ]
         needs = [_needed_shape(row, sizes[row.tree]) for row in rows]
@@ -141,51 +142,56 @@ class _Sizes(NamedTuple):
 
 
 def _cut_rows(tree: int, sizes: _Sizes, branches: int, rng: np.random.Generator) -> Iterable[Row]:
-    """The branches of one tree, shuffled and cut into rows of nearly equal numbers of branches of like length."""
+    """The branches of one tree, shuffled and cut into rows of nearly equal numbers of branches.
+
+    Not sorted by length: rows of random branches have nearly the same number of tokens, so few shapes hold
+    them all. Sorted rows pad attention's grid less and the stream more; with four shapes that costs more.
+    """
     order = rng.permutation(len(sizes.inputs))
-    for start in range(0, len(order), _WINDOW * branches):
-        window = order[start : start + _WINDOW * branches]
-        window = window[np.argsort(sizes.inputs[window], kind="stable")]
-        for part in np.array_split(window, -(-len(window) // branches)):
-            yield Row(tree, tuple(int(i) for i in part))
+    for part in np.array_split(order, -(-len(order) // branches)):
+        yield Row(tree, tuple(int(i) for i in part))
 
 
 def _needed_shape(row: Row, sizes: _Sizes) -> Shape:
     picked = list(row.branches)
     return Shape(
-        prefix=_round_up(sizes.prefix),
-        branches=_round_up(len(picked), least=1),
-        branch=_round_up(int(sizes.inputs[picked].max())),
-        stream=_round_up(sizes.prefix + int(sizes.inputs[picked].sum())),
-        targets=_round_up(int(sizes.targets[picked].sum())),
+        prefix=sizes.prefix,
+        branches=len(picked),
+        branch=int(sizes.inputs[picked].max()),
+        stream=sizes.prefix + int(sizes.inputs[picked].sum()),
+        targets=int(sizes.targets[picked].sum()),
     )
 
 
-def _round_up(length: int, least: int = 8) -> int:
-    """The next length on a ladder of eight steps an octave: at most 12.5 % more, and few distinct values."""
-    quantum = max(least, 1 << max(0, length.bit_length() - 4))
-    return max(least, -(-length // quantum) * quantum)
+def _round_up(shape: Shape, steps: int) -> Shape:
+    """Each size up to the next of `steps` values an octave (multiples of 8, but for the number of branches)."""
+
+    def up(size: int, least: int) -> int:
+        quantum = max(least, (1 << max(0, size.bit_length() - 1)) // steps)
+        return max(least, -(-size // quantum) * quantum)
+
+    return Shape(*(up(size, 1 if name == "branches" else 8) for name, size in shape._asdict().items()))
 
 
 def _choose_shapes(needs: Sequence[Shape], limit: int) -> list[Shape]:
-    """At most `limit` shapes that hold all rows with little padding: the cheapest pair is joined until few are left."""
-    distinct = sorted(set(needs))
-    counts = [needs.count(shape) for shape in distinct] if len(distinct) < 64 else [1] * len(distinct)
-    while len(distinct) > limit:
-        sides = np.array(distinct)
-        joined = np.maximum(sides[:, None], sides[None])
-        number = np.array(counts)
-        waste = number[:, None] * (_cost(joined) - _cost(sides)[:, None])
-        waste = waste + waste.T
-        waste[np.tril_indices(len(distinct))] = np.inf
-        a, b = np.unravel_index(np.argmin(waste), waste.shape)
-        shape = Shape(*(int(n) for n in joined[a, b]))
-        total = counts[a] + counts[b]
-        for index in (b, a):  # b > a
-            del distinct[index], counts[index]
-        distinct.append(shape)
-        counts.append(total)
-    return distinct
+    """At most `limit` shapes that hold all rows: the pair that costs least padding is joined until few are left."""
+    steps = 32
+    counts = Counter(_round_up(need, steps) for need in needs)
+    while len(counts) > _PAIRWISE and steps > 1:  # joining takes time with the cube of their number
+        steps //= 2
+        counts = Counter(_round_up(need, steps) for need in needs)
+    while len(counts) > limit:
+        shapes = sorted(counts)
+        sides = np.array(shapes)
+        number = np.array([counts[shape] for shape in shapes])
+        joined = np.maximum(sides[:, None], sides)
+        padding = number[:, None] * (_cost(joined) - _cost(sides)[:, None])
+        padding = padding + padding.T
+        np.fill_diagonal(padding, np.inf)
+        a, b = divmod(int(np.argmin(padding)), len(shapes))
+        total = counts.pop(shapes[a]) + counts.pop(shapes[b])
+        counts[Shape(*(int(size) for size in joined[a, b]))] += total
+    return sorted(counts)
 
 
 def _cost(shapes: np.ndarray) -> np.ndarray:
@@ -207,7 +213,7 @@ def _group_steps(
     for row, need in zip(rows, needs, strict=True):
         fitting = [shape for shape in shapes if shape.holds(need)]
         if not fitting:
-            fitting = [Shape(*map(max, *shapes, need))]
+            fitting = [_round_up(Shape(*map(max, *shapes, need)), 8)]
             shapes += fitting
         by_shape.setdefault(min(fitting, key=Shape.cost), []).append(row)
     steps = []

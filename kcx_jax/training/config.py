@@ -117,7 +117,9 @@ def load_config(path: str | Path, sets: list[str] | tuple[str, ...] = ()) -> Tra
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the config {path}: {getattr(error, 'strerror', None) or error}") from error
+        raise UsageError(
+            f"cannot read the config {path}: {getattr(error, 'strerror', None) or error}"
+        ) from error
     except yaml.YAMLError as error:
         raise UsageError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
@@ -148,7 +150,9 @@ def _apply(values: dict, setting: str) -> None:
     """Change `values` in place by one `a.b=c`."""
     key, equals, text = setting.partition("=")
     if not equals or not key:
-        raise UsageError(f"--set {setting}: write it as key=value, such as --set optimiser.learning_rate=1e-4")
+        raise UsageError(
+            f"--set {setting}: write it as key=value, such as --set optimiser.learning_rate=1e-4"
+        )
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:

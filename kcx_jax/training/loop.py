@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
-import numpy as np
+from jax.sharding import Mesh, NamedSharding
 
 from kcx_jax.checkpoints.run_store import RunStore
 from kcx_jax.data import PlanOptions, RowPlan, TokenTree, batch_iterator, make_plan
@@ -28,12 +28,16 @@ CHECKPOINTS = "checkpoints"
 
 
 class Model(Protocol):
-    """What the loop needs of a loaded model; `lora` is an adapter to go on with, or None."""
+    """What the loop needs of a model, such as a `LoadedModel`; `lora` is an adapter to go on with, or None."""
 
-    config: ModelConfig
-    params: PyTree
-    lora: PyTree | None
-    lora_config: LoraConfig | None
+    @property
+    def config(self) -> ModelConfig: ...
+    @property
+    def params(self) -> PyTree: ...
+    @property
+    def lora(self) -> PyTree | None: ...
+    @property
+    def lora_config(self) -> LoraConfig | None: ...
 
 
 @dataclass(frozen=True)
@@ -228,24 +232,27 @@ class _Log:
 
 
 def _place(
-    model: Model, settings: LoopSettings, mesh: jax.sharding.Mesh
+    model: Model, settings: LoopSettings, mesh: Mesh
 ) -> tuple[LoraConfig | None, PyTree, dict[str, PyTree]]:
     """The adapter's config, what trains (float32) and the frozen collections, laid out over the mesh."""
     places = param_shardings(model.config, mesh)
-
-    def put(values: PyTree, dtype: Any, where: PyTree) -> PyTree:
-        # A copy even where nothing changes: the step reuses the buffers of what trains, the caller's stay whole.
-        return jax.tree.map(
-            lambda x, place: jax.device_put(jnp.array(x, dtype, copy=True), place), values, where
-        )
-
     if settings.mode == "full":
         if model.lora is not None:
             raise UsageError("mode full trains the base itself: merge the adapter first, or use mode lora.")
-        return None, put(model.params, jnp.float32, places), {}
+        return None, _owned(model.params, places), {}
     asked = LoraConfig(**settings.lora.model_dump())
     if model.lora is not None and model.lora_config != asked:
         raise UsageError(f"the adapter to go on with has {model.lora_config}, the settings ask for {asked}.")
     lora = init_lora(model.config, asked, jax.random.key(settings.seed)) if model.lora is None else model.lora
-    frozen = {"params": put(model.params, jnp.dtype(settings.dtype), places)}
-    return asked, put(lora, jnp.float32, lora_shardings(model.config, asked, mesh)), frozen
+    dtype = jnp.dtype(settings.dtype)
+    frozen = jax.tree.map(lambda x, place: jax.device_put(x.astype(dtype), place), model.params, places)
+    return asked, _owned(lora, lora_shardings(model.config, asked, mesh)), {"params": frozen}
+
+
+def _owned(values: PyTree, places: PyTree) -> PyTree:
+    """A float32 copy on the devices: the step reuses the buffers of what trains, the caller's stay whole."""
+
+    def copy(x: jax.Array, place: NamedSharding) -> jax.Array:
+        return jax.device_put(jnp.array(x, jnp.float32, copy=True), place)
+
+    return jax.tree.map(copy, values, places)

@@ -102,7 +102,11 @@ class ConsoleReport:
             self._draw(metrics, text)
         elif metrics.step == metrics.steps or time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
-            print(f"{metrics.stage}: step {metrics.step} of {metrics.steps}  {text}", file=sys.stderr, flush=True)
+            print(
+                f"{metrics.stage}: step {metrics.step} of {metrics.steps}  {text}",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def _draw(self, metrics: StepMetrics, text: str) -> None:
         if self._progress is None:

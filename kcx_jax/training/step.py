@@ -40,7 +40,11 @@ TrainStep = Callable[[TrainState, Mapping[str, PyTree], TreeBatch], tuple[TrainS
 
 
 def summed_loss(
-    module: Transformer, variables: Mapping[str, PyTree], batch: TreeBatch, train_head: bool, dropout_key: Any = None
+    module: Transformer,
+    variables: Mapping[str, PyTree],
+    batch: TreeBatch,
+    train_head: bool,
+    dropout_key: Any = None,
 ) -> tuple[jax.Array, jax.Array]:
     """Loss summed over the real targets of all rows of all shards, and their count: float32 scalars.
 

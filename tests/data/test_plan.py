@@ -14,12 +14,16 @@ def random_trees(seed: int, sizes: list[tuple[int, int]]) -> list[TokenTree]:
     """Trees of (prefix length, number of branches) with random branches; ids do not matter here."""
     rng = np.random.default_rng(seed)
     return [
-        token_tree([7] * prefix, [([8] * rng.integers(0, 50), [9] * rng.integers(1, 30)) for _ in range(number)])
+        token_tree(
+            [7] * prefix, [([8] * rng.integers(0, 50), [9] * rng.integers(1, 30)) for _ in range(number)]
+        )
         for prefix, number in sizes
     ]
 
 
-sizes = st.lists(st.tuples(st.integers(1, 700), st.integers(1, 60)), min_size=1, max_size=4)
+sizes = st.lists(st.tuples(st.integers(1, 700), st.integers(0, 60)), min_size=1, max_size=4).filter(
+    lambda trees: any(branches for _, branches in trees)
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -70,7 +74,7 @@ def test_few_shapes_and_little_padding():
     trees = random_trees(1, [(300, 800), (330, 600), (420, 400)])
     plan = make_plan(trees, PlanOptions(rows=2, branches=16, shapes=4), epochs=3)
     assert len({step.shape for step in plan.steps}) <= 6  # later epochs may add one or two
-    assert plan.padding < 0.15
+    assert plan.padding < 0.1
     one_by_one = sum(len(t.prefix) + b.inputs for t in trees for b in t.branches)
     assert plan.total("unshared_tokens") == 3 * one_by_one
     assert plan.total("samples") == 3 * 1800

@@ -1,0 +1,77 @@
+"""Corpora of a config -> the token trees of its stages: one tree for each schema, task and language (pair)."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from kcx_jax.corpora import read_parallel, read_records
+from kcx_jax.data import TokenTree, drop_overlong, encode_tree
+from kcx_jax.errors import KcxError
+from kcx_jax.prompts import PromptTree, alignment_tree, extraction_tree
+from kcx_jax.schema import load_schema
+from kcx_jax.tokenizer import Tokenizer
+from kcx_jax.training.config import DataSettings, StageSettings, TrainConfig
+from kcx_jax.training.loop import Stage
+
+Say = Callable[[str], None]
+Item = TypeVar("Item")
+
+
+def read_stages(config: TrainConfig, tokenizer: Tokenizer, max_positions: int, say: Say) -> list[Stage]:
+    """The stages of a run with everything they learn from; `say` gets a line a corpus.
+
+    Raises `KcxError` for a missing or damaged corpus, a record that is not annotated for a task asked for, and
+    (unless `config.allow_overlong`) a sample longer than `max_positions`.
+    """
+    return [
+        Stage(
+            name=f"stage {number} ({stage.kind})",
+            trees=_trees(stage, tokenizer, max_positions, config.allow_overlong, say),
+            epochs=stage.epochs,
+            steps=stage.steps,
+            learning_rate=stage.learning_rate,
+        )
+        for number, stage in enumerate(config.stages, 1)
+    ]
+
+
+def _trees(
+    stage: StageSettings, tokenizer: Tokenizer, max_positions: int, allow_overlong: bool, say: Say
+) -> list[TokenTree]:
+    trees = []
+    for data in stage.data:
+        prompts = _alignment(data) if stage.kind == "align" else _extraction(data)
+        encoded = [encode_tree(tokenizer, prompt) for prompt in prompts]
+        kept, dropped = drop_overlong(encoded, max_positions, allow_overlong)
+        samples = sum(len(tree.branches) for tree in kept)
+        if not samples:
+            raise KcxError(f"{data.path}: no sample to learn from.")
+        left_out = f", {dropped} left out as longer than {max_positions} tokens" if dropped else ""
+        say(f"{data.path}: {samples} samples for {', '.join(data.tasks)}{left_out}")
+        trees += kept
+    return trees
+
+
+def _extraction(data: DataSettings) -> Iterator[PromptTree]:
+    schema = load_schema(Path(data.schema_path))
+    records = list(islice(read_records(data.path, data.reader, data.language), data.limit))
+    for task in data.tasks:
+        for group in _by(records, lambda record: record.language):
+            yield extraction_tree(schema, group, task)
+
+
+def _alignment(data: DataSettings) -> Iterator[PromptTree]:
+    schema = load_schema(Path(data.schema_path))
+    pairs = list(islice(read_parallel(data.path), data.limit))
+    for task in data.tasks:
+        for group in _by(pairs, lambda pair: (pair.source.language, pair.target.language)):
+            yield alignment_tree(schema, group, task)
+
+
+def _by(items: Iterable[Item], key: Callable[[Item], object]) -> list[list[Item]]:
+    """The items in groups of equal key, in the order of their first item."""
+    groups: dict[object, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return list(groups.values())
