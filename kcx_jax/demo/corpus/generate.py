@@ -16,11 +16,11 @@ EMPTY_SHARE = 0.05  # sentences without any entity
 OPENER_SHARE = 0.15
 PAIR_SHARE = 0.25
 MAX_MENTIONS = 5
+RARE_TYPES = ("Award", "Disease", "Product", "River")  # drawn twice as often as other concepts
 JOINERS = (
     {"en": ", and ", "zh": "，", "es": ", y "},
     {"en": ", while ", "zh": "，而", "es": ", mientras que "},
     {"en": "; ", "zh": "；", "es": "; "},
-    {"en": ", but ", "zh": "，但是", "es": ", pero "},
 )
 AFTER_OPENER = {"en": " ", "zh": "", "es": " "}
 FULL_STOP = {"en": ".", "zh": "。", "es": "."}
@@ -56,7 +56,7 @@ def generate(seed: int, count: int, split: str) -> list[dict[str, Record]]:
 
 
 def everyday_lexicon() -> dict[str, list[dict[str, str]]]:
-    """Everyday words (plurals and mass nouns) by category, in every language; no category is a type of the schema."""
+    """Everyday words by category: plurals and mass nouns. No category is a type of the schema."""
     lexicon: dict[str, list[dict[str, str]]] = defaultdict(list)
     for row in read_table("everyday.txt"):
         lexicon[row.section].append({language: row.forms[language].text for language in LANGUAGES})
@@ -100,19 +100,19 @@ def _empty_item(rng: Random, split: str, id_: str) -> dict[str, Record]:
 
 
 def _frame(rng: Random) -> Frame:
-    """A frame around a concept drawn with equal chances, so that rare types come as often as common ones."""
+    """A frame around a concept drawn with fixed chances, however many frames a concept has."""
     return pick(rng, pick(rng, _frames_by_concept()))
 
 
 @cache
 def _frames_by_concept() -> list[list[Frame]]:
-    """For each concept, the frames in which it is the rarest one."""
+    """For each concept, the frames in which it is the rarest one; twice for `RARE_TYPES`."""
     frames = read_frames(*FRAME_FILES)
     frequency = Counter(concept for frame in frames for concept in frame.concepts)
     groups = defaultdict(list)
     for frame in frames:
         groups[min(sorted(frame.concepts), key=frequency.__getitem__)].append(frame)
-    return [groups[concept] for concept in sorted(groups)]
+    return [groups[concept] for concept in sorted(groups) for _ in range(1 + (concept in RARE_TYPES))]
 
 
 def _bind(frame: Frame, rng: Random, split: str, offset: int) -> Clause:
