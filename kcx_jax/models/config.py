@@ -1,11 +1,13 @@
 """The model's configuration: what Baichuan2-7B's `config.json` says, checked."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Self
 
 from kcx_jax.errors import KcxError
 
+# Our field -> the key of config.json. The keys of sizes must be there, the others have defaults.
 _SIZES = {
     "vocab_size": "vocab_size",
     "hidden_size": "hidden_size",
@@ -14,6 +16,9 @@ _SIZES = {
     "num_heads": "num_attention_heads",
     "max_positions": "max_position_embeddings",
 }
+_IDS = {"pad_id": "pad_token_id", "bos_id": "bos_token_id", "eos_id": "eos_token_id"}
+_POSITIVE = {"norm_eps": "rms_norm_eps", "rope_theta": "rope_theta"}
+_WEIGHTS = {"z_loss_weight": "z_loss_weight"}
 
 
 @dataclass(frozen=True)
@@ -37,25 +42,23 @@ class ModelConfig:
     z_loss_weight: float = 0.0
 
     def __post_init__(self) -> None:
-        for name, key in _SIZES.items():
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise KcxError(f"model config: {key} must be a positive whole number, found {value!r}.")
+        def check(names: Mapping[str, str], kind: type, allowed: str, fits: Callable[[Any], bool]) -> None:
+            for name, key in names.items():
+                value = getattr(self, name)
+                number = isinstance(value, int | kind) and not isinstance(value, bool)
+                if not number or not fits(value):
+                    raise KcxError(f"model config: {key} must be {allowed}, found {value!r}.")
+
+        check(_SIZES, int, "a positive whole number", lambda size: size > 0)
+        check(_IDS, int, f"an id below {self.vocab_size}", lambda token: 0 <= token < self.vocab_size)
+        check(_POSITIVE, float, "a positive number", lambda x: 0 < x < inf)
+        check(_WEIGHTS, float, "zero or a positive number", lambda x: 0 <= x < inf)
         if self.hidden_size % (2 * self.num_heads):
             raise KcxError(
                 f"model config: hidden_size {self.hidden_size} must be a multiple of twice "
                 f"num_attention_heads ({self.num_heads}): heads of equal, even width, "
                 "as RoPE rotates pairs of channels."
             )
-        for name in ("norm_eps", "rope_theta"):
-            if not getattr(self, name) > 0:
-                raise KcxError(f"model config: {name} must be positive, found {getattr(self, name)!r}.")
-        for name in ("pad_id", "bos_id", "eos_id"):
-            if not 0 <= getattr(self, name) < self.vocab_size:
-                raise KcxError(
-                    f"model config: {name} {getattr(self, name)!r} lies outside the vocabulary "
-                    f"of {self.vocab_size}."
-                )
 
     @property
     def head_dim(self) -> int:
@@ -69,26 +72,15 @@ class ModelConfig:
 
     @classmethod
     def from_hf(cls, config: Mapping[str, Any], where: str = "config.json") -> Self:
-        """Read the keys of a Hugging Face `config.json`. `KcxError` naming `where` for another
-        architecture.
-        """
+        """Read the keys of a `config.json`. Raises `KcxError`, naming `where`, for another architecture."""
         _refuse_others(config, where)
-        missing = [key for key in _SIZES.values() if key not in config]
+        missing = [key for key in _SIZES.values() if config.get(key) is None]
         if missing:
             raise KcxError(f"{where}: missing {', '.join(missing)}.")
-        optional = {
-            "norm_eps": "rms_norm_eps",
-            "rope_theta": "rope_theta",
-            "pad_id": "pad_token_id",
-            "bos_id": "bos_token_id",
-            "eos_id": "eos_token_id",
-            "z_loss_weight": "z_loss_weight",
-        }
-        values = {name: config[key] for name, key in _SIZES.items()}
-        values |= {name: config[key] for name, key in optional.items() if config.get(key) is not None}
+        keys = _SIZES | _IDS | _POSITIVE | _WEIGHTS
         try:
-            return cls(**values)
-        except (KcxError, TypeError) as error:
+            return cls(**{name: config[key] for name, key in keys.items() if config.get(key) is not None})
+        except KcxError as error:
             raise KcxError(f"{where}: {error}") from error
 
     def to_hf(self) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 Linear kernels are [out, in], as in Hugging Face files; those of the layers carry a leading layer axis:
 
     embed_tokens [V, D]
-    layers/ input_layernorm, post_attention_layernorm [layers, D]; W_pack [layers, 3D, D]; o_proj [layers, D, D];
-            gate_proj, up_proj [layers, F, D]; down_proj [layers, D, F]
+    layers/input_layernorm, layers/post_attention_layernorm [layers, D]
+    layers/W_pack [layers, 3D, D], layers/o_proj [layers, D, D]
+    layers/gate_proj, layers/up_proj [layers, F, D], layers/down_proj [layers, D, F]
     norm [D]
     lm_head [V, D], rows as stored (NormHead divides the logits by their norms)
 

@@ -125,7 +125,7 @@ class Transformer(nn.Module):
         return rms_norm(x_BTD, self.outer["norm"], self.config.norm_eps), cache
 
     def logits(self, hidden: jax.Array, inverse_norm_V: jax.Array | None = None) -> jax.Array:
-        """Scores of the next token, [..., D] -> [..., V] in float32; computes the head's norms if not given."""
+        """Scores of the next token, [..., D] -> [..., V] in float32 (norms are computed if not given)."""
         head_VD = self.outer["lm_head"]
         if inverse_norm_V is None:
             inverse_norm_V = inverse_row_norms(head_VD)

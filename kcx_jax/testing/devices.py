@@ -26,8 +26,8 @@ print("result:" + json.dumps(result))
 def run_on_fake_devices(function: Callable[..., Any], *arguments: Any, count: int = 8) -> Any:
     """`function(*arguments)` on `count` fake CPU devices, in a process of its own.
 
-    `function` is a module-level function of any source file; its file is imported there by path. Arguments and
-    result travel as JSON. An error in the child is raised here as `RuntimeError` with the child's output.
+    `function` is a module-level function of any source file; its file is imported there by path. Arguments
+    and result travel as JSON. An error in the child becomes a `RuntimeError` with the child's output.
     """
     command = [sys.executable, "-c", _CHILD, inspect.getfile(function), function.__name__]
     root = str(Path(__file__).resolve().parents[2])
@@ -40,8 +40,7 @@ def run_on_fake_devices(function: Callable[..., Any], *arguments: Any, count: in
         [*command, json.dumps(arguments)], env=environment, capture_output=True, encoding="utf-8", check=False
     )
     if child.returncode:
-        raise RuntimeError(
-            f"{function.__name__} failed on {count} fake devices:\n{child.stdout}{child.stderr}"
-        )
+        output = child.stdout + child.stderr
+        raise RuntimeError(f"{function.__name__} failed on {count} fake devices:\n{output}")
     last = child.stdout.rstrip().rsplit("\n", 1)[-1]
     return json.loads(last.removeprefix("result:"))
