@@ -1,7 +1,7 @@
 """``kcx schema``: look at schemas."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -26,7 +26,7 @@ def show(
     Example: kcx schema show people.yaml --task ner
     """
     from kcx_jax.prompts import extraction_prefix
-    from kcx_jax.schema import load_schema, render_schema
+    from kcx_jax.schema import Task, load_schema, render_schema
 
     loaded = load_schema(schema)
-    print(extraction_prefix(loaded, task) if task else render_schema(loaded), end="")
+    print(extraction_prefix(loaded, cast(Task, task)) if task else render_schema(loaded), end="")

@@ -119,10 +119,9 @@ class _ListReader:
         if token and token.lastgroup == "call":
             self.kind = self.kinds.get(token["call"], self.kind)
         value, end = self._value(token, start, MAX_DEPTH)
-        if isinstance(value, Call):
-            self.calls.append(value)
-        else:
-            self._report("syntax", f"expected Class(...), found {self._shown(start)}", start)
+        if not isinstance(value, Call):
+            raise _BrokenError(f"expected Class(...), found {self._shown(start)}", start, resume=end)
+        self.calls.append(value)
         separator = _TOKEN.match(self.text, end)
         if separator and separator.lastgroup == "comma":
             return separator.end()
@@ -145,6 +144,8 @@ class _ListReader:
                 arguments, end = self._arguments(token.end(), "]", depth)
                 return [value for _, value in arguments], end
             case "atom":
+                if token.end() == len(self.text):  # the beginning of a longer word
+                    raise self._unexpected("a value", token.end())
                 return Atom(token["atom"], token.start("atom")), token.end()
         raise self._unexpected("a value", position)
 

@@ -115,9 +115,13 @@ class Schema:
         """Class name -> Python class, under `Entity`, `Relation` or `Event`, in the order of the schema."""
         made: dict[str, type] = {}
         for concept in self.concepts:
+            if concept.name in self.declared:
+                made[concept.name] = self.declared[concept.name]
+                continue
             base = made[concept.parent] if concept.parent else BASES[BASE_OF_KIND[concept.kind]]
-            members = {"__doc__": concept.docstring or None, "__module__": __name__}
-            made[concept.name] = self.declared.get(concept.name) or type(concept.name, (base,), members)
+            made[concept.name] = type(concept.name, (base,), {"__module__": __name__})
+            # Set afterwards: a class body refuses a docstring with a lone surrogate.
+            made[concept.name].__doc__ = concept.docstring or None
         return made
 
     def roles_of(self, name: str) -> tuple[Role, ...]:
