@@ -43,7 +43,8 @@ def place(
 
 
 def _read(tensor: StoredTensor, index: tuple[slice, ...], dtype: np.dtype) -> np.ndarray:
-    part = np.array(tensor.open()[index], dtype)  # a copy: no array may live on in a file's mapping
+    with np.errstate(over="ignore"):  # told below, with the tensor's name
+        part = np.array(tensor.open()[index], dtype)  # a copy: no array may live on in a file's mapping
     if not np.isfinite(part).all():
         raise KcxError(f"{tensor.file}: tensor {tensor.name} holds NaN or Inf as {dtype}; it cannot be used.")
     return part

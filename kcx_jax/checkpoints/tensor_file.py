@@ -8,11 +8,12 @@ without being held.
 
 import json
 import os
+import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import IO, Any, TypeGuard
+from typing import Any, TypeGuard
 
 import ml_dtypes
 import numpy as np
@@ -63,7 +64,8 @@ class TensorSource:
 
     def array(self) -> np.ndarray:
         """The tensor, contiguous on the host."""
-        return np.ascontiguousarray(self.make(), dtype=self.dtype).reshape(self.shape)
+        with np.errstate(over="ignore"):  # who writes it tells, with the tensor's name
+            return np.ascontiguousarray(self.make(), dtype=self.dtype).reshape(self.shape)
 
 
 def read_header(path: Path) -> dict[str, StoredTensor]:
@@ -85,8 +87,11 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     return tensors
 
 
-def write_tensors(path: Path, tensors: Mapping[str, TensorSource]) -> None:
-    """Write a file holding at most one tensor in memory; raises `KcxError` when the disk does not take it."""
+def write_tensors(path: Path, tensors: Mapping[str, TensorSource]) -> dict[str, int]:
+    """Write a file, making one tensor after another, and return the checksum of each.
+
+    Raises `KcxError` when a tensor holds NaN or Inf or the disk does not take it.
+    """
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}  # transformers refuses files without it
     position = 0
     for name, source in tensors.items():
@@ -97,16 +102,23 @@ def write_tensors(path: Path, tensors: Mapping[str, TensorSource]) -> None:
     try:
         with path.open("xb") as handle:
             handle.write(len(text).to_bytes(8, "little") + text)
-            for source in tensors.values():
-                _write_array(handle, source.array())
+            checksums = {}
+            for name, source in tensors.items():
+                array = source.array()
+                if not np.isfinite(array).all():
+                    raise KcxError(f"cannot write {path}: tensor {name} holds NaN or Inf as {array.dtype}.")
+                handle.write(array.reshape(-1).view(np.uint8).data)
+                checksums[name] = checksum(array)
             handle.flush()
             os.fsync(handle.fileno())
+            return checksums
     except OSError as error:
         raise KcxError(f"cannot write {path}: {error.strerror or error}.") from error
 
 
-def _write_array(handle: IO[bytes], array: np.ndarray) -> None:
-    handle.write(array.reshape(-1).view(np.uint8).data)
+def checksum(array: np.ndarray) -> int:
+    """CRC-32 of a tensor's bytes."""
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data)
 
 
 def _parse(path: Path, text: bytes) -> dict[str, Any]:

@@ -25,7 +25,7 @@ UNK_ID, BOS_ID, EOS_ID, PAD_ID = 0, 1, 2, 0
 SPACE = "▁"  # how SentencePiece writes a space
 
 _ModelProto: Any = sentencepiece_proto.ModelProto  # type: ignore[attr-defined]  # made when imported
-_Type = _ModelProto.SentencePiece
+PieceType = _ModelProto.SentencePiece
 
 # Symbols that carry a role rather than text. Web markup that has a piece of its own (`<b>`, `<br>`) is text.
 _RESERVED = re.compile(r"<reserved_\d+>|<[A-Z]+>")
@@ -63,7 +63,7 @@ class Tokenizer:
             "has no bytes for unknown characters": not trainer.byte_fallback,
             "has other ids than unk 0, bos 1, eos 2": [
                 piece.type for piece in self.proto.pieces[:3]
-            ] != [_Type.UNKNOWN, _Type.CONTROL, _Type.CONTROL],
+            ] != [PieceType.UNKNOWN, PieceType.CONTROL, PieceType.CONTROL],
         }  # fmt: skip
         faults = [fault for fault, is_wrong in wrong.items() if is_wrong]
         if faults:
@@ -127,7 +127,7 @@ class Tokenizer:
         return tuple(
             piece.piece
             for piece in self.proto.pieces
-            if piece.type == _Type.USER_DEFINED and _RESERVED.fullmatch(piece.piece)
+            if piece.type == PieceType.USER_DEFINED and _RESERVED.fullmatch(piece.piece)
         )
 
     @cached_property

@@ -1,0 +1,110 @@
+"""Writing a checkpoint folder: beside its place, checked, and then renamed into it."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.checkpoints.tensor_file import StoredTensor, TensorSource, checksum, write_tensors
+from kcx_jax.checkpoints.weights import INDEX_FILE, SINGLE_FILE
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.files import atomic_write, refuse_existing
+
+_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+@contextlib.contextmanager
+def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
+    """A temporary folder beside `out`, renamed to `out` when the block ends without an error.
+
+    Nothing is deleted: a folder that `overwrite` replaces is kept beside it as NAME.replaced,
+    NAME.replaced-2, ...
+    """
+    refuse_existing(out, overwrite)
+    work = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+        work.chmod(0o755)
+        yield work
+        if out.exists() and any(out.iterdir()):
+            out.rename(_free_name(out))
+        os.replace(work, out)
+    except OSError as error:
+        raise KcxError(f"cannot write {out}: {error.strerror or error}.") from error
+    finally:
+        if work is not None and work.exists():
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _free_name(out: Path) -> Path:
+    aside, number = out.with_name(f"{out.name}.replaced"), 1
+    while aside.exists():
+        number += 1
+        aside = out.with_name(f"{out.name}.replaced-{number}")
+    return aside
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON object as Hugging Face folders have it: indented, non-ASCII as it is."""
+    with atomic_write(path) as handle:
+        handle.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_weights(
+    folder: Path, tensors: Mapping[str, TensorSource], shard_size: int | str | None
+) -> dict[str, int]:
+    """Write `model.safetensors`, or shards of at most `shard_size` bytes with their index; returns checksums.
+
+    A tensor larger than `shard_size` has a shard of its own; one file holds all without a size.
+    """
+    shards = _shards(tensors, parse_size(shard_size))
+    if len(shards) == 1:
+        return write_tensors(folder / SINGLE_FILE, tensors)
+    weight_map: dict[str, str] = {}
+    checksums: dict[str, int] = {}
+    for number, names in enumerate(shards, start=1):
+        file = f"model-{number:05}-of-{len(shards):05}.safetensors"
+        checksums |= write_tensors(folder / file, {name: tensors[name] for name in names})
+        weight_map |= dict.fromkeys(names, file)
+    total = sum(source.nbytes for source in tensors.values())
+    write_json(folder / INDEX_FILE, {"metadata": {"total_size": total}, "weight_map": weight_map})
+    return checksums
+
+
+def parse_size(size: int | str | None) -> int | None:
+    """Bytes of a size like 2000000, "500MB" or "5GiB" (None: no limit); `UsageError` for anything else."""
+    if size is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?i?B?)", str(size), re.IGNORECASE)
+    unit = _UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None or float(match[1]) * unit < 1:
+        raise UsageError(
+            f"a shard size is a number of bytes, or one with KB, MB, GB or KiB, MiB, GiB; found {size!r}."
+        )
+    return int(float(match[1]) * unit)
+
+
+def _shards(tensors: Mapping[str, TensorSource], limit: int | None) -> list[list[str]]:
+    shards: list[list[str]] = [[]]
+    filled = 0
+    for name, source in tensors.items():
+        if limit is not None and shards[-1] and filled + source.nbytes > limit:
+            shards.append([])
+            filled = 0
+        shards[-1].append(name)
+        filled += source.nbytes
+    return shards
+
+
+def verify(stored: Mapping[str, StoredTensor], checksums: Mapping[str, int], folder: Path) -> None:
+    """Read back every tensor that was written; `KcxError` where its bytes are others now."""
+    found = {name: checksum(tensor.open()) for name, tensor in stored.items()}
+    changed = sorted(name for name in {*found, *checksums} if found.get(name) != checksums.get(name))
+    if changed:
+        raise KcxError(f"{folder}: tensor {changed[0]} reads back otherwise than written. Check the disk.")

@@ -1,0 +1,41 @@
+"""Encoding texts that continue one prefix: prefix ids and a text's ids are the ids of the joint text."""
+
+import functools
+import re
+from collections.abc import Sequence
+
+from kcx_jax.tokenizer.tokenizer import Tokenizer
+
+
+def encode_below(
+    tokenizer: Tokenizer, prefix: str, texts: Sequence[str]
+) -> tuple[list[int], list[list[int]]]:
+    """Ids of `prefix` and of each of `texts`, for which prefix ids + text ids = ids of `prefix + text`.
+
+    Where a text's first characters change the prefix's last tokens, those tokens move from the prefix into
+    all texts. A text that is not empty has at least one id.
+    """
+    if _is_hard_border(tokenizer, prefix, texts):
+        return tokenizer.encode(prefix), [tokenizer.encode(text) for text in texts]
+    joint = [tokenizer.encode(prefix + text) for text in texts]
+    prefix_ids = tokenizer.encode(prefix)
+    shared = min((common_start(prefix_ids, ids) for ids in joint), default=len(prefix_ids))
+    return prefix_ids[:shared], [ids[shared:] for ids in joint]
+
+
+def common_start(a: Sequence[int], b: Sequence[int]) -> int:
+    """Length of the longest common start of two sequences of ids."""
+    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+
+
+def _is_hard_border(tokenizer: Tokenizer, prefix: str, texts: Sequence[str]) -> bool:
+    """Whether no piece can cross the border: then the prefix need not be encoded again for every text."""
+    after_newline = prefix.endswith("\n") and _newline_ends_pieces(tokenizer)
+    return after_newline and not any(text.startswith(("\n", "\r")) for text in texts)
+
+
+@functools.lru_cache(maxsize=8)
+def _newline_ends_pieces(tokenizer: Tokenizer) -> bool:
+    """Whether no piece joins a newline ("Ċ" in byte-level vocabularies) to a character after it."""
+    crossing = re.compile("[\nĊ][^\nĊ]")
+    return not any(crossing.search(tokenizer.piece(i)) for i in range(tokenizer.vocab_size))
