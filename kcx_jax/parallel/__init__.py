@@ -4,8 +4,27 @@ Lives here: joint translation, span rewriting, sentence rewriting, and the check
 Not here: the HTTP client (`llm`).
 """
 
-from kcx_jax.parallel.build import BuildResult, build, case_for_people, replay
+from kcx_jax.parallel.build import (
+    LEDGER,
+    PARALLEL,
+    UNRESOLVED,
+    BuildResult,
+    build,
+    case_for_people,
+    replay,
+)
 from kcx_jax.parallel.pipeline import Outcome, Problem
 from kcx_jax.parallel.statistics import Statistics
 
-__all__ = ["BuildResult", "Outcome", "Problem", "Statistics", "build", "case_for_people", "replay"]
+__all__ = [
+    "LEDGER",
+    "PARALLEL",
+    "UNRESOLVED",
+    "BuildResult",
+    "Outcome",
+    "Problem",
+    "Statistics",
+    "build",
+    "case_for_people",
+    "replay",
+]

@@ -1,0 +1,162 @@
+"""``kcx parallel``: build parallel annotated data with a chat model."""
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kcx_jax.errors import UsageError
+
+if TYPE_CHECKING:
+    from kcx_jax.parallel import BuildResult
+
+app = typer.Typer(help="Build parallel annotated data with a chat model.", no_args_is_help=True)
+
+Run = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, as given to build --run.")]
+
+
+@app.command()
+def build(
+    input_: Annotated[Path, typer.Argument(metavar="INPUT", help="Annotated records; any corpus format.")],
+    source: Annotated[str, typer.Option(help="Language of INPUT (BCP 47), such as en.")],
+    target: Annotated[str, typer.Option(help="Language to translate into, such as zh.")],
+    run: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the run; an interrupted one goes on.")],
+    model: Annotated[str, typer.Option(help="Chat model that translates.")],
+    base_url: Annotated[
+        str | None, typer.Option(help="Endpoint; default: OPENAI_BASE_URL, else OpenAI.")
+    ] = None,
+    fallback: Annotated[str | None, typer.Option(help="Model for what the first one fails at.")] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Variable with the API key; default: OPENAI_API_KEY.")
+    ] = None,
+    reader: Annotated[str, typer.Option(help="Format of INPUT.")] = "auto",
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 16,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one request may take.")] = 120.0,
+) -> None:
+    """Translate sentences together with their annotation, in three stages.
+
+    Joint translation, then rewriting of spans that are not in the target sentence, then of the sentence.
+    The same command continues a run that was stopped; what was answered is not asked again.
+
+    Example: kcx parallel build train.jsonl --source en --target zh --run runs/en-zh
+    --base-url http://127.0.0.1:8000/v1 --model qwen
+    """
+    from kcx_jax.corpora import read_records
+    from kcx_jax.llm import ChatClient
+    from kcx_jax.parallel import PARALLEL, UNRESOLVED, build
+
+    api_key = _key_from(api_key_env)
+    clients = [
+        ChatClient(name, base_url, api_key, concurrency=concurrency, timeout=timeout)
+        for name in (model, fallback)
+        if name is not None
+    ]
+    records = list(read_records(input_, reader=reader, language=source))
+    try:
+        with _Progress(len(records)) as progress:
+            result = build(records, source, target, clients[0], run, *clients[1:], progress=progress)
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        raise
+    _print_table(result)
+    print(f"{len(result.pairs)} pairs in {run / PARALLEL}", file=sys.stderr)
+    if result.unresolved:
+        print(f"{len(result.unresolved)} cases for people in {run / UNRESOLVED}", file=sys.stderr)
+
+
+@app.command()
+def status(run: Run) -> None:
+    """Show how far a run is, what it made so far, and its calls by model, stage and outcome.
+
+    Works beside a running build and sends nothing. Example: kcx parallel status runs/en-zh
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from kcx_jax.llm import Ledger
+    from kcx_jax.parallel import LEDGER, replay
+
+    _print_table(replay(run))
+    table = Table("model", "stage", "state", "error", "calls", "input tokens", "output tokens", "no usage")
+    with Ledger(run / LEDGER, readonly=True) as ledger:
+        for row in ledger.summary():
+            table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table)
+
+
+@app.command()
+def export(
+    run: Run,
+    output: Annotated[Path, typer.Option(help="Where to write the pairs (JSON Lines; .gz packs them).")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
+) -> None:
+    """Write the pairs a run has so far, made anew from its ledger; sends nothing.
+
+    Example: kcx parallel export runs/en-zh --output en-zh.jsonl
+    """
+    from kcx_jax.corpora import write_parallel
+    from kcx_jax.parallel import replay
+
+    result = replay(run)
+    count = write_parallel(result.pairs, output, overwrite=overwrite)
+    left = f"; not in it: {len(result.unresolved)} for people, {len(result.pending)} unfinished"
+    print(f"{count} pairs in {output}{left}", file=sys.stderr)
+
+
+class _Progress:
+    """A bar on stderr: finished records, and how many of them need people."""
+
+    def __init__(self, total: int):
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._bar = Progress(
+            TextColumn("records"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self) -> "_Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, statistics) -> None:
+        told = f"{statistics.unresolved} for people, {statistics.calls} replies"
+        self._bar.update(self._task, completed=statistics.finished, description=told)
+
+
+def _key_from(name: str | None) -> str | None:
+    if name is None:
+        return None
+    if not os.environ.get(name):
+        raise UsageError(f"--api-key-env names the variable {name}, which is not set")
+    return os.environ[name]
+
+
+def _print_table(result: "BuildResult") -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    statistics = result.statistics
+    table = Table("model", "stage", "resolved", "missing per 10,000")
+    for row in statistics.funnel():
+        table.add_row(row["model"], row["stage"], str(row["resolved"]), f"{row['missing_per_10k']:.2f}")
+    console = Console()
+    console.print(table)
+    left = statistics.total - statistics.finished
+    console.print(
+        f"{statistics.finished} records finished, {statistics.unresolved} for people, {left} to come"
+    )
+    console.print(
+        f"faithful: {statistics.faithfulness_verbatim:.2%} verbatim, "
+        f"{statistics.faithfulness_resolved:.2%} resolved to offsets"
+    )
