@@ -3,7 +3,7 @@
 import gzip
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -78,15 +78,19 @@ def _write(rows: Iterable[dict[str, Any]], path: Path, overwrite: bool) -> int:
 def _write_rows(rows: Iterable[dict[str, Any]], handle: IO[bytes] | gzip.GzipFile) -> int:
     count = 0
     for row in rows:
-        try:
-            line = json.dumps(row, ensure_ascii=False, allow_nan=False)
-        except (TypeError, ValueError) as error:
-            raise KcxError(f"record {row['id']!r} cannot be written as JSON: {error}") from error
-        # UTF-8 has no lone surrogates; JSON's own escape keeps them.
-        line = _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", line)
-        handle.write(line.encode("utf-8") + b"\n")
+        handle.write(json_line(row))
         count += 1
     return count
+
+
+def json_line(row: Mapping[str, Any]) -> bytes:
+    """One line of a JSON Lines file, "\\n" included; `KcxError` naming the row's id for what JSON has not."""
+    try:
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise KcxError(f"record {row.get('id')!r} cannot be written as JSON: {error}") from error
+    # UTF-8 has no lone surrogates; JSON's own escape keeps them.
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", line).encode("utf-8") + b"\n"
 
 
 def _refuse_constant(name: str) -> NoReturn:

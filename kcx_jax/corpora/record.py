@@ -57,6 +57,12 @@ class Argument:
     text: str | None = None
     spans: Parts = ()
 
+    def span(self) -> tuple[int, int]:
+        """The hull of an untyped argument; `KcxError` for one that is an entity."""
+        if self.start is None or self.end is None:
+            raise KcxError(f"the argument {self.role!r} has no offsets of its own (entity {self.entity!r})")
+        return self.start, self.end
+
 
 @dataclass(frozen=True, slots=True)
 class EventMention:

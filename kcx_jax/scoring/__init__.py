@@ -2,3 +2,19 @@
 
 Lives here: instances + text -> record; gold + predicted -> scores. Not here: running models (`evaluation`).
 """
+
+from kcx_jax.scoring.grounding import Grounded, Unresolved, ground
+from kcx_jax.scoring.metrics import STRICT, Counts, Scores, UnitScore, score
+from kcx_jax.scoring.views import task_view
+
+__all__ = [
+    "STRICT",
+    "Counts",
+    "Grounded",
+    "Scores",
+    "UnitScore",
+    "Unresolved",
+    "ground",
+    "score",
+    "task_view",
+]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 
 from kcx_jax.errors import KcxError
+from kcx_jax.schema.ontology import class_for
 
 # Written without spaces between words: tokens of these languages are joined without one.
 UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
@@ -43,15 +44,12 @@ class LabelMap:
         """The class name of `label`; `KcxError` opening with `where` if there is none."""
         if label not in self._names:
             try:
-                self._names[label] = self._mapped(label) if self.inventory else self._spelled(label)
+                self._names[label] = (
+                    class_for(self.inventory, label) if self.inventory else self._spelled(label)
+                )
             except KcxError as error:
                 raise KcxError(f"{where}: {error}") from error
         return self._names[label]
-
-    def _mapped(self, label: str) -> str:
-        from kcx_jax.schema.ontology import class_for
-
-        return class_for(self.inventory, label)
 
     def _spelled(self, label: str) -> str:
         name = re.sub(r"[-./: ]", "_", label)

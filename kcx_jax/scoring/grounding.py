@@ -1,0 +1,194 @@
+"""The instances of an answer, found again in the text: surfaces become offsets, an answer becomes a record.
+
+What decides between several occurrences of a surface is in `places` (what a place looks like) and in
+`assignment` (the order of the answer, nearness). Here instances are taken apart for it, and records put
+together after it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
+from kcx_jax.errors import UsageError
+from kcx_jax.schema import TASKS, Entity, Event, Problem, Relation, Task
+from kcx_jax.scoring.assignment import Found, Habits, Item, assign
+from kcx_jax.scoring.places import Place
+from kcx_jax.scoring.views import task_view
+
+Instance = Entity | Relation | Event
+
+# The next mention stands further on; the next head is often the same one; events often share a trigger.
+_HABITS: dict[Task, Habits] = {
+    "ner": Habits(unique=True, complete=True, stay=2),
+    "re": Habits(unique=True, complete=True, stay=0),
+    "ed": Habits(unique=False, complete=True, stay=2),
+    "eae": Habits(unique=False, complete=False, stay=0),
+}
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """A part of an answer that is not in the text: one false positive of its task.
+
+    ``type`` is the claimed class, ``role`` the argument's role (task "eae"), ``text`` the surface sought.
+    """
+
+    task: Task
+    type: str
+    text: str
+    role: str | None = None
+
+
+@dataclass(frozen=True)
+class Grounded:
+    """A record that holds what was found, and what was not (also in the record's ``meta["unresolved"]``)."""
+
+    record: Record
+    unresolved: tuple[Unresolved, ...]
+
+
+def ground(
+    instances: Iterable[Instance],
+    text: str,
+    *,
+    task: Task,
+    id: str = "",
+    language: str = "und",
+    problems: Sequence[Problem] = (),
+) -> Grounded:
+    """Find the instances of one task's answer in `text`.
+
+    Surfaces match verbatim or after NFC, never more loosely; offsets that instances carry are not looked at.
+    Items are taken to come in the order of the text, so the k-th repeated item takes the k-th occurrence. The
+    record has what the answer of `task` shows: "ner" entities; "re" relations and their entities; "ed" events
+    without arguments; "eae" events, their arguments and the entities among them.
+
+    Args:
+        id, language: of the record.
+        problems: what was wrong with the parsed answer; kept in ``meta["parse_problems"]`` for `score`.
+
+    An item of another kind than the task's is unresolved. Raises `UsageError` for an unknown task.
+    """
+    if task not in TASKS:
+        raise UsageError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
+    kind = {"ner": Entity, "re": Relation, "ed": Event, "eae": Event}[task]
+    known: list[Any] = []
+    unresolved: list[Unresolved] = []
+    for instance in instances:
+        if isinstance(instance, kind):
+            known.append(instance)
+        else:
+            unresolved.append(Unresolved(task, type(instance).__name__, _surface(instance)))
+    items = [_item(instance, task) for instance in known]
+    located = assign(items, text, _HABITS[task])
+    for instance, found in zip(known, located, strict=True):
+        unresolved += _lost(instance, found, task)
+    pairs = [(instance, found) for instance, found in zip(known, located, strict=True) if found]
+    meta: dict[str, Any] = {}
+    if unresolved:
+        meta["unresolved"] = [{k: v for k, v in asdict(u).items() if v is not None} for u in unresolved]
+    if problems:
+        meta["parse_problems"] = [{"task": task, **asdict(problem)} for problem in problems]
+    view = task_view(_record(pairs, text, task), task)
+    return Grounded(replace(view, id=id, language=language, meta=meta), tuple(unresolved))
+
+
+def _item(instance: Any, task: Task) -> Item:
+    label = type(instance).__name__
+    if task == "ner":
+        return Item(label, instance.text)
+    if task == "re":
+        tail = (type(instance.tail).__name__, instance.tail.text)
+        return Item(f"{label} {type(instance.head).__name__}", instance.head.text, (tail,))
+    if task == "ed":
+        return Item(label, instance.trigger)
+    return Item(
+        label, instance.trigger, tuple((f"{role} {_name(v)}", _text(v)) for role, v in _roles(instance))
+    )
+
+
+def _roles(event: Event) -> list[tuple[str, Entity | str]]:
+    return [(role, value) for role, values in event.arguments.items() for value in values]
+
+
+def _name(value: Entity | str) -> str:
+    return "" if isinstance(value, str) else type(value).__name__
+
+
+def _text(value: Entity | str) -> str:
+    return value if isinstance(value, str) else value.text
+
+
+def _surface(instance: Instance) -> str:
+    """An instance in a few words, for a report."""
+    if isinstance(instance, Relation):
+        return f"{instance.head.text} -> {instance.tail.text}"
+    return instance.trigger if isinstance(instance, Event) else instance.text
+
+
+def _lost(instance: Any, found: Found | None, task: Task) -> list[Unresolved]:
+    """What of an instance was not found: the whole of it or, of an event with arguments, single arguments."""
+    label = type(instance).__name__
+    if task != "eae" or (found is None and not instance.arguments):
+        return [] if found else [Unresolved(task, label, _surface(instance))]
+    places: Sequence[Place | None] = found.companions if found else [None] * len(_roles(instance))
+    return [
+        Unresolved(task, label, _text(value), role)
+        for (role, value), place in zip(_roles(instance), places, strict=True)
+        if place is None
+    ]
+
+
+def _record(pairs: list[tuple[Any, Found]], text: str, task: Task) -> Record:
+    """The record of what was found, as far as the task shows it; ids are provisional."""
+    entities = _Entities(text)
+    relations: list[RelationLink] = []
+    events: list[EventMention] = []
+    for instance, found in pairs:
+        label, anchor = type(instance).__name__, found.anchor
+        if task == "ner":
+            entities.add(label, anchor)
+        elif task == "re":
+            head = entities.add(_name(instance.head), anchor)
+            tail = entities.add(_name(instance.tail), found.companions[0])
+            relations.append(RelationLink(label, head, tail))
+        else:
+            arguments = _arguments(instance, found, entities) if task == "eae" else ()
+            events.append(EventMention(label, make_span(text, anchor.start, anchor.end), arguments))
+    return Record(
+        "",
+        "und",
+        text,
+        tuple(entities.mentions) if task != "ed" else None,
+        tuple(relations) if task == "re" else None,
+        tuple(events) if task in ("ed", "eae") else None,
+    )
+
+
+def _arguments(event: Event, found: Found, entities: "_Entities") -> tuple[Argument, ...]:
+    arguments = []
+    for (role, value), place in zip(_roles(event), found.companions, strict=True):
+        if place is None:
+            continue
+        if isinstance(value, str):
+            surface = entities.text[place.start : place.end]
+            arguments.append(Argument(role, start=place.start, end=place.end, text=surface))
+        else:
+            arguments.append(Argument(role, entity=entities.add(_name(value), place)))
+    return tuple(arguments)
+
+
+class _Entities:
+    """The mentions of a record under way."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.mentions: list[Mention] = []
+
+    def add(self, name: str, place: Place | None) -> str:
+        """Add a mention and return its id."""
+        assert place is not None  # a relation is found with both its ends, or not at all
+        start, end = place.span
+        self.mentions.append(Mention(f"m{len(self.mentions)}", name, start, end, self.text[start:end]))
+        return self.mentions[-1].id

@@ -1,0 +1,181 @@
+"""Where surfaces stand in a text, and how good each place looks.
+
+A surface stands somewhere verbatim, or after both sides are brought to NFC; nothing looser counts. Places are
+ranked: one that equals the surface only in NFC, cuts a word, or lies inside a place of a longer surface which
+was also asked for, is taken when a plain one will not do.
+"""
+
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+
+# Scripts whose words are not parted by spaces; wide characters (Han, kana, Hangul) are told by their width.
+_UNSPACED = ((0x0E00, 0x0EFF), (0x0F00, 0x109F), (0x1780, 0x17FF))  # Thai and Lao; Tibetan, Myanmar; Khmer
+_INSIDE, _CUTS_WORD, _RENORMALISED = 1, 2, 4
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A half-open span of the text; the higher its `rank`, the less likely it is meant (0: plain)."""
+
+    start: int
+    end: int
+    rank: int = 0
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """The place without its rank; spans sort in the order of the text."""
+        return self.start, self.end
+
+    @property
+    def cuts_word(self) -> bool:
+        """Whether it begins or ends inside a word, in a script that parts words by spaces."""
+        return bool(self.rank & _CUTS_WORD)
+
+
+class Spots:
+    """All places of one surface, in the order of the text and not overlapping one another."""
+
+    def __init__(self, places: Iterable[Place]) -> None:
+        self.places = tuple(places)
+        ranks = sorted({place.rank for place in self.places})
+        self._tiers = [[place for place in self.places if place.rank == rank] for rank in ranks]
+
+    def nearest(self, anchor: Place, taken: Collection[Place | None] = ()) -> Place | None:
+        """Of the places not in `taken`, the one of the best rank, and among those the nearest to `anchor`.
+
+        Nearness is the number of characters between the two spans; of two equally near, the earlier.
+        """
+        for tier in self._tiers:
+            middle = bisect_left(tier, anchor.start, key=lambda place: place.start)
+            before = next((tier[i] for i in range(middle - 1, -1, -1) if tier[i] not in taken), None)
+            after = next((tier[i] for i in range(middle, len(tier)) if tier[i] not in taken), None)
+            if before or after:
+                return min((p for p in (before, after) if p), key=lambda place: gap(place, anchor))
+        return None
+
+
+class Places:
+    """The places of a set of surfaces in one text: ``Places(text, surfaces)[surface]``.
+
+    Takes one search of the text a distinct surface (two where the text is not in NFC).
+    """
+
+    def __init__(self, text: str, surfaces: Iterable[str]) -> None:
+        composed = None if unicodedata.is_normalized("NFC", text) else _Composed(text)
+        found = {surface: _all_spans(text, composed, surface) for surface in set(surfaces) if surface}
+        cover = _Cover(span for spans in found.values() for span in spans)
+        self._spots = {
+            surface: Spots(
+                Place(start, end, rank + _looks(text, start, end, cover))
+                for (start, end), rank in sorted(spans.items())
+            )
+            for surface, spans in found.items()
+        }
+
+    def __getitem__(self, surface: str) -> Spots:
+        return self._spots.get(surface, _NOWHERE)
+
+
+_NOWHERE = Spots(())
+
+
+def gap(one: Place, other: Place) -> int:
+    """How many characters lie between two spans (0 where they touch or overlap)."""
+    return max(0, one.start - other.end, other.start - one.end)
+
+
+def _all_spans(text: str, composed: "_Composed | None", surface: str) -> dict[tuple[int, int], int]:
+    """The spans of `surface` with their rank: 0 verbatim, else equal after NFC."""
+    normal = unicodedata.normalize("NFC", surface)
+    again = composed.find(normal) if composed else _find(text, normal)
+    return dict.fromkeys(again, _RENORMALISED) | dict.fromkeys(_find(text, surface), 0)
+
+
+def _find(text: str, surface: str) -> Iterator[tuple[int, int]]:
+    start = text.find(surface)
+    while start >= 0:
+        yield start, start + len(surface)
+        start = text.find(surface, start + len(surface))
+
+
+class _Composed:
+    """A text in NFC with the way back: a match counts when it ends where original pieces do."""
+
+    def __init__(self, text: str) -> None:
+        pieces, self._original, position = [], {}, 0
+        for start, end in _pieces(text):
+            self._original[position] = start
+            pieces.append(unicodedata.normalize("NFC", text[start:end]))
+            position += len(pieces[-1])
+        self._original[position] = len(text)
+        self._text = "".join(pieces)
+
+    def find(self, surface: str) -> Iterator[tuple[int, int]]:
+        """The spans of the original text whose NFC is `surface`."""
+        for start, end in _find(self._text, surface):
+            if start in self._original and end in self._original:
+                yield self._original[start], self._original[end]
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int]]:
+    """Cut the text where NFC never composes across the cut."""
+    start = 0
+    for i in range(1, len(text)):
+        if not _may_compose(text[i]):
+            yield start, i
+            start = i
+    if text:
+        yield start, len(text)
+
+
+def _may_compose(char: str) -> bool:
+    """Whether `char` may join what stands before it: a combining mark, or a medial or final jamo."""
+    if char < "\u0300":
+        return False
+    jamo = "\u1160" <= char <= "\u11ff"
+    return jamo or unicodedata.category(char).startswith("M")
+
+
+class _Cover:
+    """Which spans lie inside a longer one of the collection."""
+
+    def __init__(self, spans: Iterable[tuple[int, int]]) -> None:
+        ordered = sorted(spans)
+        self._starts = [start for start, _ in ordered]
+        self._furthest = list(accumulate((end for _, end in ordered), max))
+
+    def contains(self, start: int, end: int) -> bool:
+        """Whether a longer span begins at or before `start` and ends at or after `end`."""
+        before = bisect_left(self._starts, start)
+        upto = bisect_right(self._starts, start)
+        if before and self._furthest[before - 1] >= end:
+            return True
+        return upto > 0 and self._furthest[upto - 1] > end
+
+
+def _looks(text: str, start: int, end: int, cover: _Cover) -> int:
+    """The rank that a place earns by its surroundings."""
+    cuts = _joins_word(text, start) or _joins_word(text, end)
+    return cuts * _CUTS_WORD + cover.contains(start, end) * _INSIDE
+
+
+def _joins_word(text: str, position: int) -> bool:
+    """Whether the characters on both sides of `position` belong to one word."""
+    if not 0 < position < len(text):
+        return False
+    after = text[position]
+    if after == "\u200d" or unicodedata.category(after).startswith("M"):
+        return True  # a mark belongs to the letter before it, in every script
+    return _spaced_letter(text[position - 1]) and _spaced_letter(after)
+
+
+def _spaced_letter(char: str) -> bool:
+    if char.isascii():
+        return char.isalnum()
+    if not (char.isalnum() or unicodedata.category(char).startswith("M")):
+        return False
+    code = ord(char)
+    return unicodedata.east_asian_width(char) not in "WF" and not any(a <= code <= b for a, b in _UNSPACED)
