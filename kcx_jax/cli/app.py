@@ -5,19 +5,24 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by a budget, 130 interrupted. A
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
 
 from kcx_jax import __version__
-from kcx_jax.cli import doctor
+from kcx_jax.cli import doctor, extract, parallel, schema
 from kcx_jax.cli.extras import extra_of, how_to_install
 from kcx_jax.errors import KcxError
 
-COMMANDS = {
+COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor.command,
+    "extract": extract.command,
 }
-GROUPS: dict[str, typer.Typer] = {}
+GROUPS = {
+    "schema": schema.app,
+    "parallel": parallel.app,
+}
 
 app = typer.Typer(
     name="kcx",

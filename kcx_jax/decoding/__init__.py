@@ -2,3 +2,7 @@
 
 Lives here: generating tokens. Not here: turning them into grounded instances (`extraction`).
 """
+
+from kcx_jax.decoding.generator import ContextTooLongError, Generated, Generator
+
+__all__ = ["ContextTooLongError", "Generated", "Generator"]

@@ -1,4 +1,25 @@
 """`Extractor`: text + schema -> grounded instances, from our models or from a chat endpoint.
 
 Lives here: the door for people who only want entities out of text. Runs without JAX against a chat endpoint.
+Not here: what a prompt looks like (`prompts`), how tokens are chosen (`decoding`).
 """
+
+from kcx_jax.extraction.extractor import Extractor
+from kcx_jax.extraction.results import (
+    AnswerProblem,
+    FoundArgument,
+    FoundEntity,
+    FoundEvent,
+    FoundRelation,
+    Result,
+)
+
+__all__ = [
+    "AnswerProblem",
+    "Extractor",
+    "FoundArgument",
+    "FoundEntity",
+    "FoundEvent",
+    "FoundRelation",
+    "Result",
+]

@@ -1,0 +1,41 @@
+"""Where answers come from: a source takes prompts and gives back code, whatever model is behind it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from kcx_jax.errors import KcxError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The code a model wrote for one prompt.
+
+    `finish` is "length" when the answer was cut off and "none" when there is no answer (`detail` says why).
+    `tokens` holds, for our own models, where each token ends in `text` and its natural-log probability.
+    """
+
+    text: str
+    finish: Literal["stop", "length", "none"] = "stop"
+    detail: str = ""
+    tokens: tuple[tuple[int, float], ...] = ()
+
+
+class AnswerSource(Protocol):
+    """A model of ours, or a chat endpoint."""
+
+    def stream(self, prefixes: Sequence[str], contexts: Iterable[str]) -> Iterator[tuple[Answer, ...]]:
+        """For each context, in order, its answers after each of the prefixes.
+
+        Reads `contexts` only some way ahead of what it yields. Raises `TextTooLongError` for a context that
+        does not fit, and other `KcxError`s for what stops the run.
+        """
+        ...
+
+
+class TextTooLongError(KcxError):
+    """A context does not fit the model; `ahead` counts the contexts between the last one answered and it."""
+
+    def __init__(self, message: str, ahead: int):
+        super().__init__(message)
+        self.ahead = ahead

@@ -1,0 +1,113 @@
+"""A JSON Lines file of results that a stopped run continues.
+
+Until all is written the lines stand in a file beside it, `NAME.partial`, whose first line holds the
+settings of the run: only the same settings continue it.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from kcx_jax.corpora import Record
+from kcx_jax.corpora.jsonl import json_line
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.files import atomic_write, refuse_existing
+
+
+class ResumableOutput:
+    """``with ResumableOutput(path, settings) as output``: `remaining`, then `write` each, then `finish`.
+
+    Raises `KcxError` when `path` exists and `overwrite` is false, or cannot be written; `UsageError` when a
+    stopped run had other settings (with `overwrite` it is started anew).
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], overwrite: bool = False):
+        if path.suffix == ".gz":
+            raise UsageError(f"{path}: results are written uncompressed; choose a name without .gz")
+        self.path = path
+        self.partial = path.with_name(f"{path.name}.partial")
+        self.overwrite = overwrite
+        self.done = 0  # results of an earlier run
+        self._header = json_line({"settings": dict(settings)})
+        refuse_existing(path, overwrite)
+
+    def __enter__(self) -> "ResumableOutput":
+        try:
+            self._continue()
+            self._handle: IO[bytes] = self.partial.open("ab")
+        except OSError as error:
+            raise self._cannot_write(error) from error
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._handle.close()
+
+    def _continue(self) -> None:
+        """Leave the partial file with a header and whole lines only."""
+        self.partial.parent.mkdir(parents=True, exist_ok=True)
+        if self.partial.exists():
+            with self.partial.open("rb") as lines:
+                header = lines.readline()
+                if header == self._header:
+                    size = len(header)
+                    for line in lines:
+                        if line.endswith(b"\n"):
+                            size += len(line)
+                            self.done += 1
+                    os.truncate(self.partial, size)
+                    return
+            if header.endswith(b"\n") and not self.overwrite:
+                raise UsageError(
+                    f"{self.partial} holds the results of a stopped run with other settings "
+                    f"({_difference(header, self._header)}). Run it again as it was, or pass "
+                    "--overwrite to start anew."
+                )
+        with atomic_write(self.partial, "wb", overwrite=True) as handle:
+            handle.write(self._header)
+
+    def remaining(self, records: Iterator[Record]) -> Iterator[Record]:
+        """The records after those that are done; `KcxError` when those are not the ones that were done."""
+        with self.partial.open("rb") as lines:
+            lines.readline()
+            for number, line in enumerate(lines, 1):
+                known, record = json.loads(line), next(records, None)
+                if record is None or (record.id, record.text) != (known["id"], known["text"]):
+                    raise KcxError(
+                        f"text {number} of the input is not the one that {self.partial} has a result for: "
+                        "the input has changed. Give the same input, or remove that file to start anew."
+                    )
+                if number == self.done:
+                    break
+        yield from records
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append one result; it is in the file when this returns."""
+        try:
+            self._handle.write(json_line(row))
+            self._handle.flush()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def finish(self) -> None:
+        """Put the finished file in its place."""
+        self._handle.close()
+        with self.partial.open("rb") as lines, atomic_write(self.path, "wb", self.overwrite) as handle:
+            lines.readline()
+            while block := lines.read(1 << 20):
+                handle.write(block)
+        self.partial.unlink()
+
+    def _cannot_write(self, error: OSError) -> KcxError:
+        return KcxError(f"cannot write {self.partial}: {error.strerror or error}")
+
+
+def _difference(old_header: bytes, new_header: bytes) -> str:
+    """The settings that differ, in words."""
+    try:
+        old = json.loads(old_header)["settings"]
+    except (ValueError, KeyError, TypeError):
+        return "its first line is no settings"
+    new = json.loads(new_header)["settings"]
+    return ", ".join(name for name in {**old, **new} if old.get(name) != new.get(name))
