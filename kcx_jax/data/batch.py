@@ -15,10 +15,11 @@ Array = Any  # numpy when packed, jax.Array inside a step
 
 
 class TreeBatch(NamedTuple):
-    """numpy arrays of one step, all int32. The stream of a row is its prefix, then its branches one after another.
+    """numpy arrays of one step, all int32. The stream of a row is its prefix, then its branches one after
+    another.
 
-    The last token of an answer (the end token) is a target and never an input. Padding tokens have id 0, padding
-    slots of the index arrays point at token 0, padding targets have mask 0.
+    The last token of an answer (the end token) is a target and never an input. Padding tokens have id 0,
+    padding slots of the index arrays point at token 0, padding targets have mask 0.
     """
 
     tokens_RT: Array
@@ -63,8 +64,8 @@ def _pack_row(tree: TokenTree, row: Row, shape: Shape) -> TreeBatch:
         branch_index_KL[k, :length] = start + np.arange(length)
         branch_length_K[k] = length
         grid_index_T[own] = P + k * L + np.arange(length)
-        # Pairs (hidden position, label), never a shifted array: with an empty context the first label of every
-        # branch is predicted by the prefix's last token, not by the stream's token before it.
+        # Pairs (hidden position, label), never a shifted array: with an empty context the first label of
+        # every branch is predicted by the prefix's last token, not by the stream's token before it.
         targets = slice(target, target + answer)
         position_M[targets] = start + context - 1 + np.arange(answer)
         if not context:

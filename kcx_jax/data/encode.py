@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class TokenBranch:
-    """One sample below a prefix: int32 ids of its context (may be empty) and of its answer, end token included."""
+    """One sample below a prefix: int32 ids of its context (may be empty) and of its answer, end token
+    included.
+    """
 
     context: np.ndarray
     answer: np.ndarray
@@ -33,7 +35,8 @@ class TokenBranch:
 class TokenTree:
     """int32 ids of a prefix and of any number of branches below it; `name` says what it is in messages.
 
-    Raises `KcxError` for a branch without context below an empty prefix: nothing could predict its first token.
+    Raises `KcxError` for a branch without context below an empty prefix: nothing could predict its first
+    token.
     """
 
     prefix: np.ndarray
@@ -45,8 +48,8 @@ class TokenTree:
             for number, branch in enumerate(self.branches):
                 if not len(branch.context):
                     raise KcxError(
-                        f"{self.name} record {branch.record_id or number!r}: neither schema nor context stands "
-                        "before its answer."
+                        f"{self.name} record {branch.record_id or number!r}: neither schema nor context "
+                        "stands before its answer."
                     )
 
 
@@ -61,8 +64,9 @@ def encode_tree(tokenizer: "Tokenizer", tree: "PromptTree") -> TokenTree:
     """Token ids of a prompt tree, every answer closed by the end token.
 
     Prefix ids followed by a branch's ids are the ids of the joint text: where a branch's first characters
-    change the prefix's last tokens, those tokens move into the branches. Raises `KcxError` naming the record when
-    a context and its answer share a token, because decoding, which sees the context alone, could not start there.
+    change the prefix's last tokens, those tokens move into the branches. Raises `KcxError` naming the record
+    when a context and its answer share a token, because decoding, which sees the context alone, could not
+    start there.
     """
     # A border that no piece crosses is exact without encoding the schema again for every branch.
     hard = tree.prefix.endswith("\n") and _newline_ends_pieces(tokenizer)
@@ -75,16 +79,18 @@ def encode_tree(tokenizer: "Tokenizer", tree: "PromptTree") -> TokenTree:
         joint_ids = tokenizer.encode(tail + branch.context + branch.answer)
         if joint_ids[: len(context_ids)] != context_ids:
             raise KcxError(
-                f"record {branch.record_id!r}: the tokenizer joins the end of the context {branch.context[-20:]!r} "
-                f"with the answer {branch.answer[:20]!r} in one token. Use a tokenizer whose pieces do not cross '= ['."
+                f"record {branch.record_id!r}: the tokenizer joins the end of the context "
+                f"{branch.context[-20:]!r} with the answer {branch.answer[:20]!r} in one token. Use a "
+                "tokenizer whose pieces do not cross '= ['."
             )
         cuts.append((len(context_ids), joint_ids))
     if cuts and tokenizer.encode(tree.prefix + tree.branches[0].context + tree.branches[0].answer) != (
         head_ids + cuts[0][1]
     ):
         raise KcxError(
-            f"record {tree.branches[0].record_id!r}: schema and sentence encoded apart differ from the joint text. "
-            "The tokenizer adds tokens at the start of a text; switch that off (add_dummy_prefix, add_bos_token)."
+            f"record {tree.branches[0].record_id!r}: schema and sentence encoded apart differ from the joint "
+            "text. The tokenizer adds tokens at the start of a text; switch that off (add_dummy_prefix, "
+            "add_bos_token)."
         )
     shared = min((_common(tail_ids, joint) for _, joint in cuts), default=len(tail_ids))
     branches = tuple(
@@ -116,9 +122,9 @@ def drop_overlong(
         tree, branch = max(dropped, key=lambda d: len(d[0].prefix) + d[1].inputs)
         raise KcxError(
             f"{len(dropped)} of {sum(len(t.branches) for t in trees)} samples are longer than the model's "
-            f"{max_positions} positions, the longest {len(tree.prefix) + branch.inputs} tokens ({tree.name} record "
-            f"{branch.record_id!r}, {len(tree.prefix)} of them schema). Shorten the schema or the texts, or set "
-            "allow_overlong: true to train without them."
+            f"{max_positions} positions, the longest {len(tree.prefix) + branch.inputs} tokens ({tree.name} "
+            f"record {branch.record_id!r}, {len(tree.prefix)} of them schema). Shorten the schema or the "
+            "texts, or set allow_overlong: true to train without them."
         )
     return kept, len(dropped)
 

@@ -30,8 +30,8 @@ def batch_iterator(
 ) -> "grain.DatasetIterator":
     """A Grain iterator of `TreeBatch`, with `get_state` and `set_state` for resuming.
 
-    Processes take contiguous blocks of each step's rows in the order of their index. Raises `UsageError` when the
-    rows do not divide among them.
+    Processes take contiguous blocks of each step's rows in the order of their index. Raises `UsageError` when
+    the rows do not divide among them.
     """
     import grain
 

@@ -1,7 +1,7 @@
 """The row plan: which samples form which trees, rows and steps, and with which shapes.
 
-A pure function of (trees, options, epoch), made before sharding: every process makes the same plan and packs its
-own slice of each step's rows, so order and shapes never depend on the number of processes.
+A pure function of (trees, options, epoch), made before sharding: every process makes the same plan and packs
+its own slice of each step's rows, so order and shapes never depend on the number of processes.
 """
 
 from collections import Counter
@@ -59,7 +59,9 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What the plan depends on beside the data: rows a step over all devices, branches a row, shapes compiled."""
+    """What the plan depends on beside the data: rows a step over all devices, branches a row, shapes
+    compiled.
+    """
 
     rows: int = 4
     branches: int = 16
@@ -99,8 +101,8 @@ def make_plan(
 ) -> RowPlan:
     """The plan of a run of whole `epochs` or of exactly `steps` steps (epochs are then repeated as needed).
 
-    Each epoch shuffles the branches of every tree into rows of at most `options.branches`, and the rows into steps.
-    Raises `KcxError` where there is nothing to train on.
+    Each epoch shuffles the branches of every tree into rows of at most `options.branches`, and the rows into
+    steps. Raises `KcxError` where there is nothing to train on.
     """
     if (epochs is None) == (steps is None):
         raise ValueError("give epochs or steps")
@@ -164,7 +166,7 @@ def _needed_shape(row: Row, sizes: _Sizes) -> Shape:
 
 
 def _round_up(shape: Shape, steps: int) -> Shape:
-    """Each size up to the next of `steps` values an octave (multiples of 8, but for the number of branches)."""
+    """Each size up to the next of `steps` values an octave (multiples of 8, except branches)."""
 
     def up(size: int, least: int) -> int:
         quantum = max(least, (1 << max(0, size.bit_length() - 1)) // steps)
@@ -174,7 +176,9 @@ def _round_up(shape: Shape, steps: int) -> Shape:
 
 
 def _choose_shapes(needs: Sequence[Shape], limit: int) -> list[Shape]:
-    """At most `limit` shapes that hold all rows: the pair that costs least padding is joined until few are left."""
+    """At most `limit` shapes that hold all rows: the pair that costs least padding is joined until few are
+    left.
+    """
     steps = 32
     counts = Counter(_round_up(need, steps) for need in needs)
     while len(counts) > _PAIRWISE and steps > 1:  # joining takes time with the cube of their number

@@ -32,7 +32,7 @@ class Settings(BaseModel):
 
 
 class LoraSettings(Settings):
-    """The adapter. Rank is the paper's; alpha, dropout and targets are ours (the paper does not state them)."""
+    """The adapter. Rank is the paper's; alpha, dropout and targets are ours (the paper is silent on them)."""
 
     rank: Positive = 32
     alpha: Annotated[float, Field(gt=0)] = 64.0
@@ -41,7 +41,7 @@ class LoraSettings(Settings):
 
 
 class OptimiserSettings(Settings):
-    """AdamW with warm-up, then cosine to zero. Every stage starts it anew. Ours: the paper states none of it."""
+    """AdamW with warm-up, then cosine to zero, anew in every stage. Ours: the paper states none of it."""
 
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -80,7 +80,9 @@ class LoopSettings(Settings):
 
 
 class DataSettings(Settings):
-    """One corpus: where it lies, how to read it, what to learn from it. Paths are relative to the working folder."""
+    """One corpus: where it lies, how to read it, what to learn from it. Paths are relative to the working
+    folder.
+    """
 
     path: str
     schema_path: str = Field(alias="schema")

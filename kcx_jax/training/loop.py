@@ -28,7 +28,7 @@ CHECKPOINTS = "checkpoints"
 
 
 class Model(Protocol):
-    """What the loop needs of a model, such as a `LoadedModel`; `lora` is an adapter to go on with, or None."""
+    """What the loop needs, such as a `LoadedModel`; `lora` is an adapter to go on with, or None."""
 
     @property
     def config(self) -> ModelConfig: ...
@@ -93,10 +93,10 @@ def train_trees(
 ) -> TrainResult:
     """Train `model` through `stages`, the later ones going on with what the earlier ones trained.
 
-    With a `run_dir`, metrics and checkpoints go there, and `resume` goes on from its newest checkpoint; `base` is
-    the fingerprint that a resumed run must match. `report` gets the metrics of every step (default: the console).
-    On Ctrl-C or SIGTERM the run is saved and KeyboardInterrupt raised. Raises `KcxError` naming the step when the
-    loss is not finite.
+    With a `run_dir`, metrics and checkpoints go there, and `resume` goes on from its newest checkpoint;
+    `base` is the fingerprint that a resumed run must match. `report` gets the metrics of every step (default:
+    the console). On Ctrl-C or SIGTERM the run is saved and KeyboardInterrupt raised. Raises `KcxError` naming
+    the step when the loss is not finite.
     """
     with contextlib.ExitStack() as stack:
         run = _Run(model, stages, settings)
@@ -129,8 +129,8 @@ class _Run:
         shards = math.prod(self.mesh.shape[axis] for axis in ("data", "fsdp"))
         if settings.rows_per_step % shards:
             raise UsageError(
-                f"rows_per_step {settings.rows_per_step} does not divide among the {shards} devices that share "
-                "the rows. Choose a multiple of them."
+                f"rows_per_step {settings.rows_per_step} does not divide among the {shards} devices that "
+                "share the rows. Choose a multiple of them."
             )
         self.plans = plan_stages(stages, settings)
         self.collection = "lora" if settings.mode == "lora" else "params"
@@ -180,7 +180,9 @@ class _Run:
 
 
 class _Log:
-    """Fetches the metrics of a step after the next one is dispatched, so that the device never waits for them."""
+    """Fetches the metrics of a step after the next one is dispatched, so that the device never waits for
+    them.
+    """
 
     def __init__(self, run: _Run, position: Position, reports: list[Report]):
         self.plan, self.stage = run.plans[position.stage], run.stages[position.stage].name
@@ -207,8 +209,8 @@ class _Log:
         loss, norm = (float(x) for x in jax.device_get((result.loss, result.gradient_norm)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise KcxError(
-                f"the loss of step {total} (stage {self.stage}, step {step}) is {loss}, its gradient's norm {norm}. "
-                "Lower the learning rate or lengthen the warm-up; the checkpoints before it are whole."
+                f"the loss of step {total} (step {step} of {self.stage}) is {loss}, its gradient's norm "
+                f"{norm}. Lower the learning rate or lengthen the warm-up; earlier checkpoints are whole."
             )
         planned = self.plan.steps[step - 1]
         now = time.perf_counter()

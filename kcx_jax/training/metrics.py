@@ -97,7 +97,8 @@ class ConsoleReport:
             self._samples = 0.95 * self._samples + metrics.samples
             self._tokens = 0.95 * self._tokens + metrics.tokens
         if self._seconds:
-            text += f"  {self._samples / self._seconds:.1f} samples/s  {self._tokens / self._seconds:,.0f} tokens/s"
+            samples, tokens = self._samples / self._seconds, self._tokens / self._seconds
+            text += f"  {samples:.1f} samples/s  {tokens:,.0f} tokens/s"
         if self._console.is_terminal:
             self._draw(metrics, text)
         elif metrics.step == metrics.steps or time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:

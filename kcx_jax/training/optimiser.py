@@ -9,9 +9,7 @@ if TYPE_CHECKING:
     from kcx_jax.training.config import OptimiserSettings
 
 
-def learning_rate(
-    settings: "OptimiserSettings", steps: int, peak: float | None = None
-) -> optax.Schedule:
+def learning_rate(settings: "OptimiserSettings", steps: int, peak: float | None = None) -> optax.Schedule:
     """Step (from 0) -> learning rate over `steps` steps: linear warm-up, then cosine to zero or constant."""
     peak = settings.learning_rate if peak is None else peak
     warmup = round(settings.warmup * steps)
@@ -22,7 +20,9 @@ def learning_rate(
     if not warmup:
         return after
     # From peak / warmup rather than zero: a step that changes nothing would be wasted.
-    return optax.join_schedules([optax.linear_schedule(peak / warmup, peak, max(1, warmup - 1)), after], [warmup])
+    return optax.join_schedules(
+        [optax.linear_schedule(peak / warmup, peak, max(1, warmup - 1)), after], [warmup]
+    )
 
 
 def make_optimiser(settings: "OptimiserSettings", rate: optax.Schedule) -> optax.GradientTransformation:

@@ -1,4 +1,4 @@
-"""Corpora of a config -> the token trees of its stages: one tree for each schema, task and language (pair)."""
+"""Corpora of a config -> the token trees of its stages: one for each schema, task and language (pair)."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -21,8 +21,8 @@ Item = TypeVar("Item")
 def read_stages(config: TrainConfig, tokenizer: Tokenizer, max_positions: int, say: Say) -> list[Stage]:
     """The stages of a run with everything they learn from; `say` gets a line a corpus.
 
-    Raises `KcxError` for a missing or damaged corpus, a record that is not annotated for a task asked for, and
-    (unless `config.allow_overlong`) a sample longer than `max_positions`.
+    Raises `KcxError` for a missing or damaged corpus, a record that is not annotated for a task asked for,
+    and (unless `config.allow_overlong`) a sample longer than `max_positions`.
     """
     return [
         Stage(

@@ -102,11 +102,12 @@ def make_step(
     state: TrainState,
     seed: int = 0,
 ) -> TrainStep:
-    """A jitted `(state, frozen, batch) -> (state, result)`, to be called under `jax.set_mesh`; donates the state.
+    """A jitted `(state, frozen, batch) -> (state, result)`, to be called under `jax.set_mesh`; donates the
+    state.
 
-    `collection` names the variable collection that trains, `frozen` holds the others and never gets a gradient.
-    The loss is the sum over all rows of all shards divided by their number of real targets. `state` is the state
-    of step 0: every later one lies on the devices as it does.
+    `collection` names the variable collection that trains, `frozen` holds the others and never gets a
+    gradient. The loss is the sum over all rows of all shards divided by their number of real targets. `state`
+    is the state of step 0: every later one lies on the devices as it does.
     """
     dropout = module.lora is not None and module.lora.dropout > 0
 

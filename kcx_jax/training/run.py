@@ -1,0 +1,74 @@
+"""`kcx train`: a config -> a run folder with the resolved config, metrics, checkpoints and the result."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import jax
+
+from kcx_jax.checkpoints import LoadedModel, export_pretrained, load_pretrained
+from kcx_jax.errors import UsageError
+from kcx_jax.files import atomic_write
+from kcx_jax.models import Transformer, make_mesh
+from kcx_jax.training.config import TrainConfig, dump_config, load_config
+from kcx_jax.training.loop import TrainResult, train_trees
+from kcx_jax.training.metrics import Report
+from kcx_jax.training.stages import Say, read_stages
+
+CONFIG_FILE = "config.yaml"
+ADAPTER = "adapter"  # what mode lora makes, in PEFT's layout
+MODEL = "model"  # what mode full makes, in Baichuan2's layout
+
+# What may differ when a run is resumed: it changes neither the data nor the arithmetic.
+_FREE_ON_RESUME = {"save_every", "keep", "mesh"}
+
+
+def train(
+    config: TrainConfig, *, resume: bool = False, report: Report | None = None, say: Say | None = None
+) -> LoadedModel:
+    """Run a config and return the tuned model, in float32 where it trained.
+
+    Leaves in `config.run_dir`: config.yaml (resolved), metrics.jsonl, checkpoints/, and adapter/ (mode lora)
+    or model/ (mode full). `resume` goes on from the newest checkpoint, or starts where there is none. Raises
+    `UsageError` when the folder holds a run and `resume` is false, or a run of another config.
+    """
+    say = say or (lambda line: print(line, file=sys.stderr, flush=True))
+    run_dir = Path(config.run_dir)
+    _check_run(run_dir, config, resume)
+    model = load_pretrained(config.model, dtype=config.dtype, mesh=make_mesh(**config.mesh.model_dump()))
+    stages = read_stages(config, model.tokenizer, model.config.max_positions, say)
+    if jax.process_index() == 0:
+        with atomic_write(run_dir / CONFIG_FILE, overwrite=True) as handle:
+            handle.write(dump_config(config))
+    result = train_trees(model, stages, config, run_dir, resume=resume, report=report, base=model.fingerprint)
+    tuned = tuned_model(model, result)
+    kind, layout = (ADAPTER, "peft") if config.mode == "lora" else (MODEL, "baichuan")
+    export_pretrained(
+        tuned, run_dir / kind, format=layout, overwrite=True
+    )  # ours: an earlier end of this run
+    say(f"wrote {run_dir / kind}")
+    return tuned
+
+
+def tuned_model(model: LoadedModel, result: TrainResult) -> LoadedModel:
+    """The loaded model with what a run trained in the place of what it had."""
+    module = Transformer(model.config, result.lora_config, model.module.dtype)
+    if result.collection == "params":
+        return replace(model, params=result.trained, module=module)
+    return replace(model, lora=result.trained, lora_config=result.lora_config, module=module)
+
+
+def _check_run(run_dir: Path, config: TrainConfig, resume: bool) -> None:
+    """Raise `UsageError` unless the folder is empty, or holds this very run and is to be resumed."""
+    path = run_dir / CONFIG_FILE
+    if path.exists() and resume:
+        before = load_config(path).model_dump()
+        after = config.model_dump()
+        differing = [key for key in after if after[key] != before[key] and key not in _FREE_ON_RESUME]
+        if differing:
+            raise UsageError(
+                f"{run_dir} holds a run with another {', '.join(differing)} (see {path}). Resume it with the "
+                "config it was started with, or choose another run_dir."
+            )
+    elif run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
+        raise UsageError(f"{run_dir} is not empty. Choose another run_dir, or --resume the run in it.")

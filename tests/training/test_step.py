@@ -1,0 +1,165 @@
+"""The step on packed trees equals the samples one by one, the fixture's goldens, and itself on 8 devices."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from kcx_jax.checkpoints import load_pretrained
+from kcx_jax.data import PlanOptions, TreeBatch, make_plan, pack_step
+from kcx_jax.lora import LoraConfig
+from kcx_jax.models import Transformer, init_lora, make_mesh
+from kcx_jax.ops import Causal
+from kcx_jax.testing.devices import run_on_fake_devices
+from kcx_jax.training.config import OptimiserSettings
+from kcx_jax.training.loop import Stage, train_trees
+from kcx_jax.training.optimiser import learning_rate, make_optimiser
+from kcx_jax.training.step import initial_state, make_step, put_batch, summed_loss
+
+from .conftest import CONFIG, tiny_model, tiny_settings, tiny_trees
+
+
+def one_by_one(module, variables, trees, step):
+    """Loss summed over a step's samples, each a plain row of its own, with an own cross-entropy."""
+    total = jnp.zeros(())
+    for row in (row for row in step.rows if row.counted):
+        tree = trees[row.tree]
+        for branch in (tree.branches[i] for i in row.branches):
+            text = np.concatenate([tree.prefix, branch.context, branch.answer])
+            layout = Causal(jnp.asarray([len(text)]))
+            hidden, _ = module.apply(variables, text[None], layout.positions(len(text)), layout)
+            scores = jax.nn.log_softmax(module.apply(variables, hidden, method="logits")[0], axis=-1)
+            before = len(text) - len(branch.answer) - 1
+            total -= sum(scores[before + i, label] for i, label in enumerate(branch.answer))
+    return total
+
+
+@pytest.mark.parametrize("collection", ["params", "lora"])
+def test_a_step_of_trees_equals_its_samples_one_by_one(collection):
+    trees = tiny_trees(samples=5)
+    step = make_plan(trees, PlanOptions(rows=4, branches=3), epochs=1).steps[0]
+    settings = tiny_settings()
+    lora_config = None if collection == "params" else LoraConfig(**settings.lora.model_dump())
+    module = Transformer(CONFIG, lora_config, jnp.float32)
+    variables = {"params": tiny_model().params}
+    if lora_config:
+        lora = init_lora(CONFIG, lora_config, jax.random.key(1))
+        variables["lora"] = jax.tree.map(lambda x: x + 0.05, lora)  # B is zero at first
+    batch = TreeBatch(*map(jnp.asarray, pack_step(trees, step)))
+    frozen = {name: value for name, value in variables.items() if name != collection}
+
+    def packed(trained):
+        return summed_loss(module, {**frozen, collection: trained}, batch, collection == "params")[0]
+
+    def plain(trained):
+        return one_by_one(module, {**frozen, collection: trained}, trees, step)
+
+    loss, gradient = jax.jit(jax.value_and_grad(packed))(variables[collection])
+    expected, expected_gradient = jax.value_and_grad(plain)(variables[collection])
+    assert_allclose(loss, expected, rtol=1e-5)
+    for found, wanted in zip(jax.tree.leaves(gradient), jax.tree.leaves(expected_gradient), strict=True):
+        assert jnp.linalg.norm(found - wanted) <= 1e-5 * jnp.linalg.norm(wanted)
+
+
+def test_the_loss_is_the_mean_over_the_targets_of_all_rows(silent):
+    trees = tiny_trees()
+    result = train_trees(tiny_model(), [Stage("s", trees, steps=1)], tiny_settings(), report=silent)
+    step = make_plan(trees, PlanOptions(2, 4, 2, seed=0), steps=1).steps[0]
+    module = Transformer(CONFIG, None, jnp.float32)
+    total = one_by_one(module, {"params": tiny_model().params}, trees, step)
+    assert result.history[0].loss == pytest.approx(float(total) / step.targets, rel=1e-5)
+    assert result.history[0].targets == step.targets
+
+
+def plain_rows(arrays, name):
+    """A fixture batch of plain rows as trees that are all prefix."""
+    tokens, real, labels = (arrays[f"{name}.{key}"] for key in ("input_ids", "attention_mask", "labels"))
+    R, T = tokens.shape
+    steps = np.broadcast_to(np.arange(T), (R, T))
+    nothing = np.zeros((R, 1), np.int64)
+    # Hidden state at t against the label at t + 1.
+    wanted = np.pad(labels[:, 1:], ((0, 0), (0, 1)), constant_values=-100)
+    batch = TreeBatch(
+        tokens,
+        steps,
+        steps,
+        real.sum(axis=1),
+        nothing[:, :, None],
+        nothing,
+        steps,
+        steps,
+        np.maximum(wanted, 0),
+        wanted != -100,
+    )
+    return TreeBatch(*(np.asarray(array, np.int32) for array in batch))
+
+
+@pytest.mark.parametrize("name", ["adamw_plain", "adamw_decay_clip"])
+def test_the_fixtures_adamw_runs(shared, name):
+    folder = shared / "fixtures" / "baichuan2_tiny"
+    golden = json.loads((folder / "golden" / "train.json").read_text())[name]
+    arrays = np.load(folder / "golden" / "train_batches.npz")
+    mesh = make_mesh()
+    model = load_pretrained(folder / "base_fp32", folder / "adapter", dtype="float32", mesh=mesh)
+    settings = OptimiserSettings(
+        learning_rate=golden["lr"],
+        schedule="constant",
+        warmup=0,
+        weight_decay=golden["weight_decay"],
+        clip=golden["max_grad_norm"],
+        epsilon=golden["eps"],
+        beta1=golden["betas"][0],
+        beta2=golden["betas"][1],
+    )
+    optimiser = make_optimiser(settings, learning_rate(settings, 5))
+    state = initial_state(model.lora, optimiser, mesh)
+    step = make_step(model.module, optimiser, "lora", state)
+    with jax.set_mesh(mesh):
+        batches = {n: put_batch(plain_rows(arrays, f"batch{n}"), mesh) for n in (0, 1)}
+        losses, norms = [], []
+        for number in golden["batch_order"]:
+            state, result = step(state, {"params": model.params}, batches[number])
+            losses.append(float(result.loss))
+            norms.append(float(result.gradient_norm))
+    assert_allclose(losses, golden["losses_before_each_step"], atol=2e-4)
+    assert_allclose(norms, golden["grad_norms_before_clipping"], rtol=1e-3)
+    final = np.load(folder / "golden" / f"{name}_final_adapter.npz")
+    layers = state.trained["layers"]
+    for key in final:
+        _, _, _, _, layer, _, kernel, side, _ = key.split(".")
+        assert_allclose(layers[kernel][side[-1]][int(layer)], final[key], atol=5e-4)
+
+
+def curves(mesh, mode):
+    """Losses, gradient norms and two numbers a final weight of three steps on a mesh."""
+    settings = tiny_settings(mode=mode, mesh=mesh, rows_per_step=8, shapes=1)
+    stages = [Stage("s", tiny_trees(samples=40), steps=3)]
+    result = train_trees(tiny_model(), stages, settings, report=lambda metrics: None)
+    leaves = [np.asarray(leaf, np.float64) for leaf in jax.tree.leaves(result.trained)]
+    weights = [[float(np.linalg.norm(leaf)), float(leaf.sum())] for leaf in leaves]
+    return [m.loss for m in result.history], [m.gradient_norm for m in result.history], weights
+
+
+def all_curves(meshes, mode):
+    return [curves(mesh, mode) for mesh in meshes]
+
+
+MESHES = [{"data": 8}, {"data": 2, "fsdp": 2, "tensor": 2}]
+
+
+@pytest.mark.parametrize("mode", ["lora", "full"])
+def test_eight_devices_equal_one(mode):
+    one = curves({"data": 1}, mode)
+    for many in run_on_fake_devices(all_curves, MESHES, mode):
+        for found, wanted in zip(many, one, strict=True):
+            assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_no_recompilation_but_for_new_shapes(silent):
+    trees = tiny_trees(samples=60)
+    result = train_trees(tiny_model(), [Stage("s", trees, epochs=2)], tiny_settings(), report=silent)
+    plan = make_plan(trees, PlanOptions(2, 4, 2, seed=0), epochs=2)
+    assert sum(m.compiled for m in result.history) == len({step.shape for step in plan.steps}) <= 3
