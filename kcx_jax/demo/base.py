@@ -1,0 +1,164 @@
+"""The demo's base: a small model of Baichuan2's shape and its tokenizer, trained on the shipped text alone.
+
+Training takes hours on two cores, so its result is shipped (``base/``, with the log of its making). It is made
+anew by ``scripts/train_demo_base``, or by ``kcx demo --from-scratch`` for that run.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import jax
+import numpy as np
+
+from kcx_jax.checkpoints import load_pretrained, save_pretrained
+from kcx_jax.data import TokenTree, encode_tree, token_tree
+from kcx_jax.demo.corpus import schema
+from kcx_jax.demo.reading import reading_trees
+from kcx_jax.files import atomic_write
+from kcx_jax.models import ModelConfig, init_params
+from kcx_jax.schema import TASKS, render_schema
+from kcx_jax.tokenizer import Tokenizer, load_tokenizer, train_tokenizer
+from kcx_jax.training.config import LoopSettings
+from kcx_jax.training.loop import Stage, train_trees
+from kcx_jax.training.metrics import Report, StepMetrics
+
+SHIPPED = Path(__file__).parent / "base"
+CURVE_FILE = "training_curve.json"
+CONFIG = ModelConfig(
+    vocab_size=3000, hidden_size=256, intermediate_size=688, num_layers=4, num_heads=8, max_positions=2048
+)
+SHARD_SIZE = "5MB"  # sharded like a release
+TOKENIZER_TREES = 1000
+
+# Before it reads, the model learns to repeat random pieces: nothing but copying can lower that loss, and a model
+# that copies reads names it has never seen from its first hour on.
+DRILL_STEPS = 800
+DRILL_LENGTHS = (2, 12)
+DRILL_RATE, READING_RATE = 3e-3, 2e-3
+DRILL_PREFIX = "# Copying\n"
+NEWLINE_ID = 5
+FIRST_PIECE = 197  # after the bytes' and markers' reserved ids
+
+ROWS, BRANCHES = 4, 16
+
+
+@dataclass(frozen=True)
+class _Untrained:
+    """A model as the loop takes it."""
+
+    config: ModelConfig
+    params: Any
+    lora: None = None
+    lora_config: None = None
+
+
+def copy_shipped(out: Path) -> None:
+    """Put the shipped base at `out`, a folder in the released Baichuan2 layout."""
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(SHIPPED, partial)
+    partial.rename(out)
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Size, vocabulary and training curve of a base in `folder`."""
+    model = load_pretrained(folder, dtype="float32")
+    curve = json.loads((folder / CURVE_FILE).read_text(encoding="utf-8"))
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(model.params))
+    return {"parameters": parameters, "vocab_size": model.config.vocab_size, "curve": curve}
+
+
+def train_base(out: Path, work: Path, seed: int, steps: int, report: Report | None = None) -> None:
+    """Train tokenizer and model for `steps` steps of reading and save them at `out`, resuming from `work`.
+
+    The same seed gives the same base on the same machine. Ctrl-C saves the run first.
+    """
+    tokenizer = _tokenizer(work / "tokenizer", seed)
+    curve: list[tuple[int, float]] = []
+
+    def note(metrics: StepMetrics) -> None:
+        curve.append((metrics.step, metrics.loss))
+        if report is not None:
+            report(metrics)
+
+    stages = [
+        Stage("copying drill", _drill(tokenizer, seed), learning_rate=DRILL_RATE),
+        Stage("reading", _reading(tokenizer, seed, steps), steps=steps, learning_rate=READING_RATE),
+    ]
+    model = _Untrained(CONFIG, initial_params(CONFIG, jax.random.key(seed)))
+    settings = LoopSettings.model_validate(
+        {
+            "mode": "full",
+            "dtype": "float32",
+            "branches": BRANCHES,
+            "rows_per_step": ROWS,
+            "seed": seed,
+            "save_every": 200,
+            "optimiser": {"beta2": 0.98, "weight_decay": 0.01, "warmup": 0.03},
+        }
+    )
+    result = train_trees(model, stages, settings, work / "run", resume=True, report=note)
+    save_pretrained(out, CONFIG, result.trained, tokenizer, dtype="bfloat16", shard_size=SHARD_SIZE)
+    with atomic_write(out / CURVE_FILE, overwrite=True) as handle:
+        json.dump(_thinned(curve), handle)
+
+
+def initial_params(config: ModelConfig, key: jax.Array) -> dict[str, Any]:
+    """Initial weights that let a small model learn to copy within minutes.
+
+    Embeddings of unit size are not drowned by what the layers add to the residual stream; an output projection
+    that starts as the transpose of the values' one hands on what attention finds as it is; and a head that starts
+    as the embeddings then names it. (With the usual deviation of 0.02 for all, copying was not learnt in the
+    same time.)
+    """
+    params = init_params(config, key)
+    unit = params["embed_tokens"] / np.std(np.asarray(params["embed_tokens"]))
+    layers = dict(params["layers"])
+    for name in ("W_pack", "gate_proj", "up_proj", "down_proj"):
+        layers[name] = layers[name] / np.std(np.asarray(layers[name])) * layers[name].shape[-1] ** -0.5
+    into_stream = (2 * config.num_layers) ** -0.5  # each layer adds twice
+    layers["down_proj"] = layers["down_proj"] * into_stream
+    values = layers["W_pack"][:, 2 * config.hidden_size :]
+    layers["o_proj"] = 2.0 * into_stream * values.swapaxes(1, 2)
+    return {**params, "embed_tokens": unit, "lm_head": unit + 0, "layers": layers}
+
+
+def _tokenizer(folder: Path, seed: int) -> Tokenizer:
+    """The tokenizer of the base, made once: from what it will read, and the demo's schema."""
+    if folder.exists():
+        return load_tokenizer(folder)
+    texts = [render_schema(schema().for_task(task)) for task in TASKS]
+    for tree in reading_trees(seed, TOKENIZER_TREES):
+        texts += [tree.prefix, *(branch.context + branch.answer for branch in tree.branches)]
+    return train_tokenizer(texts, CONFIG.vocab_size, folder)
+
+
+def _reading(tokenizer: Tokenizer, seed: int, steps: int) -> list[TokenTree]:
+    return [encode_tree(tokenizer, tree) for tree in reading_trees(seed, steps * ROWS)]
+
+
+def _drill(tokenizer: Tokenizer, seed: int) -> list[TokenTree]:
+    """Random pieces, a newline, and the same pieces again."""
+    rng = Random(f"drill:{seed}")
+    prefix = tokenizer.encode(DRILL_PREFIX)
+    trees = []
+    for _ in range(DRILL_STEPS * ROWS):
+        branches = []
+        for _ in range(BRANCHES):
+            count = rng.randint(*DRILL_LENGTHS)
+            pieces = [rng.randrange(FIRST_PIECE, tokenizer.vocab_size) for _ in range(count)]
+            branches.append(([*pieces, NEWLINE_ID], [*pieces, tokenizer.eos_id]))
+        trees.append(token_tree(prefix, branches, "drill"))
+    return trees
+
+
+def _thinned(curve: Sequence[tuple[int, float]], points: int = 400) -> list[tuple[int, float]]:
+    """At most `points` of a curve, each the mean of its neighbourhood."""
+    size = -(-len(curve) // points)
+    blocks = [curve[i : i + size] for i in range(0, len(curve), size)]
+    return [(block[-1][0], round(sum(loss for _, loss in block) / len(block), 4)) for block in blocks]

@@ -1,0 +1,160 @@
+"""What the demo's base model reads before any tuning: text, translations, copying, and exercises in code.
+
+It sees the corpus's training split in all three languages as plain text and in pairs, and learns to read a schema
+and to list spans of a sentence, but with everyday words (animals, foods, ...) or under the one class `Name`: never
+with a class, relation or event of the demo's schema, and never with a task's answer.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+
+from kcx_jax.corpora import Mention, Record, RelationLink
+from kcx_jax.demo.corpus import LANGUAGES, everyday_frames, everyday_lexicon, generate
+from kcx_jax.prompts import Branch, PromptTree, extraction_tree
+from kcx_jax.schema import Concept, Role, Schema
+
+BRANCHES = 16  # samples under one prefix
+EXEMPLARS = 4
+CLASSES = (2, 7)  # fewest and most classes of an exercise
+LANGUAGE_NAMES = {"en": "English", "zh": "Chinese", "es": "Spanish"}
+COPIED_WORDS = (2, 8)
+
+Item = dict[str, Record]
+
+
+def reading_trees(seed: int, count: int) -> Iterator[PromptTree]:
+    """`count` trees of up to 16 samples each, kinds mixed by fixed shares; the same seed gives the same trees."""
+    rng = Random(f"reading:{seed}")
+    items = _Items(rng)
+    kinds: list[tuple[float, Callable[[Random, _Items], PromptTree]]] = [
+        (0.08, _sentences),
+        (0.12, _translations),
+        (0.20, _copying),
+        (0.25, _everyday_exercise),
+        (0.25, _name_exercise),
+        (0.10, _neighbour_exercise),
+    ]
+    weights = [weight for weight, _ in kinds]
+    for _ in range(count):
+        ((_, make),) = rng.choices(kinds, weights)
+        yield make(rng, items)
+
+
+class _Items:
+    """An endless stream of items of the training split."""
+
+    def __init__(self, rng: Random):
+        self.rng = rng
+        self.stock: list[Item] = []
+
+    def take(self, count: int) -> list[Item]:
+        while len(self.stock) < count:
+            self.stock += generate(self.rng.randrange(2**31), 512, "train")
+        taken, self.stock = self.stock[:count], self.stock[count:]
+        return taken
+
+
+def _plain_tree(name: str, prefix: str, branches: Sequence[Branch]) -> PromptTree:
+    return PromptTree(name, prefix, tuple(branches), Schema(()))
+
+
+def _sentences(rng: Random, items: _Items) -> PromptTree:
+    branches = [Branch("", item[rng.choice(LANGUAGES)].text, "") for item in items.take(BRANCHES)]
+    return _plain_tree("sentences", "# Sentences\n", branches)
+
+
+def _translations(rng: Random, items: _Items) -> PromptTree:
+    branches = []
+    for item in items.take(BRANCHES):
+        source, target = rng.sample(LANGUAGES, 2)
+        context = f"{LANGUAGE_NAMES[source]}: {item[source].text}\n{LANGUAGE_NAMES[target]}:"
+        branches.append(Branch(context, f" {item[target].text}", ""))
+    return _plain_tree("translations", "# Translations\n", branches)
+
+
+def _copying(rng: Random, items: _Items) -> PromptTree:
+    """Surfaces of random names and everyday words, then the same again as a list of strings."""
+    lexicon = [word for words in everyday_lexicon().values() for word in words]
+    branches = []
+    for item in items.take(BRANCHES):
+        language = rng.choice(LANGUAGES)
+        words = [mention.text for mention in item[language].entities or ()]
+        words += [rng.choice(lexicon)[language] for _ in range(rng.randint(*COPIED_WORDS) - len(words))]
+        rng.shuffle(words)
+        joined = ("" if language == "zh" else " ").join(words)
+        code = ", ".join(f'"{word}"' for word in words)
+        branches.append(Branch(f'text = "{joined}"\nwords =', f" [{code}]", ""))
+    return _plain_tree("copying", "# Copying\n", branches)
+
+
+def _everyday_exercise(rng: Random, items: _Items) -> PromptTree:
+    """List the words that belong to the schema's everyday categories, some categories being left out of it."""
+    lexicon = everyday_lexicon()
+    names = rng.sample(sorted(lexicon), rng.randint(*CLASSES))
+    concepts = [_category(rng, name, lexicon[name]) for name in names]
+    records = [_everyday_record(rng, names) for _ in range(BRANCHES)]
+    return extraction_tree(Schema(tuple(concepts)), records, "ner")
+
+
+def _name_exercise(rng: Random, items: _Items) -> PromptTree:
+    """List every name of a sentence of the corpus, whatever its type."""
+    records = []
+    for item in items.take(BRANCHES):
+        record = item[rng.choice(LANGUAGES)]
+        records.append(_retyped(record, [(m.start, m.end, "Name") for m in record.entities or ()]))
+    schema = Schema((Concept("Name", "entity", description="A name or a date."),))
+    return extraction_tree(schema, records, "ner")
+
+
+def _neighbour_exercise(rng: Random, items: _Items) -> PromptTree:
+    """Relations between everyday words that follow one another: the nested form of a relation, without meaning."""
+    lexicon = everyday_lexicon()
+    names = rng.sample(sorted(lexicon), rng.randint(*CLASSES))
+    concepts = [_category(rng, name, lexicon[name]) for name in names]
+    roles = (Role("head", ("Entity",)), Role("tail", ("Entity",)))
+    neighbours = Concept("Neighbours", "relation", description="Two words, one after the other.", roles=roles)
+    records = []
+    for _ in range(BRANCHES):
+        record = _everyday_record(rng, names)
+        mentions = record.entities or ()
+        links = tuple(
+            RelationLink("Neighbours", a.id, b.id) for a, b in zip(mentions, mentions[1:], strict=False)
+        )
+        records.append(Record(record.id, record.language, record.text, mentions, links))
+    return extraction_tree(Schema((*concepts, neighbours)), records, "re")
+
+
+def _category(rng: Random, name: str, words: list[dict[str, str]]) -> Concept:
+    exemplars = tuple(word[rng.choice(LANGUAGES)] for word in rng.sample(words, rng.randint(0, EXEMPLARS)))
+    return Concept(_class_name(name), "entity", description=f"Words for {name}.", exemplars=exemplars)
+
+
+def _class_name(category: str) -> str:
+    return "".join(part.capitalize() for part in category.replace("_", " ").split())
+
+
+def _everyday_record(rng: Random, names: Sequence[str]) -> Record:
+    """A frame filled with words, three in four of the categories `names`; only those are annotated."""
+    lexicon = everyday_lexicon()
+    language = rng.choice(LANGUAGES)
+    frame = rng.choice(everyday_frames())[language]
+    text, spans = "", []
+    for part in frame.replace("{", "\0{").replace("}", "}\0").split("\0"):
+        if part.startswith("{"):
+            category = rng.choice(names if rng.random() < 0.75 else sorted(lexicon))
+            word = rng.choice(lexicon[category])[language]
+            if category in names:
+                spans.append((len(text), len(text) + len(word), _class_name(category)))
+            text += word
+        else:
+            text += part
+    return _retyped(Record("", language, text), spans)
+
+
+def _retyped(record: Record, spans: Sequence[tuple[int, int, str]]) -> Record:
+    """The record's text with these mentions only."""
+    mentions = tuple(
+        Mention(f"e{i}", type_, start, end, record.text[start:end])
+        for i, (start, end, type_) in enumerate(sorted(spans))
+    )
+    return Record("", record.language, record.text, mentions)
