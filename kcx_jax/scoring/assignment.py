@@ -43,8 +43,8 @@ class Habits:
     """How the items of a task behave.
 
     unique: equal items stand in different places, a surplus one in none. complete: an item is found with all
-    its companions, apart from its own place, or not at all. stay: the cost, in ranks, of hanging on the place
-    of the item before.
+    its companions, apart from its own place, or not at all. stay: the cost of hanging on the place of the item
+    before, in characters of distance to companions (where items have none, in ranks).
     """
 
     unique: bool
@@ -84,7 +84,7 @@ def _anchors(items: Sequence[Item], places: Places, habits: Habits, length: int)
         for item, options in zip(items, candidates, strict=True)
     ]
     stays = [0] + [
-        (STEP_BACK if habits.unique and after == before else habits.stay) * unit
+        STEP_BACK * unit if habits.unique and after == before else habits.stay
         for before, after in pairwise(items)
     ]
     path = cheapest_path(candidates, costs, stays, STEP_BACK * unit)

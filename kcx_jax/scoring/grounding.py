@@ -23,7 +23,7 @@ _HABITS: dict[Task, Habits] = {
     "ner": Habits(unique=True, complete=True, stay=2),
     "re": Habits(unique=True, complete=True, stay=0),
     "ed": Habits(unique=False, complete=True, stay=2),
-    "eae": Habits(unique=False, complete=False, stay=0),
+    "eae": Habits(unique=False, complete=False, stay=10),
 }
 
 
