@@ -11,13 +11,15 @@ from typing import Annotated, NoReturn
 import typer
 
 from kcx_jax import __version__
-from kcx_jax.cli import doctor, extract, parallel, schema
+from kcx_jax.cli import doctor, export, extract, inspect, parallel, schema
 from kcx_jax.cli.extras import extra_of, how_to_install
 from kcx_jax.errors import KcxError
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor.command,
+    "export": export.command,
     "extract": extract.command,
+    "inspect": inspect.command,
 }
 GROUPS = {
     "schema": schema.app,

@@ -1,0 +1,62 @@
+"""``kcx export``: a model, or its adapter, for other programs."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """The layouts that can be written."""
+
+    baichuan = "baichuan"
+    llama = "llama"
+    peft = "peft"
+
+
+class Dtype(StrEnum):
+    """The dtypes that can be written."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+    float16 = "float16"
+
+
+def command(
+    model: Annotated[str, typer.Option(help="Model folder, or ORG/NAME on the Hugging Face Hub.")],
+    out: Annotated[Path, typer.Option(help="The folder to write.")],
+    format: Annotated[
+        Format,
+        typer.Option(help="baichuan: as released; llama: plain LlamaForCausalLM; peft: the adapter alone."),
+    ],
+    adapter: Annotated[
+        str | None, typer.Option(help="PEFT LoRA adapter on top of the model; merged, except by peft.")
+    ] = None,
+    dtype: Annotated[
+        Dtype | None, typer.Option(help="Stored dtype (default: that of the model, of the adapter for peft).")
+    ] = None,
+    shard_size: Annotated[
+        str | None, typer.Option(help="Largest file, like 5GB (default: one file).")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace OUT; the old folder is kept beside it.")
+    ] = False,
+) -> None:
+    """Write a model in the Baichuan2 or the Llama layout, an adapter merged in, or the adapter alone.
+
+    Example: kcx export --model base --adapter runs/zh/adapter --format llama --out merged-llama
+    """
+    from kcx_jax.checkpoints import export_pretrained, load_pretrained
+    from kcx_jax.checkpoints.folder import parse_size
+    from kcx_jax.files import refuse_existing
+
+    refuse_existing(out, overwrite)  # before minutes of loading
+    parse_size(shard_size)
+    print(f"loading {model}{' with ' + adapter if adapter else ''}", file=sys.stderr)
+    # A wider dtype is taken from the start, so that a merged weight is rounded once only.
+    loaded = load_pretrained(model, adapter, dtype=dtype if dtype == Dtype.float32 else None)
+    print(f"writing {out}", file=sys.stderr)
+    export_pretrained(loaded, out, format.value, dtype, shard_size, overwrite)
+    print(out)

@@ -1,0 +1,192 @@
+"""What is exported loads in transformers and PEFT, without remote code, and computes the same logits."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kcx_jax.checkpoints import export_pretrained
+from kcx_jax.tokenizer import load_tokenizer
+from kcx_jax.tokenizer.fast import save_fast
+
+pytestmark = pytest.mark.interop
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+peft = pytest.importorskip("peft")
+nn, F = torch.nn, torch.nn.functional
+
+
+def our_logits(model, prompts) -> np.ndarray:
+    return np.asarray(model.logits([prompts["long"]]))[0]
+
+
+@pytest.mark.parametrize("name", ["base", "adapted"])
+def test_the_llama_layout_loads_in_transformers(request, prompts, tmp_path, name):
+    model = request.getfixturevalue(name)
+    out = export_pretrained(model, tmp_path / "out", format="llama", shard_size="500KB")
+    llama, told = transformers.AutoModelForCausalLM.from_pretrained(
+        out, dtype=torch.float32, trust_remote_code=False, output_loading_info=True
+    )
+    assert type(llama).__name__ == "LlamaForCausalLM"
+    assert not any(told[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys"))
+    with torch.no_grad():
+        found = llama(torch.tensor([prompts["long"]])).logits[0].numpy()
+        plain = {"do_sample": False, "repetition_penalty": 1.0, "eos_token_id": None}
+        new = llama.generate(torch.tensor([prompts["zh"]]), max_new_tokens=8, **plain)
+    np.testing.assert_allclose(found, our_logits(model, prompts), atol=1e-4, rtol=0)
+    ours = model.generate([prompts["zh"]], 8, stop_id=None)[0]
+    assert new[0, len(prompts["zh"]) :].tolist() == ours.tolist()
+
+
+def test_the_adapter_loads_in_peft(base, adapted, tiny, prompts, tmp_path):
+    from safetensors.torch import load_file
+
+    model = Baichuan(base.config)
+    model.load_state_dict(load_file(tiny / "base_fp32" / "model.safetensors"))
+    ids = torch.tensor([prompts["long"]])
+    with torch.no_grad():
+        np.testing.assert_allclose(model(ids)[0].numpy(), our_logits(base, prompts), atol=1e-4, rtol=0)
+        out = export_pretrained(adapted, tmp_path / "out", format="peft")
+        model = peft.PeftModel.from_pretrained(model, out)
+        np.testing.assert_allclose(model(ids)[0].numpy(), our_logits(adapted, prompts), atol=1e-4, rtol=0)
+
+
+# Baichuan2-7B's forward pass, written from its description, with the release's module names.
+
+
+class Norm(nn.Module):
+    def __init__(self, size: int, eps: float):
+        super().__init__()
+        self.weight, self.eps = nn.Parameter(torch.ones(size)), eps
+
+    def forward(self, x):
+        return self.weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + self.eps)
+
+
+class Attention(nn.Module):
+    def __init__(self, size: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.W_pack = nn.Linear(size, 3 * size, bias=False)
+        self.o_proj = nn.Linear(size, size, bias=False)
+
+    def forward(self, x):
+        rows, steps, size = x.shape
+        q, k, v = (
+            y.view(rows, steps, self.heads, -1).transpose(1, 2) for y in self.W_pack(x).chunk(3, dim=-1)
+        )
+        y = F.scaled_dot_product_attention(rotate(q), rotate(k), v, is_causal=True)
+        return self.o_proj(y.transpose(1, 2).reshape(rows, steps, size))
+
+
+def rotate(x):
+    half = x.shape[-1] // 2
+    angles = torch.outer(torch.arange(x.shape[-2]), 10000.0 ** (-torch.arange(half) / half))
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * angles.cos() - b * angles.sin(), b * angles.cos() + a * angles.sin()], dim=-1)
+
+
+class Mlp(nn.Module):
+    def __init__(self, size: int, inner: int):
+        super().__init__()
+        self.gate_proj = nn.Linear(size, inner, bias=False)
+        self.up_proj = nn.Linear(size, inner, bias=False)
+        self.down_proj = nn.Linear(inner, size, bias=False)
+
+    def forward(self, x):
+        return self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+
+
+class Layer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.input_layernorm = Norm(config.hidden_size, config.norm_eps)
+        self.self_attn = Attention(config.hidden_size, config.num_heads)
+        self.post_attention_layernorm = Norm(config.hidden_size, config.norm_eps)
+        self.mlp = Mlp(config.hidden_size, config.intermediate_size)
+
+    def forward(self, x):
+        x = x + self.self_attn(self.input_layernorm(x))
+        return x + self.mlp(self.post_attention_layernorm(x))
+
+
+class Body(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_layers))
+        self.norm = Norm(config.hidden_size, config.norm_eps)
+
+    def forward(self, ids):
+        x = self.embed_tokens(ids)
+        for layer in self.layers:
+            x = layer(x)
+        return self.norm(x)
+
+
+class Baichuan(nn.Module):
+    """ids [B, T] -> logits [B, T, V]."""
+
+    def __init__(self, config):
+        super().__init__()
+        self.model = Body(config)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    def forward(self, ids):
+        return self.model(ids) @ F.normalize(self.lm_head.weight).T
+
+
+TEXTS = [
+    *(
+        "",
+        " ",
+        "  two leading",
+        "trailing ",
+        "a\nb\n\n    c\t",
+        "Hello  world",
+        "def f(x):\n        return x",
+    ),
+    *(
+        "1234.5",
+        "你好，世界！",
+        "。。。。。",
+        "😀 𠮷 e\u0301",
+        "<reserved_106>hi<reserved_107>",
+        "<b>x</b>",
+        "\x00",
+        "\ufeff",
+    ),
+]
+
+
+@pytest.mark.parametrize("name", ["baichuan2_tiny/base_fp32", "baichuan2_tokenizer", "ours"])
+def test_transformers_gives_the_same_ids(shared, tmp_path, name):
+    if name == "ours":
+        from kcx_jax.tokenizer import train_tokenizer
+
+        ours = train_tokenizer(
+            ["def f(x):\n    return x  # 你好，世界 Hello world 1234\n"] * 20, 500, tmp_path / "ours"
+        )
+    else:
+        ours = load_tokenizer(shared / "fixtures" / name)
+    save_fast(ours, tmp_path / "fast")
+    (tmp_path / "fast" / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "fast", trust_remote_code=False)
+    assert (theirs.bos_token_id, theirs.eos_token_id, theirs.pad_token_id) == (1, 2, 0)
+    files = [
+        path
+        for path in sorted((shared / "data").rglob("*"))
+        if path.suffix in (".md", ".txt", ".json", ".jsonl")
+    ]
+    real = [line for path in files for line in head(path)]
+    assert len(real) > 100
+    for text in [*TEXTS, *real]:
+        ids = ours.encode(text, allow_special=True)
+        assert theirs(text)["input_ids"] == ids, text
+        assert theirs.decode(ids, skip_special_tokens=True) == ours.decode(ids)
+
+
+def head(path) -> list[str]:
+    with path.open(encoding="utf-8") as handle:
+        return [line[:2000] for line, _ in zip(handle, range(20), strict=False)]
