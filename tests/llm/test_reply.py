@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.llm.reply import BodyFault, Usage, read_body
@@ -65,6 +65,7 @@ _json = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_json, st.sampled_from(["choices", "usage", "error", "message", "finish_reason"]))
 def test_any_json_in_any_place_ends_as_reply_or_fault(value, place):
     changes = {place: value} if place in ("choices", "usage", "error") else {"choice": {place: value}}

@@ -1,0 +1,55 @@
+"""Records written as marked text, and pairs with everything a record can hold."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+
+from kcx_jax.corpora import Argument, EventMention, Mention, ParallelRecord, Record, RelationLink, make_span
+
+
+def _mark(text: str, id: str = "r0", language: str = "en", **layers) -> Record:
+    """``"[Ada|e0:Person] was in [[New York|e2:City] State|e1:Region]"`` with nesting."""
+    plain, mentions, opened = "", [], []
+    for token in re.findall(r"\[|\|\w+:\w+\]|[^\[\]|]+", text):
+        if token == "[":
+            opened.append(len(plain))
+        elif token.startswith("|"):
+            start, (name, kind) = opened.pop(), token[1:-1].split(":")
+            mentions.append(Mention(name, kind, start, len(plain), plain[start:]))
+        else:
+            plain += token
+    return Record(id, language, plain, tuple(sorted(mentions, key=lambda m: m.start)), **layers)
+
+
+@pytest.fixture(scope="session")
+def mark() -> Callable[..., Record]:
+    return _mark
+
+
+def _event(record: Record, trigger: str, place: str) -> tuple[EventMention, ...]:
+    def span(text):
+        return make_span(record.text, record.text.index(text), record.text.index(text) + len(text))
+
+    where = span(place)
+    arguments = (
+        Argument("person", entity="e0"),
+        Argument("place", start=where.start, end=where.end, text=where.text),
+    )
+    return (EventMention("BeBorn", span(trigger), arguments),)
+
+
+def _pair(n: int) -> ParallelRecord:
+    """Two entities (one of them twice), a relation, and an event with a trigger and an untyped argument."""
+    sides = []
+    en = f"[Ada{n} Lovelace|e0:Person] was born in [London{n}|e1:City]; [Ada{n} Lovelace|e2:Person] left."
+    zh = f"[艾达{n}·洛夫莱斯|e0:Person]出生于[伦敦{n}|e1:City]，[艾达{n}·洛夫莱斯|e2:Person]离开了。"
+    for language, text, trigger, place in (("en", en, "born", f"London{n}"), ("zh", zh, "出生", f"伦敦{n}")):
+        record = _mark(text, f"r{n}", language, relations=(RelationLink("BirthPlace", "e0", "e1"),))
+        sides.append(Record(**{**vars(record), "events": _event(record, trigger, place)}))
+    return ParallelRecord(f"r{n}", *sides)
+
+
+@pytest.fixture(scope="session")
+def pairs() -> list[ParallelRecord]:
+    return [_pair(n) for n in range(40)]
