@@ -1,0 +1,43 @@
+"""What the base reads: reproducible, in all languages, and never the demo's own task."""
+
+import re
+from itertools import islice
+
+import pytest
+
+from kcx_jax.demo.corpus import generate, schema
+from kcx_jax.demo.reading import reading_trees
+from kcx_jax.schema import parse_answer
+
+
+@pytest.fixture(scope="module")
+def trees():
+    return list(reading_trees(3, 150))
+
+
+def test_the_same_seed_reads_the_same_and_another_does_not(trees):
+    assert list(islice(reading_trees(3, 20), 20)) == trees[:20]
+    assert list(reading_trees(4, 20)) != trees[:20]
+
+
+def test_no_class_of_the_demos_schema_is_ever_shown(trees):
+    known = {concept.name for concept in schema().concepts}
+    for tree in trees:
+        shown = set(re.findall(r"class (\w+)\(", tree.prefix))
+        answered = {name for branch in tree.branches for name in re.findall(r"(\w+)\(", branch.answer)}
+        assert not known & (shown | answered)
+
+
+def test_exercises_are_answered_in_their_own_schema(trees):
+    exercises = [tree for tree in trees if tree.schema.concepts]
+    assert {tree.task for tree in exercises} == {"ner", "re"}
+    for tree in exercises:
+        for branch in tree.branches:
+            parsed = parse_answer(branch.answer, tree.schema)
+            assert not parsed.problems
+
+
+def test_no_heldout_sentence_is_read(trees):
+    heldout = [record.text for item in generate(0, 300, "heldout") for record in item.values()]
+    text = "\n".join(branch.context + branch.answer for tree in trees for branch in tree.branches)
+    assert not [sentence for sentence in heldout if sentence in text]

@@ -1,0 +1,85 @@
+"""What README and docs show is what happens: snippets are run, and every option they name exists."""
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kcx_jax.testing.llm_server import ScriptedServer
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ENDPOINT = "http://localhost:8000/v1"
+KCX = [sys.executable, "-c", "from kcx_jax.cli import main; main()"]
+SENTENCE = "Ada Lovelace was born in London."
+ANSWERS = {
+    SENTENCE: {
+        "ner": ' [Person("Ada Lovelace"), City("London")]',
+        "re": ' [BirthPlace(Person("Ada Lovelace"), City("London"))]',
+    }
+}
+
+
+def fences(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Every line of the page's shell snippets that calls kcx, as words."""
+    joined = "\n".join(fences(page, "bash")).replace("\\\n", " ")
+    return [shlex.split(line, comments=True) for line in joined.splitlines() if line.startswith("kcx ")]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ScriptedServer(ANSWERS) as running:
+        yield running
+
+
+def run(command: list[str], **options) -> subprocess.CompletedProcess:
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, **options)
+
+
+def test_the_readmes_first_command_gives_the_output_shown(server, tmp_path):
+    page = ROOT / "README.md"
+    words = next(words for words in commands(page) if "--chat-model" in words)
+    words = [word.replace(ENDPOINT, server.base_url) for word in words]
+    done = run([*KCX, *words[1:]], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads(fences(page, "json")[0])
+
+
+def test_the_readmes_python_runs(server, tmp_path):
+    (code,) = fences(ROOT / "README.md", "python")
+    done = run([sys.executable, "-c", code.replace(ENDPOINT, server.base_url)], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Person Ada Lovelace 0 12\nCity London 25 31" in done.stdout
+    assert "BirthPlace" in done.stdout
+
+
+def options_by_command() -> dict[tuple[str, ...], set[str]]:
+    named: dict[tuple[str, ...], set[str]] = {}
+    for page in PAGES:
+        for words in commands(page):
+            path = tuple(words[1:3] if words[1] in ("data", "schema", "parallel") else words[1:2])
+            named.setdefault(path, set()).update(word for word in words if word.startswith("--"))
+    return named
+
+
+@pytest.mark.parametrize("path", sorted(options_by_command()))
+def test_every_command_and_option_named_in_the_docs_exists(path):
+    done = run([*KCX, *path, "--help"], env={"COLUMNS": "200", "TERM": "dumb", "PATH": ""})
+    assert done.returncode == 0, done.stderr
+    missing = {option for option in options_by_command()[path] if option not in done.stdout}
+    assert not missing
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
