@@ -7,6 +7,7 @@ callback).
 from kcx_jax.training.config import LoopSettings, StageSettings, TrainConfig, load_config
 from kcx_jax.training.loop import Stage, TrainResult, plan_stages, train_trees
 from kcx_jax.training.metrics import StepMetrics, read_metrics
+from kcx_jax.training.run import train, tuned_model
 
 __all__ = [
     "LoopSettings",
@@ -18,5 +19,7 @@ __all__ = [
     "load_config",
     "plan_stages",
     "read_metrics",
+    "train",
     "train_trees",
+    "tuned_model",
 ]

@@ -1,6 +1,7 @@
 """The step on packed trees equals the samples one by one, the fixture's goldens, and itself on 8 devices."""
 
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ from numpy.testing import assert_allclose
 from kcx_jax.checkpoints import load_pretrained
 from kcx_jax.data import PlanOptions, TreeBatch, make_plan, pack_step
 from kcx_jax.lora import LoraConfig
-from kcx_jax.models import Transformer, init_lora, make_mesh
+from kcx_jax.models import Transformer, init_lora, init_params, make_mesh
 from kcx_jax.ops import Causal
 from kcx_jax.testing.devices import run_on_fake_devices
 from kcx_jax.training.config import OptimiserSettings
@@ -22,54 +23,65 @@ from kcx_jax.training.step import initial_state, make_step, put_batch, summed_lo
 from .conftest import CONFIG, tiny_model, tiny_settings, tiny_trees
 
 
+WIDTH = 40  # of a plain row: one compilation for all samples
+
+
+@partial(jax.jit, static_argnums=0)
+def sample_gradient(module, variables, text_T, length, answer):
+    """Loss of one sample as a plain row, by an own cross-entropy, and its gradient in all variables."""
+
+    def loss(variables):
+        layout = Causal(length[None])
+        hidden, _ = module.apply(variables, text_T[None], layout.positions(WIDTH), layout)
+        scores = jax.nn.log_softmax(module.apply(variables, hidden, method="logits")[0], axis=-1)
+        steps = jnp.arange(1, WIDTH)
+        wanted = (steps >= length - answer) & (steps < length)
+        return -jnp.sum(jnp.where(wanted, scores[steps - 1, text_T[1:]], 0))
+
+    return jax.value_and_grad(loss)(variables)
+
+
 def one_by_one(module, variables, trees, step):
-    """Loss summed over a step's samples, each a plain row of its own, with an own cross-entropy."""
-    total = jnp.zeros(())
+    """Summed loss and gradient of a step's samples, one at a time."""
+    results = []
     for row in (row for row in step.rows if row.counted):
         tree = trees[row.tree]
         for branch in (tree.branches[i] for i in row.branches):
             text = np.concatenate([tree.prefix, branch.context, branch.answer])
-            layout = Causal(jnp.asarray([len(text)]))
-            hidden, _ = module.apply(variables, text[None], layout.positions(len(text)), layout)
-            scores = jax.nn.log_softmax(module.apply(variables, hidden, method="logits")[0], axis=-1)
-            before = len(text) - len(branch.answer) - 1
-            total -= sum(scores[before + i, label] for i, label in enumerate(branch.answer))
-    return total
+            padded = np.pad(text, (0, WIDTH - len(text)), constant_values=9)
+            results.append(sample_gradient(module, variables, padded, len(text), len(branch.answer)))
+    return jax.tree.map(lambda *values: sum(values), *results)
 
 
 @pytest.mark.parametrize("collection", ["params", "lora"])
 def test_a_step_of_trees_equals_its_samples_one_by_one(collection):
     trees = tiny_trees(samples=5)
     step = make_plan(trees, PlanOptions(rows=4, branches=3), epochs=1).steps[0]
-    settings = tiny_settings()
-    lora_config = None if collection == "params" else LoraConfig(**settings.lora.model_dump())
-    module = Transformer(CONFIG, lora_config, jnp.float32)
-    variables = {"params": tiny_model().params}
-    if lora_config:
-        lora = init_lora(CONFIG, lora_config, jax.random.key(1))
-        variables["lora"] = jax.tree.map(lambda x: x + 0.05, lora)  # B is zero at first
-    batch = TreeBatch(*map(jnp.asarray, pack_step(trees, step)))
-    frozen = {name: value for name, value in variables.items() if name != collection}
+    with jax.enable_x64(True):
+        module = Transformer(CONFIG, LoraConfig(rank=4), jnp.float64)
+        lora = init_lora(CONFIG, module.lora, jax.random.key(1), jnp.float64)
+        variables = {
+            "params": init_params(CONFIG, jax.random.key(0), jnp.float64),
+            "lora": jax.tree.map(lambda x: x + 0.05, lora),  # B is zero at first
+        }
+        batch = TreeBatch(*map(jnp.asarray, pack_step(trees, step)))
 
-    def packed(trained):
-        return summed_loss(module, {**frozen, collection: trained}, batch, collection == "params")[0]
+        def packed(trained):
+            return summed_loss(module, variables | {collection: trained}, batch, collection == "params")[0]
 
-    def plain(trained):
-        return one_by_one(module, {**frozen, collection: trained}, trees, step)
-
-    loss, gradient = jax.jit(jax.value_and_grad(packed))(variables[collection])
-    expected, expected_gradient = jax.value_and_grad(plain)(variables[collection])
-    assert_allclose(loss, expected, rtol=1e-5)
-    for found, wanted in zip(jax.tree.leaves(gradient), jax.tree.leaves(expected_gradient), strict=True):
-        assert jnp.linalg.norm(found - wanted) <= 1e-5 * jnp.linalg.norm(wanted)
+        loss, gradient = jax.jit(jax.value_and_grad(packed))(variables[collection])
+        expected, expected_gradient = one_by_one(module, variables, trees, step)
+        assert_allclose(loss, expected, rtol=1e-9)
+        wanted_leaves = jax.tree.leaves(expected_gradient[collection])
+        for found, wanted in zip(jax.tree.leaves(gradient), wanted_leaves, strict=True):
+            assert jnp.linalg.norm(found - wanted) <= 1e-9 * jnp.linalg.norm(wanted)
 
 
 def test_the_loss_is_the_mean_over_the_targets_of_all_rows(silent):
     trees = tiny_trees()
     result = train_trees(tiny_model(), [Stage("s", trees, steps=1)], tiny_settings(), report=silent)
     step = make_plan(trees, PlanOptions(2, 4, 2, seed=0), steps=1).steps[0]
-    module = Transformer(CONFIG, None, jnp.float32)
-    total = one_by_one(module, {"params": tiny_model().params}, trees, step)
+    total, _ = one_by_one(Transformer(CONFIG), {"params": tiny_model().params}, trees, step)
     assert result.history[0].loss == pytest.approx(float(total) / step.targets, rel=1e-5)
     assert result.history[0].targets == step.targets
 
