@@ -43,8 +43,8 @@ class Habits:
     """How the items of a task behave.
 
     unique: equal items stand in different places, a surplus one in none. complete: an item is found with all
-    its companions, apart from its own place, or not at all. stay: the cost of hanging on the place of the item
-    before, in characters of distance to companions (where items have none, in ranks).
+    its companions, apart from its own place, or not at all. stay: the cost of taking the place of the item
+    before, in characters between an item and companions (in ranks where there are none).
     """
 
     unique: bool
@@ -60,8 +60,9 @@ def assign(items: Sequence[Item], text: str, habits: Habits) -> list[Found | Non
     hopeful = [i for i, item in enumerate(items) if _can_stand(item, places, habits)]
     anchors = _anchors([items[i] for i in hopeful], places, habits, len(text))
     for i, anchor in zip(hopeful, anchors, strict=True):
-        group = equals.setdefault(items[i], _Equals(items[i], places, habits))
-        found[i] = group.settle(anchor)
+        if items[i] not in equals:
+            equals[items[i]] = _Equals(items[i], places, habits)
+        found[i] = equals[items[i]].settle(anchor)
     return found
 
 
@@ -165,7 +166,7 @@ class _Equals:
         self._item, self._places, self._habits = item, places, habits
         self._taken: dict[Place, set[Found]] = defaultdict(set)
         # Where to go when a place is taken; what an equal item has found full stays full.
-        self._others = iter(sorted(places[item.anchor].places, key=lambda place: place.rank))
+        self._others = places[item.anchor].plainest_first()
         self._other = next(self._others, None)
 
     def settle(self, wanted: Place) -> Found | None:

@@ -9,7 +9,7 @@ import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 
 # Scripts whose words are not parted by spaces; wide characters (Han, kana, Hangul) are told by their width.
 _UNSPACED = ((0x0E00, 0x0EFF), (0x0F00, 0x109F), (0x1780, 0x17FF))  # Thai and Lao; Tibetan, Myanmar; Khmer
@@ -42,6 +42,10 @@ class Spots:
         self.places = tuple(places)
         ranks = sorted({place.rank for place in self.places})
         self._tiers = [[place for place in self.places if place.rank == rank] for rank in ranks]
+
+    def plainest_first(self) -> Iterator[Place]:
+        """The places by rank, those of equal rank in the order of the text."""
+        return chain.from_iterable(self._tiers)
 
     def nearest(self, anchor: Place, taken: Collection[Place | None] = ()) -> Place | None:
         """Of the places not in `taken`, the one of the best rank, and among those the nearest to `anchor`.
