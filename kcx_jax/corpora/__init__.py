@@ -4,7 +4,9 @@ Lives here: what stands in a file and how it is read without shifting an offset.
 prompts (`prompts`).
 """
 
+from kcx_jax.corpora.catalogue import Benchmark, catalogue
 from kcx_jax.corpora.jsonl import read_parallel, write_parallel, write_records
+from kcx_jax.corpora.leakage import Leakage, leakage
 from kcx_jax.corpora.readers import choose_reader, read_records
 from kcx_jax.corpora.record import (
     Argument,
@@ -20,13 +22,17 @@ from kcx_jax.corpora.record import (
 
 __all__ = [
     "Argument",
+    "Benchmark",
     "EventMention",
+    "Leakage",
     "Mention",
     "ParallelRecord",
     "Record",
     "RelationLink",
     "Span",
+    "catalogue",
     "choose_reader",
+    "leakage",
     "make_span",
     "read_parallel",
     "read_records",
