@@ -28,9 +28,7 @@ class TreeBatch(NamedTuple):
     prefix_length_R: Array
     branch_index_RKL: Array  # where in the stream token l of branch k lies
     branch_length_RK: Array
-    grid_index_RT: (
-        np.ndarray
-    )  # where stream token t lies in the prefix's P slots followed by the K*L of the grid
+    grid_index_RT: Array  # where stream token t lies in the prefix's P slots followed by the K*L of the grid
     target_position_RM: Array  # stream position whose hidden state predicts target m
     target_label_RM: Array
     target_mask_RM: Array  # 1 for real targets

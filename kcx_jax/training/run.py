@@ -1,8 +1,8 @@
 """`kcx train`: a config -> a run folder with the resolved config, metrics, checkpoints and the result."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import jax
 
@@ -13,7 +13,7 @@ from kcx_jax.models import Transformer, make_mesh
 from kcx_jax.training.config import TrainConfig, dump_config, load_config
 from kcx_jax.training.loop import TrainResult, train_trees
 from kcx_jax.training.metrics import Report
-from kcx_jax.training.stages import Say, read_stages
+from kcx_jax.training.stages import Say, read_stages, say_to_stderr
 
 CONFIG_FILE = "config.yaml"
 ADAPTER = "adapter"  # what mode lora makes, in PEFT's layout
@@ -24,7 +24,7 @@ _FREE_ON_RESUME = {"save_every", "keep", "mesh"}
 
 
 def train(
-    config: TrainConfig, *, resume: bool = False, report: Report | None = None, say: Say | None = None
+    config: TrainConfig, *, resume: bool = False, report: Report | None = None, say: Say = say_to_stderr
 ) -> LoadedModel:
     """Run a config and return the tuned model, in float32 where it trained.
 
@@ -32,7 +32,6 @@ def train(
     or model/ (mode full). `resume` goes on from the newest checkpoint, or starts where there is none. Raises
     `UsageError` when the folder holds a run and `resume` is false, or a run of another config.
     """
-    say = say or (lambda line: print(line, file=sys.stderr, flush=True))
     run_dir = Path(config.run_dir)
     _check_run(run_dir, config, resume)
     model = load_pretrained(config.model, dtype=config.dtype, mesh=make_mesh(**config.mesh.model_dump()))
@@ -42,12 +41,17 @@ def train(
             handle.write(dump_config(config))
     result = train_trees(model, stages, config, run_dir, resume=resume, report=report, base=model.fingerprint)
     tuned = tuned_model(model, result)
-    kind, layout = (ADAPTER, "peft") if config.mode == "lora" else (MODEL, "baichuan")
-    export_pretrained(
-        tuned, run_dir / kind, format=layout, overwrite=True
-    )  # ours: an earlier end of this run
-    say(f"wrote {run_dir / kind}")
+    if config.mode == "lora":
+        _export(tuned, run_dir / ADAPTER, "peft", say)
+    else:
+        _export(tuned, run_dir / MODEL, "baichuan", say)
     return tuned
+
+
+def _export(model: LoadedModel, out: Path, format: Literal["peft", "baichuan"], say: Say) -> None:
+    if not out.exists():  # else this very run had ended before it was resumed
+        export_pretrained(model, out, format)
+        say(f"wrote {out}")
 
 
 def tuned_model(model: LoadedModel, result: TrainResult) -> LoadedModel:

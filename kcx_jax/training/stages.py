@@ -1,5 +1,6 @@
 """Corpora of a config -> the token trees of its stages: one for each schema, task and language (pair)."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,6 +17,11 @@ from kcx_jax.training.loop import Stage
 
 Say = Callable[[str], None]
 Item = TypeVar("Item")
+
+
+def say_to_stderr(line: str) -> None:
+    """Where lines go by default."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def read_stages(config: TrainConfig, tokenizer: Tokenizer, max_positions: int, say: Say) -> list[Stage]:

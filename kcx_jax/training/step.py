@@ -3,7 +3,7 @@
 R rows, T stream tokens, M targets a row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ PyTree = Any
 class TrainState(struct.PyTreeNode):
     """What changes from step to step; `trained` is the collection "lora" or "params", float32."""
 
-    step: jax.Array
+    step: PyTree  # one int32
     trained: PyTree
     optimiser: PyTree
 
@@ -34,9 +34,6 @@ class StepResult(struct.PyTreeNode):
 
     loss: jax.Array  # mean over the real targets, in nats
     gradient_norm: jax.Array  # before clipping
-
-
-TrainStep = Callable[[TrainState, Mapping[str, PyTree], TreeBatch], tuple[TrainState, StepResult]]
 
 
 def summed_loss(
@@ -80,18 +77,32 @@ def summed_loss(
 
 def initial_state(trained: PyTree, optimiser: optax.GradientTransformation, mesh: Mesh) -> TrainState:
     """Step 0 of a stage. The optimiser's moments lie on the devices as what trains does."""
+    where = jax.tree.map(lambda leaf: leaf.sharding, abstract_state(trained, optimiser, mesh))
+    return TrainState(
+        jax.device_put(np.zeros((), np.int32), where.step),
+        trained,
+        jax.jit(optimiser.init, out_shardings=where.optimiser)(trained),
+    )
+
+
+def abstract_state(trained: PyTree, optimiser: optax.GradientTransformation, mesh: Mesh) -> TrainState:
+    """`initial_state` as `jax.ShapeDtypeStruct`s, of arrays or of `jax.ShapeDtypeStruct`s with shardings."""
     whole = NamedSharding(mesh, PartitionSpec())
+
+    def placed(leaf: Any, where: NamedSharding) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where)
+
     moments = optax.tree.map_params(
         optimiser,
-        lambda _, leaf: leaf.sharding,
+        lambda moment, leaf: placed(moment, leaf.sharding),
         jax.eval_shape(optimiser.init, trained),
         trained,
-        transform_non_params=lambda _: whole,
+        transform_non_params=lambda leaf: placed(leaf, whole),
     )
     return TrainState(
-        jax.device_put(np.zeros((), np.int32), whole),
-        trained,
-        jax.jit(optimiser.init, out_shardings=moments)(trained),
+        jax.ShapeDtypeStruct((), jnp.int32, sharding=whole),
+        jax.tree.map(lambda leaf: placed(leaf, leaf.sharding), trained),
+        moments,
     )
 
 
@@ -101,13 +112,13 @@ def make_step(
     collection: str,
     state: TrainState,
     seed: int = 0,
-) -> TrainStep:
+) -> jax.stages.Wrapped:
     """A jitted `(state, frozen, batch) -> (state, result)`, to be called under `jax.set_mesh`; donates the
     state.
 
     `collection` names the variable collection that trains, `frozen` holds the others and never gets a
     gradient. The loss is the sum over all rows of all shards divided by their number of real targets. `state`
-    is the state of step 0: every later one lies on the devices as it does.
+    is the state of step 0, abstract or not: every later one lies on the devices as it does.
     """
     dropout = module.lora is not None and module.lora.dropout > 0
 

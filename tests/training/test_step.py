@@ -22,7 +22,6 @@ from kcx_jax.training.step import initial_state, make_step, put_batch, summed_lo
 
 from .conftest import CONFIG, tiny_model, tiny_settings, tiny_trees
 
-
 WIDTH = 40  # of a plain row: one compilation for all samples
 
 

@@ -1,0 +1,89 @@
+"""``kcx train``: the two tuning stages, from one YAML file."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kcx_jax.errors import UsageError
+
+if TYPE_CHECKING:
+    from kcx_jax.training.forecast import Forecast
+
+
+def command(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What to train, and on what.")],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="A.B=C", help="Change one setting, such as optimiser.learning_rate=1e-4."
+        ),
+    ] = None,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print steps, tokens and memory; train nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest checkpoint of the run folder.")
+    ] = False,
+) -> None:
+    """Tune a model with LoRA (or whole) on parallel data, then on records; the adapter is written as PEFT.
+
+    Example: kcx train configs/two_stages.yaml --set model=base --set run_dir=runs/first
+    """
+    from kcx_jax.training import load_config, train
+    from kcx_jax.training.stages import say_to_stderr
+
+    if plan and resume:
+        raise UsageError("--plan trains nothing, so there is nothing to --resume")
+    settings = load_config(config, sets or [])
+    if plan:
+        from kcx_jax.training.forecast import forecast
+
+        _print(forecast(settings, say_to_stderr))
+    else:
+        train(settings, resume=resume)
+
+
+def _print(forecast: "Forecast") -> None:
+    """The forecast as a table, and lines on parameters and memory, on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table("stage", "samples", "steps", "rows", "tokens", "saved by sharing", "padding", "shapes")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, plan in forecast.stages.items():
+        table.add_row(
+            name,
+            f"{plan.total('samples'):,}",
+            f"{len(plan.steps):,}",
+            f"{sum(row.counted for step in plan.steps for row in step.rows):,}",
+            f"{plan.total('tokens'):,}",
+            f"{plan.saving:.0%}",
+            f"{plan.padding:.0%}",
+            str(len({step.shape for step in plan.steps})),
+        )
+    console.print(table)
+    memory = forecast.memory
+    share = forecast.trained / forecast.parameters
+    console.print(
+        f"trains {forecast.trained:,} parameters, {share:.2%} of the base's {forecast.parameters:,}"
+    )
+    parts = {
+        "frozen weights": memory.frozen,
+        "trained weights and optimiser": memory.state,
+        "the costliest step": memory.step,
+    }
+    listed = ", ".join(f"{name} {_human(size)}" for name, size in parts.items())
+    console.print(
+        f"memory a device, as compiled for {memory.platform}: {_human(sum(parts.values()))} ({listed})"
+    )
+
+
+def _human(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

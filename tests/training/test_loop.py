@@ -1,0 +1,124 @@
+"""The loop: resumed = uninterrupted, stages build on each other, what is broken stops by name."""
+
+import signal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.training import Stage, plan_stages, read_metrics, train_trees
+
+from .conftest import tiny_model, tiny_settings, tiny_trees
+
+SETTINGS = tiny_settings(save_every=4, shapes=1)
+STAGES = [Stage("one", tiny_trees(0), steps=5), Stage("two", tiny_trees(1), steps=4, learning_rate=1e-3)]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    """Result and metrics of an undisturbed run through both stages."""
+    run_dir = tmp_path_factory.mktemp("whole")
+    result = train_trees(tiny_model(), STAGES, SETTINGS, run_dir, report=lambda metrics: None)
+    return result, read_metrics(run_dir)
+
+
+def timeless(lines):
+    """Metrics without what a clock or a compiler decides."""
+    return [{k: v for k, v in line.items() if k not in ("seconds", "compiled")} for line in lines]
+
+
+def bits_equal(a, b):
+    leaves = zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True)
+    return all(np.array_equal(np.asarray(x), np.asarray(y)) for x, y in leaves)
+
+
+def run_until(step, action, run_dir):
+    """Train with `action` called at the report of `step`."""
+
+    def report(metrics):
+        if metrics.step == step:
+            action()
+
+    return train_trees(tiny_model(), STAGES, SETTINGS, run_dir, report=report)
+
+
+@pytest.mark.parametrize("step", [2, 5, 8])
+def test_a_run_stopped_by_ctrl_c_goes_on_bit_by_bit(step, tmp_path, uninterrupted, silent):
+    with pytest.raises(KeyboardInterrupt):
+        run_until(step, lambda: signal.raise_signal(signal.SIGINT), tmp_path)
+    stopped = len(read_metrics(tmp_path))
+    assert step <= stopped < step + 3
+    resumed = train_trees(tiny_model(), STAGES, SETTINGS, tmp_path, resume=True, report=silent)
+    assert len(resumed.history) == 9 - stopped  # nothing is done twice
+    assert bits_equal(resumed.trained, uninterrupted[0].trained)
+    assert timeless(read_metrics(tmp_path)) == timeless(uninterrupted[1])
+
+
+def test_a_run_that_died_goes_on_from_its_last_checkpoint(tmp_path, uninterrupted, silent):
+    def die():
+        raise OSError("pulled the plug")
+
+    with pytest.raises(OSError, match="plug"):
+        run_until(7, die, tmp_path)
+    resumed = train_trees(tiny_model(), STAGES, SETTINGS, tmp_path, resume=True, report=silent)
+    assert [m.step for m in resumed.history] == [5, 6, 7, 8, 9]
+    assert bits_equal(resumed.trained, uninterrupted[0].trained)
+    assert timeless(read_metrics(tmp_path)) == timeless(uninterrupted[1])
+
+
+def test_the_second_stage_goes_on_with_the_adapter_of_the_first(uninterrupted, silent):
+    first = train_trees(tiny_model(), STAGES[:1], SETTINGS, report=silent)
+    assert [m.stage for m in uninterrupted[0].history] == ["one"] * 5 + ["two"] * 4
+    assert [m.loss for m in uninterrupted[0].history[:5]] == [m.loss for m in first.history]
+    adapted = tiny_model()
+    adapted.lora, adapted.lora_config = first.trained, first.lora_config
+    other_order = train_trees(adapted, STAGES[1:], SETTINGS, report=silent)
+    fresh = train_trees(tiny_model(), STAGES[1:], SETTINGS, report=silent)
+    # The same data in another order: nearer to each other than to a run that starts from nothing.
+    means = [
+        np.mean([m.loss for m in h])
+        for h in (uninterrupted[0].history[5:], other_order.history, fresh.history)
+    ]
+    assert abs(means[0] - means[1]) < abs(means[0] - means[2])
+    assert uninterrupted[0].history[5].learning_rate == 1e-3
+
+
+def test_the_callers_model_is_left_whole(silent):
+    model = tiny_model()
+    before = jax.tree.map(np.array, model.params)
+    train_trees(model, STAGES[:1], tiny_settings(mode="full", shapes=1), report=silent)
+    assert bits_equal(model.params, before)
+
+
+def test_training_learns(silent):
+    settings = tiny_settings(mode="full", shapes=1, optimiser={"learning_rate": 1e-2})
+    result = train_trees(tiny_model(), [Stage("s", tiny_trees(), steps=40)], settings, report=silent)
+    assert result.history[-1].loss < 0.6 * result.history[0].loss
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(silent):
+    model = tiny_model()
+    model.params["norm"] = model.params["norm"].at[0].set(jnp.nan)
+    with pytest.raises(KcxError, match=r"loss of step 1 \(step 1 of one\) is nan"):
+        train_trees(model, STAGES, SETTINGS, report=silent)
+
+
+def test_rows_that_do_not_fit_the_devices_are_refused(silent):
+    with pytest.raises(UsageError, match="mesh"):
+        train_trees(tiny_model(), STAGES, tiny_settings(mesh={"data": 3}), report=silent)
+
+
+def test_an_adapter_of_another_shape_is_refused(uninterrupted, silent):
+    model = tiny_model()
+    model.lora, model.lora_config = uninterrupted[0].trained, uninterrupted[0].lora_config
+    with pytest.raises(UsageError, match="rank=4"):
+        train_trees(model, STAGES, tiny_settings(lora={"rank": 8}), report=silent)
+    with pytest.raises(UsageError, match="merge the adapter"):
+        train_trees(model, STAGES, tiny_settings(mode="full"), report=silent)
+
+
+def test_stages_shuffle_the_same_data_differently():
+    plans = plan_stages([Stage("a", tiny_trees()), Stage("b", tiny_trees())], SETTINGS)
+    assert [s.rows for s in plans[0].steps] != [s.rows for s in plans[1].steps]
