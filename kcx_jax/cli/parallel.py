@@ -48,7 +48,7 @@ def build(
     from kcx_jax.parallel import PARALLEL, UNRESOLVED, build
 
     api_key = _key_from(api_key_env)
-    clients = [
+    client, *others = [
         ChatClient(name, base_url, api_key, concurrency=concurrency, timeout=timeout)
         for name in (model, fallback)
         if name is not None
@@ -56,7 +56,7 @@ def build(
     records = list(read_records(input_, reader=reader, language=source))
     try:
         with _Progress(len(records)) as progress:
-            result = build(records, source, target, clients[0], run, *clients[1:], progress=progress)
+            result = build(records, source, target, client, run, next(iter(others), None), progress)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise

@@ -12,7 +12,8 @@ from dataclasses import replace
 
 import pytest
 
-from kcx_jax.corpora import Record, read_parallel, write_records
+from kcx_jax.corpora import ParallelRecord, Record, read_parallel, write_records
+from kcx_jax.demo.corpus.generate import generate
 from kcx_jax.errors import BudgetExceeded, KcxError, UsageError
 from kcx_jax.llm import ChatClient, EndpointError, Ledger, RetryPolicy
 from kcx_jax.parallel import build, replay
@@ -252,3 +253,17 @@ def test_an_interrupt_stops_the_run_and_leaves_no_thread(pairs, tmp_path):
         before = server.bill.requests
         assert len(build(_sources(pairs), "en", "zh", _client(server), tmp_path).pairs) == 40
         assert server.bill.requests - before == 40 - done
+
+
+@pytest.mark.parametrize(("source", "target"), [("en", "zh"), ("zh", "es")])
+def test_records_of_all_tasks_come_back_as_they_were_written(tmp_path, source, target):
+    """The demo's corpus says by itself where everything stands in each language."""
+    truth = {item[source].id: ParallelRecord(item[source].id, item[source], item[target])
+             for item in generate(5, 25, "train")}  # fmt: skip
+    with ScriptedServer(pairs=truth.values()) as server:
+        result = build(_sources(truth.values()), source, target, _client(server), tmp_path)
+    assert len(result.pairs) == 25
+    for pair in result.pairs:
+        made, right = pair.target, truth[pair.id].target
+        assert (made.text, made.relations, made.events) == (right.text, right.relations, right.events)
+        assert {mention.id: mention for mention in made.entities} == {m.id: m for m in right.entities}
