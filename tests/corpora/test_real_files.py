@@ -2,10 +2,7 @@
 
 import hashlib
 import json
-import time
 from pathlib import Path
-
-import pytest
 
 from kcx_jax.corpora import choose_reader, read_records
 
@@ -48,6 +45,9 @@ def test_every_file_reads_as_the_independent_parser_read_it(shared: Path) -> Non
             continue
         path = shared / "data" / name
         assert choose_reader(path) == FORMATS[corpus], name
-        assert digest(path, FORMATS[corpus], expected["offset_unit"]) == (expected["digest"], expected["units"]), name
+        assert digest(path, FORMATS[corpus], expected["offset_unit"]) == (
+            expected["digest"],
+            expected["units"],
+        ), name
         seen.add(corpus)
     assert seen == set(FORMATS)

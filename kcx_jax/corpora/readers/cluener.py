@@ -36,8 +36,7 @@ def _spans(labels: Any, text: str, where: str) -> Iterator[tuple[int, int, str]]
         for surface, places in JsonObject(surfaces, where, f"label.{label}").value.items():
             for place in places if isinstance(places, list) else [places]:
                 pair = isinstance(place, list) and len(place) == 2 and all(type(x) is int for x in place)
-                if not pair or text[max(place[0], 0) : place[1] + 1] != surface or place[0] < 0:
-                    raise KcxError(
-                        f"{where}: label.{label}: {surface!r} does not stand at {place} (end inclusive)"
-                    )
+                inside = pair and 0 <= place[0] <= place[1] < len(text)
+                if not inside or text[place[0] : place[1] + 1] != surface:
+                    raise KcxError(f"{where}: label.{label}: {surface!r} is not at {place} (end inclusive)")
                 yield place[0], place[1] + 1, label

@@ -1,0 +1,224 @@
+"""Each format in a few lines, its quirks, and the choice among readers."""
+
+import gzip
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kcx_jax.corpora import choose_reader, read_records
+from kcx_jax.corpora.readers.columns import tagged_spans
+from kcx_jax.errors import KcxError, UsageError
+
+WIKINEURAL = "0\tAda\tB-PER\n1\tLovelace\tI-PER\n2\tslept\tO\n\n0\tRome\tI-LOC\n1\tParis\tB-LOC\n"
+IOB2 = (
+    "# newdoc id = 1\n# sent_id = 1\n# text = Ada's  1 000 cats\n"
+    "1\tAda\tB-PER\t-\tx\n2\t's\tO\t-\tx\n3\t1 000\tO\t-\tx\n4\tcats\tB-OTH\t-\tx\n"
+)
+CONLL = "-DOCSTART- O\n\n# id 7 domain=x\nAda B-PER\n# O\nRome B-LOC\n \nhi O"
+MULTICONER = "# id 61c2\tdomain=en\nada _ _ B-PER\nslept _ _ O\n"
+CLUENER = '{"text": "彭小军在台湾", "label": {"address": {"台湾": [[4, 5]]}, "name": {"彭小军": [[0, 2]]}}}\n'
+
+
+def read(tmp_path, content, reader="auto", name="test.x.conll", **options):
+    path = tmp_path / name
+    raw = content.encode() if isinstance(content, str) else content
+    path.write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    return list(read_records(path, reader, **options))
+
+
+def spans(record):
+    return [(m.type, m.text, m.start) for m in record.entities]
+
+
+def test_wikineural(tmp_path):
+    first, second = read(tmp_path, WIKINEURAL)
+    assert first.text == "Ada Lovelace slept"
+    assert spans(first) == [("Person", "Ada Lovelace", 0)]
+    assert spans(second) == [("Location", "Rome", 0), ("Location", "Paris", 5)]
+    assert (first.id, second.id, first.language) == ("test.x-0", "test.x-1", "und")
+    assert first.meta == {
+        "source": "test.x.conll",
+        "source_tokens": [[0, 3], [4, 12], [13, 18]],
+        "source_labels": {"e0": "PER"},
+    }
+
+
+def test_iob2_offsets_are_those_of_the_original_text(tmp_path):
+    (record,) = read(tmp_path, IOB2, name="a.iob2.gz", language="en")
+    assert record.text == "Ada's  1 000 cats"
+    assert spans(record) == [("Person", "Ada", 0), ("Other", "cats", 13)]
+    assert record.meta["source_tokens"] == [[0, 3], [3, 5], [7, 12], [13, 17]]
+    assert (record.id, record.language) == ("a-0", "en")
+
+
+def test_conll_with_comments_heads_and_tokens_that_look_like_comments(tmp_path):
+    first, second = read(tmp_path, CONLL, inventory="uner")
+    assert (first.text, second.text) == ("Ada # Rome", "hi")
+    assert spans(first) == [("Person", "Ada", 0), ("Location", "Rome", 6)]
+    assert second.entities == ()
+    (record,) = read(tmp_path, MULTICONER)
+    assert (record.text, spans(record)) == ("ada slept", [("PER", "ada", 0)])
+
+
+def test_cluener_and_its_unlabelled_test_set(tmp_path):
+    (record,) = read(tmp_path, CLUENER, language="zh")
+    assert spans(record) == [("Person", "彭小军", 0), ("Address", "台湾", 4)]
+    assert record.meta["source_labels"] == {"e0": "name", "e1": "address"}
+    (blind,) = read(tmp_path, '{"id": 0, "text": "彭小军"}\n', "cluener")
+    assert blind.entities is None
+
+
+@pytest.mark.parametrize(
+    ("language", "joiner", "text"),
+    [
+        ("zh", None, "李白来"),
+        ("zh-TW", None, "李白来"),
+        ("ko", None, "李白 来"),
+        (None, None, "李白 来"),
+        ("zh", " ", "李白 来"),
+    ],
+)
+def test_tokens_are_joined_as_the_language_is_written(language, joiner, text, tmp_path):
+    (record,) = read(tmp_path, "李白\tB-PER\n来\tO\n", language=language, joiner=joiner)
+    assert (record.text, spans(record)) == (text, [("PER", "李白", 0)])
+
+
+@pytest.mark.parametrize("reader", ["wikineural", "iob2", "conll", "cluener"])
+def test_crlf_and_a_byte_order_mark_change_nothing(reader, tmp_path):
+    content = {"wikineural": WIKINEURAL, "iob2": IOB2, "conll": CONLL, "cluener": CLUENER}[reader]
+    plain = read(tmp_path, content)
+    assert read(tmp_path, b"\xef\xbb\xbf" + content.replace("\n", "\r\n").encode()) == plain
+
+
+LABELS = st.sampled_from(["PER", "LOC", "creative-work"])
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), LABELS), max_size=6))
+def test_every_tag_scheme_spells_the_same_spans(plan):
+    """Spans laid out with gaps, written in each scheme, are read back."""
+    spans, position = [], 0
+    for gap, length, label in plan:
+        spans.append((position + gap, position + gap + length, label))
+        position += gap + length
+    schemes = {
+        "IOB2": lambda n: ["B"] + ["I"] * (n - 1),
+        "IOBES": lambda n: ["S"] if n == 1 else ["B"] + ["I"] * (n - 2) + ["E"],
+        "BILUO": lambda n: ["U"] if n == 1 else ["B"] + ["I"] * (n - 2) + ["L"],
+        "BMES": lambda n: ["S"] if n == 1 else ["B"] + ["M"] * (n - 2) + ["E"],
+    }
+    for spell in schemes.values():
+        tags = ["O"] * position
+        for start, end, label in spans:
+            tags[start:end] = [f"{prefix}-{label}" for prefix in spell(end - start)]
+        assert tagged_spans(tags) == spans
+    tags = ["O"] * position  # IOB1: B only where a span touches one of the same label
+    for i, (start, end, label) in enumerate(spans):
+        tags[start:end] = [f"I-{label}"] * (end - start)
+        if i and spans[i - 1][1:] == (start, label):
+            tags[start] = f"B-{label}"
+    assert tagged_spans(tags) == spans
+
+
+def test_tags_are_read_leniently():
+    tags = ["I-A", "I-A", "I-B", "B-B", "E-B", "I-B", "O", "I-B", "S-A", "I-A"]
+    assert tagged_spans(tags) == [
+        (0, 2, "A"),
+        (2, 3, "B"),
+        (3, 5, "B"),
+        (5, 6, "B"),
+        (7, 8, "B"),
+        (8, 9, "A"),
+        (9, 10, "A"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reader", "content", "message"),
+    [
+        ("wikineural", "0\tAda\tO\n2\tx\tO\n", ":2: expected `1 TAB token TAB tag`"),
+        ("wikineural", "0\tAda\tPER\n", ":1: 'PER' is no tag"),
+        ("wikineural", "0\tAda\tB-GPE\n", ":1: inventory 'wikineural' has no class for the label 'GPE'"),
+        ("iob2", "1\tAda\tO\n", ":1: a sentence with 0 lines `# text = ...`"),
+        (
+            "iob2",
+            "# text = Ada\n1\tAdda\tO\n",
+            ":2: the token 'Adda' does not stand in `# text` at character 0",
+        ),
+        ("iob2", "# text = Ada\n1\tAda\n", ":2: expected `id TAB token TAB tag"),
+        ("conll", "Ada O\n\nAda O x\n", ":3: 3 columns where 2 were expected"),
+        ("conll", "Ada\n", ":1: 1 columns where 2 were expected"),
+        ("conll", "Ada B-人\n", ":1: the label '人' is no class name"),
+        ("conll", "a B-x.y\n\nb B-x-y\n", ":3: the labels 'x.y' and 'x-y' would both become x_y"),
+        (
+            "cluener",
+            CLUENER + CLUENER.replace("5", "6"),
+            ":2: label.address: '台湾' is not at [4, 6]",
+        ),
+        (
+            "cluener",
+            '{"text": "ab", "label": {"name": {"b": [[-1, 1]]}}}',
+            ":1: label.name: 'b' is not at",
+        ),
+        (
+            "cluener",
+            '{"text": "ab", "label": {"name": ["b"]}}',
+            ":1: label.name: must be an object, not a list",
+        ),
+    ],
+)
+def test_what_cannot_be_lined_up_is_named(reader, content, message, tmp_path):
+    with pytest.raises(KcxError) as error:
+        read(tmp_path, content, reader)
+    assert str(error.value).startswith(f"{tmp_path / 'test.x.conll'}{message}")
+
+
+@pytest.mark.parametrize(
+    ("content", "reader"),
+    [
+        (WIKINEURAL, "wikineural"),
+        (IOB2, "iob2"),
+        (CONLL, "conll"),
+        (MULTICONER, "conll"),
+        ("3 O\n", "conll"),
+        (CLUENER, "cluener"),
+        (json.dumps({"id": "1", "text": ""}), "jsonl"),
+    ],
+)
+def test_the_reader_is_chosen_by_content(content, reader, tmp_path):
+    path = tmp_path / "anything"
+    path.write_text(content, encoding="utf-8")
+    assert choose_reader(path) == reader
+
+
+@pytest.mark.parametrize(
+    ("content", "doubt"),
+    [
+        ("", "is empty"),
+        ("Just a line of text.\n", "neither JSON nor columns"),
+        ("Ada B-PER\nRome\n", "neither JSON nor columns"),
+        ("科0\tO\n技1\tO\n", "as in Weibo NER"),
+        ('{"id": 0, "text": "a"}', "JSON lines with the keys id, text"),
+        ('{"id": "1", "source": {}, "target": {}}', "pairs of records"),
+        ('{"id": ', "opens like JSON and is not"),
+        ("# text = a\nb c\n", "rows that are not"),
+    ],
+)
+def test_in_doubt_no_reader_is_chosen(content, doubt, tmp_path):
+    path = tmp_path / "anything"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(KcxError, match=doubt):
+        read_records(path)
+
+
+def test_an_unknown_reader_is_refused_at_once(tmp_path):
+    with pytest.raises(UsageError, match="known: auto, jsonl"):
+        read_records(tmp_path / "a", "conl")
+
+
+def test_a_language_is_given_to_records_that_do_not_say_theirs(tmp_path):
+    lines = [{"id": "1", "text": "a"}, {"id": "2", "language": "en", "text": "a"}]
+    content = "\n".join(map(json.dumps, lines))
+    assert [record.language for record in read(tmp_path, content, language="zh")] == ["zh", "en"]
