@@ -1,7 +1,7 @@
 """`Generator`: many contexts after one shared prefix -> greedy answers, in the caller's order.
 
 The schema is read once and kept; contexts wait in queues by their width and move into slots as these become
-free, so that one long answer does not hold up a batch. Every array has one of few shapes (`_bucket`).
+free, so that one long answer does not hold up a batch.
 """
 
 import contextlib
@@ -22,7 +22,10 @@ from kcx_jax.models import ModelConfig, Transformer
 from kcx_jax.tokenizer import Tokenizer
 from kcx_jax.tokenizer.cut import encode_below
 
-_SMALLEST_WIDTH = 32
+# Few sizes, because each one is compiled: powers of two from these on.
+_SMALLEST_PREFIX = 256
+_SMALLEST_CONTEXT = 64
+_SMALLEST_ANSWER = 32
 _ADMITTED_TOKENS = 8192  # contexts are read in groups of at most about so many tokens
 _CACHED_TOKENS = 65_536  # fewer slots where contexts are long: slots * (context + answer) stays below this
 
@@ -102,26 +105,24 @@ class Generator:
         results: list[Generated | None] = [None] * len(contexts_ids)
         queues = defaultdict(list)
         for index, ids in enumerate(contexts_ids):
-            queues[_bucket(len(ids), _SMALLEST_WIDTH)].append(index)
+            queues[_power(len(ids), _SMALLEST_CONTEXT)].append(index)
         with contextlib.nullcontext() if self.model.mesh is None else jax.set_mesh(self.model.mesh):
             for width, queue in sorted(queues.items()):
-                run = _Run(
-                    self.model,
-                    self._read(prefix_ids),
-                    width,
-                    max_new_tokens,
-                    min(self.slots, _power(len(queue))),
-                )
+                run = _Run(self.model, self._read(prefix_ids), width, max_new_tokens, self._rows(len(queue)))
                 contexts = [(index, contexts_ids[index]) for index in queue]
                 for index, generated in run.answers(contexts, room):
                     results[index] = generated
         return [result for result in results if result is not None]
 
+    def _rows(self, contexts: int) -> int:
+        """One slot, a few, or all: each number is compiled."""
+        return next((rows for rows in (1, 8) if contexts <= rows < self.slots), self.slots)
+
     def _read(self, prefix_ids: Sequence[int]) -> Prefix:
         """The prefix's keys and values, from the cache or computed."""
 
         def compute() -> Prefix:
-            tokens_P = np.zeros(_bucket(len(prefix_ids), _SMALLEST_WIDTH), np.int32)
+            tokens_P = np.zeros(_power(len(prefix_ids), _SMALLEST_PREFIX), np.int32)
             tokens_P[: len(prefix_ids)] = prefix_ids
             length = jnp.int32(len(prefix_ids))
             return read_prefix(self.model.module, self.model.variables, jnp.asarray(tokens_P), length), length
@@ -137,7 +138,7 @@ class _Run:
         self.network = (model.module, model.variables, model.inverse_norms, prefix)
         self.width = width
         self.max_new_tokens = max_new_tokens
-        new = _bucket(max_new_tokens, _SMALLEST_WIDTH)
+        new = _power(max_new_tokens, _SMALLEST_ANSWER)
         self.size = min(rows, max(1, _CACHED_TOKENS // (width + new)))
         self.admitted = min(max(1, self.size // 4), max(1, _ADMITTED_TOKENS // width))
         self.slots = empty_slots(model.config, self.size, width, new, prefix[0].k.dtype)
@@ -196,13 +197,6 @@ class _Run:
             yield index, generated
 
 
-def _power(number: int) -> int:
-    """The smallest power of two that is at least `number`."""
-    return 1 << max(0, number - 1).bit_length()
-
-
-def _bucket(number: int, smallest: int) -> int:
-    """The next of few sizes: powers of two and halfway between them, from `smallest` on."""
-    upper = max(_power(number), smallest)
-    half = upper * 3 // 4
-    return half if smallest <= half and number <= half else upper
+def _power(number: int, smallest: int) -> int:
+    """The smallest power of two that is at least `number` and `smallest`."""
+    return 1 << (max(number, smallest) - 1).bit_length()

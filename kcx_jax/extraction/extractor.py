@@ -89,11 +89,15 @@ class Extractor:
     def _results(self, records: Iterator[Record], schema: Schema, tasks: Sequence[Task]) -> Iterator[Result]:
         views = {task: schema.for_task(task) for task in tasks}
         asked: deque[Record] = deque()
+        broken: list[KcxError] = []
 
         def contexts() -> Iterator[str]:
-            for record in records:
-                asked.append(record)
-                yield extraction_branch(record.text, schema, tasks[0]).context
+            try:
+                for record in records:
+                    asked.append(record)
+                    yield extraction_branch(record.text, schema, tasks[0]).context
+            except KcxError as error:  # a bad line: the texts before it get their results first
+                broken.append(error)
 
         prefixes = [extraction_prefix(schema, task) for task in tasks]
         try:
@@ -101,6 +105,8 @@ class Extractor:
                 yield _result(asked.popleft(), schema, views, dict(zip(tasks, answers, strict=True)))
         except TextTooLongError as error:
             raise KcxError(f"text {asked[error.ahead].id!r}: {error}") from error
+        if broken:
+            raise broken[0]
 
 
 def _records(texts: str | Iterable[str | Record]) -> Iterator[Record]:

@@ -1,0 +1,172 @@
+"""``kcx extract`` against the scripted server: records out, one message for each mistake, nothing lost."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from kcx_jax.corpora import Record, read_records
+from kcx_jax.extraction.chat import ChatAnswers
+from kcx_jax.testing.llm_server import ScriptedServer
+
+ADA = "Ada Lovelace was born in London."
+LI = "李白出生于碎叶城。"
+ANSWERS = {
+    ADA: {"ner": '[Person("Ada Lovelace"), City("London")]', "re": "[]"},
+    LI: {"ner": '[Person("李白"), City("碎叶城")]', "re": '[BirthPlace(Person("李白"), City("碎叶城"))]'},
+}
+SCHEMA = """
+class Person(Entity):
+    pass
+class City(Entity):
+    pass
+class BirthPlace(Relation):
+    head: Person
+    tail: City
+"""
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ScriptedServer(ANSWERS) as running:
+        yield running
+
+
+@pytest.fixture
+def chat(server):
+    return "--chat-model", "any", "--base-url", server.base_url
+
+
+@pytest.fixture
+def schema(tmp_path):
+    path = tmp_path / "schema.py"
+    path.write_text(SCHEMA)
+    return "--schema", path
+
+
+def _spans(line):
+    record = Record.from_json(json.loads(line))
+    return [(m.type, m.text) for m in record.entities]
+
+
+def test_a_text_and_labels_give_a_record(kcx, chat):
+    code, out, err = kcx("extract", ADA, "--labels", "person,city", *chat)
+    assert code == 0
+    assert _spans(out) == [("Person", "Ada Lovelace"), ("City", "London")]
+    assert json.loads(out)["meta"]["answers"] == {"ner": ANSWERS[ADA]["ner"]}
+    assert err == "1 texts, 2 entities, 0 relations, 0 events, 0 problems\n"
+
+
+def test_a_file_in_a_file_out_can_be_scored(kcx, chat, schema, tmp_path):
+    given = tmp_path / "in.jsonl"
+    given.write_text("\n".join(json.dumps({"id": f"r{n}", "text": t}) for n, t in enumerate([ADA, LI])))
+    out = tmp_path / "out.jsonl"
+    code, printed, err = kcx("extract", "--input", given, "--output", out, *schema, *chat)
+    assert (code, printed) == (0, "")
+    assert f"4 entities, 1 relations, 0 events, 0 problems in {out}" in err
+    first, second = read_records(out)
+    assert (first.id, second.id, second.text) == ("r0", "r1", LI)
+    assert [(link.type, link.head, link.tail) for link in second.relations] == [("BirthPlace", "e0", "e1")]
+    code, _, err = kcx("extract", "--input", given, "--output", out, *schema, *chat)
+    assert code == 1
+    assert "exists already" in err
+    assert kcx("extract", "--input", given, "--output", out, "--overwrite", *schema, *chat)[0] == 0
+
+
+def test_texts_come_from_stdin_too(server):
+    words = ["extract", "--labels", "person,city", "--chat-model", "any", "--base-url", server.base_url]
+    done = subprocess.run(
+        [sys.executable, "-c", "from kcx_jax.cli import main; main()", *words],
+        input=f"{ADA}\n\n{LI}\n".encode(), capture_output=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["1", "3"]
+
+
+def test_an_interrupted_run_goes_on(kcx, chat, tmp_path, monkeypatch):
+    given, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    given.write_text(f"{ADA}\n{LI}\n{ADA}\n", encoding="utf-8")
+    words = ["extract", "--input", given, "--output", out, "--labels", "person,city", *chat]
+    stream = ChatAnswers.stream
+
+    def interrupted(self, prefixes, contexts):
+        yield next(stream(self, prefixes, contexts))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ChatAnswers, "stream", interrupted)
+        assert kcx(*words)[0] == 130
+    assert not out.exists()
+    code, _, err = kcx(*words)
+    assert code == 0
+    assert "2 texts, 4 entities" in err
+    assert "1 texts were done before" in err
+    assert [record.id for record in read_records(out)] == ["1", "2", "3"]
+
+
+def test_show_prints_the_text_with_its_labels(kcx, chat, schema):
+    code, out, _ = kcx("extract", LI, "--show", *schema, *chat)
+    assert code == 0
+    assert out == "李白[Person]出生于碎叶城[City]。\n  BirthPlace: 李白 -> 碎叶城\n"
+
+
+def test_problems_are_told_and_kept(kcx, tmp_path):
+    with ScriptedServer({ADA: '[Person("Grace\\x1b[31m"), Person("Ada Lovelace")]'}) as server:
+        code, out, err = kcx(
+            "extract", ADA, "--labels", "person", "--chat-model", "any", "--base-url", server.base_url
+        )
+    assert code == 0
+    assert _spans(out) == [("Person", "Ada Lovelace")]
+    assert "text 0, ner: unresolved: 'Grace" in err
+    assert "\x1b" not in err
+    assert "1 problems" in err
+
+
+LABELS = ("--labels", "person")
+CHAT = ("--chat-model", "any", "--base-url", "http://127.0.0.1:9/v1")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        ((ADA, *LABELS, *CHAT), 1, "cannot reach http://127.0.0.1:9/v1"),
+        (("--input", "nowhere.jsonl", *LABELS, *CHAT), 1, "cannot read nowhere.jsonl"),
+        ((ADA, "--schema", "nowhere.py", *CHAT), 2, "nowhere.py"),
+        ((ADA, "--schema", "broken.py", *CHAT), 2, "broken.py"),
+        ((ADA, "--labels", "person,,city", *CHAT), 2, "--labels 'person,,city'"),
+        ((ADA, "--labels", "ヌネヘホ", *CHAT), 2, "ヌネヘホ"),
+        ((ADA, *CHAT), 2, "either --schema FILE or --labels"),
+        ((ADA, *LABELS), 2, "either --model DIR or --chat-model"),
+        ((ADA, *LABELS, *CHAT, "--model", "x"), 2, "either --model DIR or --chat-model"),
+        ((ADA, *LABELS, *CHAT, "--adapter", "x"), 2, "--adapter goes with --model"),
+        ((ADA, *LABELS, "--model", "x", "--base-url", "http://localhost/v1"), 2, "--base-url goes with"),
+        ((ADA, *LABELS, *CHAT, "--tasks", "nre"), 2, "unknown task 'nre'"),
+        ((ADA, *LABELS, *CHAT, "--tasks", "re"), 2, "relation classes"),
+        ((ADA, *LABELS, *CHAT, "--input", "in.txt"), 2, "not both"),
+        ((*LABELS, *CHAT), 2, "nothing to read"),
+        ((ADA, *LABELS, "--chat-model", "any", "--base-url", "ftp://x"), 2, "is no endpoint"),
+        ((ADA, *LABELS, "--model", "nowhere/at/all"), 1, "nowhere/at/all"),
+    ],
+)
+def test_a_mistake_is_one_message_and_its_exit_code(kcx, tmp_path, monkeypatch, words, code, message):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    (tmp_path / "broken.py").write_text("class Person(Entity:\n")
+    got, out, err = kcx("extract", *words)
+    assert (got, out) == (code, "")
+    assert err.startswith("kcx: ")
+    assert message in err
+    assert "Traceback" not in err
+    assert err.count("\n") == 1
+
+
+def test_a_bad_line_is_named_and_what_was_done_before_it_is_kept(kcx, chat, tmp_path):
+    given = tmp_path / "in.jsonl"
+    given.write_text(json.dumps({"text": ADA}) + "\n" + '{"text": 7}\n')
+    code, out, err = kcx("extract", "--input", given, *LABELS, *chat)
+    assert code == 1
+    assert _spans(out) == [("Person", "Ada Lovelace")]
+    assert f"{given}:2" in err
+    assert "Traceback" not in err

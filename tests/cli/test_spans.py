@@ -1,0 +1,50 @@
+"""What a person sees: every character of the text once, labels behind their spans, no control codes."""
+
+import io
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+from kcx_jax.cli.spans import render, shown
+from kcx_jax.corpora import EventMention, Mention, Record, make_span
+from kcx_jax.extraction import Result
+from kcx_jax.schema import load_schema
+
+SCHEMA = load_schema(["person", "city"])
+
+
+def _mention(text, number, start, end, label="Person"):
+    return Mention(f"e{number}", label, start, end, text[start:end])
+
+
+@settings(deadline=None)
+@given(
+    st.text(min_size=1, max_size=30), st.lists(st.tuples(st.integers(0, 29), st.integers(1, 30)), max_size=5)
+)
+def test_spans_of_any_nesting_leave_the_text_as_it_is(text, pairs):
+    spans = {(s, e) for s, e in pairs if s < e <= len(text)}
+    mentions = tuple(_mention(text, n, s, e) for n, (s, e) in enumerate(sorted(spans)))
+    drawn = render(Result(Record("r", "und", text, mentions), SCHEMA)).plain
+    assert drawn.count("[person]") - text.count("[person]") >= len(mentions) * ("[person]" not in text)
+    if "[person]" not in text:
+        assert drawn.replace("[person]", "") == shown(text)
+
+
+def test_labels_stand_where_their_spans_end_the_inner_one_first():
+    text = "the mayor of Rome left"
+    record = Record(
+        "r", "en", text, (_mention(text, 0, 0, 17), _mention(text, 1, 13, 17, "City")),
+        events=(EventMention("Leave", make_span(text, 18, 22)),),
+    )  # fmt: skip
+    lines = render(Result(record, SCHEMA)).plain.split("\n")
+    assert lines == ["the mayor of Rome[city][person] left[Leave]", "  Leave: left"]
+
+
+def test_a_text_cannot_steer_the_terminal():
+    text = "a\x1b[2Jb\x07\x9bc\x7f [red]d"
+    out = io.StringIO()
+    Console(file=out, force_terminal=False, highlight=False).print(
+        render(Result(Record("r", "und", text, ()), SCHEMA)), soft_wrap=True
+    )
+    assert out.getvalue() == "a␛[2Jb␇�c� [red]d\n"

@@ -1,0 +1,150 @@
+"""Answers do not depend on batching, slots or where the prefix ends, and equal the goldens."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kcx_jax.decoding import ContextTooLongError, Generator
+from kcx_jax.decoding.prefixes import PrefixCache
+from kcx_jax.ops.layouts import KV
+
+NEW = 24
+WIDTH = 160  # of the oracle's rows: one shape, one compilation
+
+
+def _with(model, **changes):
+    """The same model with another end token or number of positions."""
+    config = dataclasses.replace(model.config, **changes)
+    module = dataclasses.replace(model.module, config=config)
+    return dataclasses.replace(model, config=config, module=module)
+
+
+def _contexts(count, seed=0, vocabulary=2304, longest=70):
+    rng = np.random.default_rng(seed)
+    return [rng.integers(3, vocabulary, rng.integers(1, longest)).tolist() for _ in range(count)]
+
+
+def _plain_greedy(model, ids, steps, eos_id):
+    """An independent oracle: the whole sequence through a plain forward, once a token."""
+    ids, new = list(ids), []
+    for _ in range(steps):
+        row = np.zeros((1, WIDTH), np.int32)
+        row[0, : len(ids)] = ids
+        logits_V = np.asarray(model.logits(row, [len(ids)]))[0, len(ids) - 1]
+        token = int(logits_V.argmax())
+        if token == eos_id:
+            break
+        new.append((token, float(logits_V[token] - np.logaddexp.reduce(logits_V.astype(np.float64)))))
+        ids.append(token)
+    return new
+
+
+@pytest.mark.parametrize("cut", [0, 1, -1])
+@pytest.mark.parametrize(("name", "which"), [("tiny", "greedy"), ("tiny_adapted", "greedy_adapter")])
+def test_greedy_ids_equal_the_goldens_wherever_the_prefix_ends(request, golden, name, which, cut):
+    generator = Generator(request.getfixturevalue(name))
+    rows = [row for row in golden[which] if cut == 0 or len(row["prompt_ids"]) > 1]
+    for row in rows:
+        prompt = row["prompt_ids"]
+        (made,) = generator.generate_ids(prompt[:cut] if cut else [], [prompt[cut:] if cut else prompt], NEW)
+        assert list(made.ids) == row["new_ids"]
+        assert made.finish_reason == "length"
+
+
+def test_an_end_token_ends_its_row_only(tiny, golden):
+    want = golden["batch_with_eos"]
+    prompts = {row["prompt"]: row["prompt_ids"] for row in golden["greedy"]}
+    generator = Generator(_with(tiny, eos_id=want["eos_token_id"]))
+    made = generator.generate_ids([], [prompts[name] for name in want["prompts"]], NEW)
+    for got, row in zip(made, want["new_ids"], strict=True):
+        end = row.index(want["eos_token_id"]) if want["eos_token_id"] in row else NEW
+        assert list(got.ids) == row[:end]
+        assert got.finish_reason == ("length" if end == NEW else "stop")
+    assert {got.finish_reason for got in made} == {"stop", "length"}, "the golden has both kinds of rows"
+
+
+def test_batched_equals_one_by_one_and_the_plain_forward(tiny):
+    """More contexts than slots, of several widths, some ending early: refill order leaves no trace."""
+    prefix = _contexts(1, seed=9)[0]
+    contexts = _contexts(17)
+    assert {len(context) > 64 for context in contexts} == {True, False}, "of two widths"
+    eos_id = Generator(tiny).generate_ids(prefix, contexts[:1], 8)[0].ids[4]
+    model = _with(tiny, eos_id=eos_id)
+    together = Generator(model, slots=4).generate_ids(prefix, contexts, 12)
+    single = Generator(model)
+    for context, got in zip(contexts[:6], together, strict=False):
+        alone = single.generate_ids(prefix, [context], 12)[0]
+        assert (got.ids, got.finish_reason) == (alone.ids, alone.finish_reason)
+    for context, got in zip(contexts[:5], together, strict=False):
+        want = _plain_greedy(model, prefix + context, 12, eos_id)
+        assert list(got.ids) == [token for token, _ in want]
+        np.testing.assert_allclose(got.logprobs, [logprob for _, logprob in want], atol=1e-4)
+    assert {got.finish_reason for got in together} == {"stop", "length"}
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.permutations(list(range(7))), st.sampled_from([1, 3, 64]))
+def test_order_and_number_of_slots_change_nothing(tiny, order, slots):
+    contexts = _contexts(7, seed=3, longest=30)
+    want = [made.ids for made in Generator(tiny, slots=1).generate_ids([5, 6, 7], contexts, 6)]
+    made = Generator(tiny, slots=slots).generate_ids([5, 6, 7], [contexts[i] for i in order], 6)
+    assert [each.ids for each in made] == [want[i] for i in order]
+
+
+def test_text_in_text_out_reads_the_joint_text(tiny):
+    prefix = 'class Person(Entity):\n    """A human being."""\n# NER\n'
+    contexts = ['sentence = "Ada"\nresults =', 'sentence = "李白 was here 😀"\nresults =', "\nresults ="]
+    made = Generator(tiny).generate(prefix, contexts, 8)
+    for context, got in zip(contexts, made, strict=True):
+        ids = tiny.tokenizer.encode(prefix + context)
+        want = _plain_greedy(tiny, ids, 8, tiny.config.eos_id)
+        assert list(got.ids) == [token for token, _ in want]
+        assert got.text == tiny.tokenizer.decode(got.ids)
+
+
+def test_the_models_last_position_is_a_length_stop(tiny):
+    (made, longer) = Generator(_with(tiny, max_positions=40)).generate_ids([5] * 10, [[7] * 25, [7] * 29], 32)
+    assert (len(made.ids), made.finish_reason) == (5, "length")
+    assert (len(longer.ids), longer.finish_reason) == (1, "length")
+
+
+def test_a_context_without_room_for_an_answer_is_refused_by_its_number(tiny):
+    long = [7] * (tiny.config.max_positions - 1)
+    with pytest.raises(ContextTooLongError, match="context 1: 4095 tokens after a prefix of 1 ") as refused:
+        Generator(tiny).generate_ids([5], [[6], long], 4)
+    assert refused.value.index == 1
+
+
+def test_nothing_to_do_is_nothing_done(tiny):
+    assert Generator(tiny).generate("x\n", []) == []
+
+
+def test_a_prefix_is_read_once(tiny, monkeypatch):
+    generator = Generator(tiny)
+    generator.generate_ids([5, 6], [[7]], 2)
+    assert len(generator.prefixes) == 1
+    monkeypatch.setattr("kcx_jax.decoding.generator.read_prefix", None)
+    generator.generate_ids([5, 6], [[8], [9]], 2)
+    with pytest.raises(TypeError):
+        generator.generate_ids([5, 7], [[8]], 2)
+
+
+def test_the_cache_of_prefixes_drops_what_was_used_longest_ago():
+    def prefix():
+        made.append(1)
+        return KV(jnp.zeros(10, jnp.float32), jnp.zeros(10, jnp.float32)), jnp.int32(1)
+
+    made = []
+    cache = PrefixCache(max_bytes=2 * 80)
+    for ids in [(1,), (2,), (1,), (3,), (1,)]:  # 2 gives way to 3
+        cache.get(ids, prefix)
+    assert (len(made), len(cache), cache.bytes_used) == (3, 2, 160)
+    cache.get((2,), prefix)
+    assert len(made) == 4
+    small = PrefixCache(max_bytes=1)
+    small.get((1,), prefix)
+    assert len(small) == 1, "the prefix in use is kept, however large"

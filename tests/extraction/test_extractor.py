@@ -1,0 +1,207 @@
+"""Everything in a result is a slice of its text, whatever the endpoint says; nothing gets lost in silence."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from kcx_jax.corpora import Record
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.extraction import Extractor
+from kcx_jax.extraction.chat import code_of
+from kcx_jax.prompts import extraction_prefix
+from kcx_jax.schema import load_schema
+
+from .conftest import ANSWERS, CHINESE, CLASSES, ENGLISH, NOTHING, BirthPlace, City, Meeting, Person
+
+
+def _slices(result):
+    """Every span of a result with the text it claims."""
+    spans = [*result.entities, *result.events, *(a for event in result.events for a in event.arguments)]
+    return all(result.text[s.start : s.end] == s.text for s in spans)
+
+
+def test_the_tasks_of_a_schema_become_one_record(served):
+    extractor, _ = served()
+    result = next(extractor.extract(ENGLISH, CLASSES))
+    assert [(e.label, e.text) for e in result.entities] == [
+        ("Person", "Ada"), ("Person", "Bob"), ("Person", "Ada"), ("City", "London")
+    ]  # fmt: skip
+    assert _slices(result)
+    (birth,) = result.relations
+    # The nearer of two equal names was born: the relation's head is one of the entities, not a copy of it.
+    assert birth.head == result.entities[2]
+    assert birth.tail == result.entities[3]
+    (meeting,) = result.events
+    assert (meeting.label, meeting.text) == ("Meeting", "met")
+    assert [(a.role, a.text, a.label) for a in meeting.arguments] == [
+        ("participant", "Ada", "Person"), ("participant", "Bob", "Person"), ("time", "May", None)
+    ]  # fmt: skip
+    assert meeting.arguments[0].start == result.entities[0].start
+    assert result.problems == ()
+    assert result.answers == {task: ANSWERS[ENGLISH][task] for task in ("ner", "re", "eae")}
+    assert Record.from_json(json.loads(json.dumps(result.record.to_json()))) == result.record
+
+
+def test_instances_are_the_callers_own_classes_with_offsets(served):
+    extractor, _ = served()
+    result = next(extractor.extract([ENGLISH], CLASSES))
+    ada, bob, ada_again, london, birth, meeting = result.instances
+    assert [type(each) for each in result.instances] == [Person, Person, Person, City, BirthPlace, Meeting]
+    assert birth == BirthPlace(ada_again, london)
+    assert meeting == Meeting("met", 4, 7, participant=[ada, bob], time=["May"])
+    assert ENGLISH[london.start : london.end] == "London"
+
+
+def test_results_keep_the_order_of_any_iterable_and_the_ids_of_records(served):
+    extractor, _ = served()
+    texts = [NOTHING, Record("zh-1", "zh", CHINESE, meta={"page": 7}), ENGLISH, CHINESE] * 5
+    results = list(extractor.extract(iter(texts), CLASSES, tasks=["ner"]))
+    assert [r.text for r in results] == [t if isinstance(t, str) else t.text for t in texts]
+    assert results[1].record.id == "zh-1"
+    assert (results[1].record.language, results[1].record.meta) == ("zh", {"page": 7})
+    assert [(e.text, e.start, e.end) for e in results[1].entities] == [("李白", 0, 2), ("碎叶城", 5, 8)]
+    assert results[0].record.entities == ()
+    assert results[0].record.relations is None, "not asked for, so not annotated"
+
+
+def test_reading_runs_only_a_little_ahead(served):
+    extractor, _ = served()
+    taken = []
+
+    def endless():
+        while True:
+            taken.append(CHINESE)
+            yield CHINESE
+
+    results = extractor.extract(endless(), CLASSES, tasks=["ner"])
+    for _ in range(3):
+        next(results)
+    assert len(taken) < 100
+    results.close()
+
+
+def test_plain_labels_come_back_as_they_were_given(served):
+    extractor, _ = served({ENGLISH: '[Person("Ada"), City("London")]'})
+    result = next(extractor.extract(ENGLISH, ["person", "city"]))
+    assert [e.label for e in result.entities] == ["person", "city"]
+    assert {m.type for m in result.record.entities} == {"Person", "City"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "kinds"),
+    [
+        ('[Person("Ada"), Person("Grace")]', ["unresolved"]),
+        ('[Person("Ada"), Robot("Bob")]', ["unknown_class"]),
+        ('[Person("Ada"), Person("Bob', ["truncated"]),
+        ('[Person("Ada")] I hope this helps!', ["trailing_text"]),
+    ],
+)
+def test_what_cannot_be_used_is_reported_and_the_rest_is_kept(served, answer, kinds):
+    extractor, _ = served({ENGLISH: answer})
+    result = next(extractor.extract(ENGLISH, [Person]))
+    assert [e.text for e in result.entities] == ["Ada"]
+    assert [problem.kind for problem in result.problems] == kinds
+    assert result.problems[0].task == "ner"
+    noted = result.record.meta.get("unresolved", []) + result.record.meta.get("parse_problems", [])
+    assert len(noted) == len(kinds), "score finds them in the record"
+
+
+def test_an_answer_cut_off_by_the_endpoint_is_flagged(served):
+    extractor, _ = served(faults={"truncated": 1.0})
+    result = next(extractor.extract(ENGLISH, [Person]))
+    assert [problem.kind for problem in result.problems] == ["length", "truncated"]
+    assert result.record.meta["parse_problems"][0]["kind"] == "length"
+
+
+def test_a_request_without_an_answer_costs_only_its_own_task(served):
+    extractor, _ = served({ENGLISH: {"ner": '[Person("Ada")]'}})  # the server has no answer to NOTHING
+    first, second, third = extractor.extract([ENGLISH, NOTHING, ENGLISH], CLASSES, tasks=["ner", "re"])
+    assert [e.text for e in first.entities] == [e.text for e in third.entities] == ["Ada"]
+    assert second.entities == ()
+    assert [(p.task, p.kind) for p in second.problems] == [("ner", "no_answer"), ("re", "no_answer")]
+
+
+def test_an_earlier_extraction_in_the_input_leaves_no_trace(served):
+    extractor, _ = served({ENGLISH: '[Person("Ada"), Person("Grace")]'})
+    once = next(extractor.extract(ENGLISH, [Person])).record
+    twice = next(extractor.extract([once], [Person])).record
+    assert twice == once
+
+
+def test_an_endpoint_nobody_listens_at_is_one_error():
+    extractor = Extractor.from_openai("any", "http://127.0.0.1:9/v1", "key")
+    with pytest.raises(KcxError, match="cannot reach"):
+        next(extractor.extract(ENGLISH, [Person]))
+
+
+@pytest.mark.parametrize(
+    ("tasks", "message"),
+    [
+        (["nre"], "unknown task 'nre'"),
+        ([], "give a list"),
+        ("ner", "give a list"),
+        (["re"], "relation classes"),
+    ],
+)
+def test_tasks_that_cannot_be_are_refused_before_anything_is_asked(served, tasks, message):
+    extractor, server = served()
+    with pytest.raises(UsageError, match=message):
+        extractor.extract(ENGLISH, [Person], tasks=tasks)
+    assert server.bill.requests == 0
+
+
+def test_half_a_surrogate_pair_is_named_with_its_text(served):
+    extractor, _ = served()
+    with pytest.raises(KcxError, match="text '1': half a surrogate pair at character 2"):
+        list(extractor.extract([ENGLISH, "ab\ud83d"], [Person]))
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '[Person("Ada")]',
+        ' [Person("Ada")]\n',
+        'results = [Person("Ada")]',
+        '```python\nresults = [Person("Ada")]\n```',
+        'Here you are:\n\n```\n[Person("Ada")]\n```',
+        'The list of [all] people:\n  results=[Person("Ada")]',
+    ],
+)
+def test_the_list_is_found_in_what_chat_models_wrap_around_it(reply):
+    assert code_of(reply) == '[Person("Ada")]'
+
+
+@pytest.mark.parametrize("reply", ["", "I cannot do that.", 'results: Person("Ada")'])
+def test_a_reply_without_a_list_is_left_to_the_parser(reply):
+    assert code_of(reply) == reply
+
+
+def test_the_prompt_is_the_one_that_training_uses(served):
+    extractor, server = served()
+    seen = []
+    read = server._script.read
+    server._script.read = lambda model, messages: seen.append(messages) or read(model, messages)
+    next(extractor.extract(ENGLISH, CLASSES, tasks=["re"]))
+    ((system, user),) = seen
+    assert system["role"] == "system"
+    prefix = extraction_prefix(load_schema(CLASSES), "re")
+    assert (
+        user["content"]
+        == prefix + 'sentence = "Ada met \\"Bob\\" in May; 😀 Ada was born in London."\nresults ='
+    )
+
+
+def test_a_chat_endpoint_needs_no_jax(served):
+    _, server = served({ENGLISH: '[Person("Ada")]'})
+    code = (
+        "import sys\n"
+        "for name in ('jax', 'flax', 'sentencepiece', 'transformers', 'torch'): sys.modules[name] = None\n"
+        "from kcx_jax.extraction import Extractor\n"
+        f"extractor = Extractor.from_openai('any', {server.base_url!r}, 'key')\n"
+        f"(result,) = extractor.extract([{ENGLISH!r}], ['person'])\n"
+        "print(result.entities[0].text)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("Ada\n", 0), done.stderr
