@@ -28,7 +28,7 @@ def atomic_write(path: str | Path, mode: str = "w", overwrite: bool = False) -> 
     """
     path = Path(path)
     refuse_existing(path, overwrite)
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
+    encoding, newline = (None, None) if "b" in mode else ("utf-8", "\n")
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def atomic_write(path: str | Path, mode: str = "w", overwrite: bool = False) -> 
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private; ours are ordinary results
-        with open(descriptor, mode, **text) as handle:
+        with open(descriptor, mode, encoding=encoding, newline=newline) as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())

@@ -11,17 +11,21 @@ from typing import Annotated, NoReturn
 import typer
 
 from kcx_jax import __version__
-from kcx_jax.cli import doctor, export, extract, inspect, parallel, schema
+from kcx_jax.cli import data, demo, doctor, export, extract, inspect, parallel, schema, score, train
 from kcx_jax.cli.extras import extra_of, how_to_install
 from kcx_jax.errors import KcxError
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo.command,
     "doctor": doctor.command,
     "export": export.command,
     "extract": extract.command,
     "inspect": inspect.command,
+    "score": score.command,
+    "train": train.command,
 }
 GROUPS = {
+    "data": data.app,
     "schema": schema.app,
     "parallel": parallel.app,
 }

@@ -52,11 +52,15 @@ def answer_all(
 
 
 def _keep(answered: Sequence[Answered], path: Path) -> None:
-    write_records([replace(one.record, meta={**one.record.meta, "answer": one.answer}) for one in answered], path)
+    write_records(
+        [replace(one.record, meta={**one.record.meta, "answer": one.answer}) for one in answered], path
+    )
 
 
 def _kept(path: Path) -> list[Answered]:
-    return [Answered(record.id, record.meta["answer"], record) for record in read_records(path, reader="jsonl")]
+    return [
+        Answered(record.id, record.meta["answer"], record) for record in read_records(path, reader="jsonl")
+    ]
 
 
 def _shown(gold: Mapping[str, Sequence[Record]], answers: Mapping) -> list[dict[str, Any]]:

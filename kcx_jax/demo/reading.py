@@ -6,6 +6,7 @@ with a class, relation or event of the demo's schema, and never with a task's an
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from random import Random
 
 from kcx_jax.corpora import Mention, Record, RelationLink
@@ -27,12 +28,12 @@ def reading_trees(seed: int, count: int) -> Iterator[PromptTree]:
     rng = Random(f"reading:{seed}")
     items = _Items(rng)
     kinds: list[tuple[float, Callable[[Random, _Items], PromptTree]]] = [
-        (0.08, _sentences),
-        (0.12, _translations),
-        (0.20, _copying),
+        (0.05, _sentences),
+        (0.10, _translations),
+        (0.25, _copying),
         (0.25, _everyday_exercise),
-        (0.25, _name_exercise),
-        (0.10, _neighbour_exercise),
+        (0.27, _name_exercise),
+        (0.08, _neighbour_exercise),
     ]
     weights = [weight for weight, _ in kinds]
     for _ in range(count):
@@ -117,9 +118,7 @@ def _neighbour_exercise(rng: Random, items: _Items) -> PromptTree:
     for _ in range(BRANCHES):
         record = _everyday_record(rng, names)
         mentions = record.entities or ()
-        links = tuple(
-            RelationLink("Neighbours", a.id, b.id) for a, b in zip(mentions, mentions[1:], strict=False)
-        )
+        links = tuple(RelationLink("Neighbours", a.id, b.id) for a, b in pairwise(mentions))
         records.append(Record(record.id, record.language, record.text, mentions, links))
     return extraction_tree(Schema((*concepts, neighbours)), records, "re")
 

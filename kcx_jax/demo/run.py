@@ -56,7 +56,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise KcxError(f"cannot read {path}: {error}. Delete its folder to have that step done again.") from error
+        raise KcxError(
+            f"cannot read {path}: {error}. Delete its folder to have that step done again."
+        ) from error
 
 
 def write_json(value: Any, path: Path) -> None:

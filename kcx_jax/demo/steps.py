@@ -1,7 +1,5 @@
 """The seven steps of the demo. Each works in its own folder, can be interrupted, and says what came of it."""
 
-import math
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from kcx_jax.demo.settings import Settings
 from kcx_jax.errors import KcxError
 from kcx_jax.llm import ChatClient
 from kcx_jax.parallel import BuildResult, build
-from kcx_jax.schema import TASKS
 from kcx_jax.testing.llm_server import ScriptedServer
 
 BASE, PARALLEL, ALIGN, EXTRACT, ANSWERS, EXPORT, REPORT = (
@@ -85,9 +82,7 @@ def _server(truth: Sequence[ParallelRecord], folder: Path, seed: int) -> Scripte
     return server
 
 
-def _funnel(
-    runs: dict[str, BuildResult], requests: int, faults: dict[str, int], say: Say
-) -> dict[str, Any]:
+def _funnel(runs: dict[str, BuildResult], requests: int, faults: dict[str, int], say: Say) -> dict[str, Any]:
     """Both directions together, stage by stage."""
     total = sum(run.statistics.total for run in runs.values())
     funnels = [run.statistics.funnel() for run in runs.values()]
@@ -96,9 +91,13 @@ def _funnel(
         left -= sum(row["resolved"] for row in rows)
         name = f"{rows[0]['stage'].replace('_', ' ')} ({rows[0]['model']})"
         stages.append({"name": name, "missing_per_10k": 10_000 * left / total, "faithful": 1 - left / total})
-        say(f"  after {name}: {10_000 * left / total:.0f} of ten thousand missing, {1 - left / total:.1%} faithful")
+        say(
+            f"  after {name}: {10_000 * left / total:.0f} of ten thousand missing, {1 - left / total:.1%} faithful"
+        )
     pairs = [pair for run in runs.values() for pair in run.pairs]
-    say(f"  {len(pairs)} of {total} sentences became pairs; {requests} requests, {sum(faults.values())} faults")
+    say(
+        f"  {len(pairs)} of {total} sentences became pairs; {requests} requests, {sum(faults.values())} faults"
+    )
     examples = [
         {
             "source": pair.source.to_json(),
@@ -190,13 +189,14 @@ def _check_heldout(heldout: list[dict[str, Record]], settings: Settings) -> None
             record = item[language]
             known = [mention.text for mention in record.entities or () if mention.text in names]
             if record.text in sentences or known:
-                raise KcxError(f"held-out record {record.id} ({language}) was read in training: {known or record.text}")
+                raise KcxError(
+                    f"held-out record {record.id} ({language}) was read in training: {known or record.text}"
+                )
 
 
 def export(out: Path, folder: Path, settings: Settings, say: Say) -> dict[str, Any]:
     """Step 6: the tuned model as a PEFT adapter and, merged, as a plain Llama; reloaded where torch is there."""
     from kcx_jax.checkpoints import export_pretrained, load_pretrained
-
     from kcx_jax.demo.interop import largest_difference
 
     model = load_pretrained(out / BASE / "model", adapter=adapters(out)[STAGES_1_2], dtype="float32")
@@ -217,7 +217,14 @@ def report(out: Path, folder: Path, settings: Settings, say: Say) -> dict[str, A
     from kcx_jax.demo.environment import environment
     from kcx_jax.demo.report import write_report
 
-    names = {BASE: "base", PARALLEL: "parallel", ALIGN: "align", EXTRACT: "extract", ANSWERS: "answers", EXPORT: "export"}
+    names = {
+        BASE: "base",
+        PARALLEL: "parallel",
+        ALIGN: "align",
+        EXTRACT: "extract",
+        ANSWERS: "answers",
+        EXPORT: "export",
+    }
     results = {short: read_json(out / name / "result.json") for name, short in names.items()}
     page = out / "report.html"
     write_report({"settings": settings.to_json(), "environment": environment(), **results}, page)

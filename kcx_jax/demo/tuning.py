@@ -20,7 +20,9 @@ def alignment_trees(pairs: Sequence[ParallelRecord]) -> list[PromptTree]:
     """Stage 1 on entities, a tree a direction."""
     directions = dict.fromkeys((pair.source.language, pair.target.language) for pair in pairs)
     return [
-        alignment_tree(schema(), [p for p in pairs if (p.source.language, p.target.language) == direction], "ner")
+        alignment_tree(
+            schema(), [p for p in pairs if (p.source.language, p.target.language) == direction], "ner"
+        )
         for direction in directions
     ]
 
@@ -44,7 +46,9 @@ def tune(
     Goes on where an interrupted call stopped. Returns the loss curve and what the row plan says.
     """
     model = load_pretrained(base, adapter=start, dtype="float32")
-    encoded, _ = drop_overlong([encode_tree(model.tokenizer, tree) for tree in trees], model.config.max_positions)
+    encoded, _ = drop_overlong(
+        [encode_tree(model.tokenizer, tree) for tree in trees], model.config.max_positions
+    )
     stage = Stage(name, encoded, steps=steps)
     loop = LoopSettings.model_validate(
         {
