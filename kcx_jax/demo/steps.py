@@ -1,8 +1,11 @@
 """The seven steps of the demo. Each works in its own folder, can be interrupted, and says what came of it."""
 
-from collections.abc import Sequence
+import contextlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from kcx_jax.corpora import ParallelRecord, Record, read_parallel, write_records
 from kcx_jax.demo.corpus import generate, schema
@@ -56,8 +59,6 @@ def make_parallel(out: Path, folder: Path, settings: Settings, say: Say) -> dict
     """Step 2: parallel data through all three stages, against a server that errs on purpose."""
     items = generate(settings.seed, settings.pairs, "train")
     runs: dict[str, BuildResult] = {}
-    faults: dict[str, int] = {}
-    requests = 0
     for source, target, part in ((*TUNED, items[::2]), (*TUNED[::-1], items[1::2])):
         name = f"{source}-{target}"
         truth = [ParallelRecord(item[source].id, item[source], item[target], {}) for item in part]
@@ -66,25 +67,28 @@ def make_parallel(out: Path, folder: Path, settings: Settings, say: Say) -> dict
             fallback = ChatClient("scripted-large", server.base_url, concurrency=32, timeout=TIMEOUT)
             records = [pair.source for pair in truth]
             runs[name] = build(records, source, target, client, folder / name, fallback)
-            requests += server.bill.requests
-            for fault, count in server.bill.faults.items():
-                faults[fault] = faults.get(fault, 0) + count
-    return _funnel(runs, requests, faults, say)
+    return _funnel(runs, say)
 
 
-def _server(truth: Sequence[ParallelRecord], folder: Path, seed: int) -> ScriptedServer:
+@contextlib.contextmanager
+def _server(truth: Sequence[ParallelRecord], folder: Path, seed: int) -> Iterator[ScriptedServer]:
     """The server of a run, at the port it had before: the address belongs to what the ledger keeps."""
     folder.mkdir(exist_ok=True)
     known = folder / PORT_FILE
     port = read_json(known) if known.exists() else 0
-    server = ScriptedServer(pairs=truth, faults=FAULTS, seed=seed, port=port, hang=4 * TIMEOUT).start()
-    write_json(int(server.base_url.rsplit(":", 1)[1].split("/")[0]), known)
-    return server
+    with ScriptedServer(pairs=truth, faults=FAULTS, seed=seed, port=port, hang=4 * TIMEOUT) as server:
+        write_json(urlsplit(server.base_url).port, known)
+        yield server
 
 
-def _funnel(runs: dict[str, BuildResult], requests: int, faults: dict[str, int], say: Say) -> dict[str, Any]:
+def _funnel(runs: dict[str, BuildResult], say: Say) -> dict[str, Any]:
     """Both directions together, stage by stage."""
     total = sum(run.statistics.total for run in runs.values())
+    # From the ledgers, not from the server's bill, which begins anew when an interrupted run is resumed.
+    replies = sum(run.statistics.calls for run in runs.values())
+    faults = Counter(
+        kind for run in runs.values() for (_, kind), n in run.statistics.problems.items() for _ in range(n)
+    )
     funnels = [run.statistics.funnel() for run in runs.values()]
     stages, left = [], total
     for rows in zip(*funnels, strict=True):
@@ -96,7 +100,7 @@ def _funnel(runs: dict[str, BuildResult], requests: int, faults: dict[str, int],
         )
     pairs = [pair for run in runs.values() for pair in run.pairs]
     say(
-        f"  {len(pairs)} of {total} sentences became pairs; {requests} requests, {sum(faults.values())} faults"
+        f"  {len(pairs)} of {total} sentences became pairs; {replies} replies read, {faults.total()} faults in them"
     )
     examples = [
         {
@@ -109,8 +113,8 @@ def _funnel(runs: dict[str, BuildResult], requests: int, faults: dict[str, int],
     return {
         "records": total,
         "stages": stages,
-        "requests": requests,
-        "faults": faults,
+        "requests": replies,
+        "faults": dict(faults.most_common()),
         "unresolved": total - len(pairs),
         "examples": examples,
     }
