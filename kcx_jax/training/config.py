@@ -145,7 +145,7 @@ def parse_config(values: dict, where: str = "config") -> TrainConfig:
 
 def dump_config(config: TrainConfig) -> str:
     """The resolved config as YAML; `load_config` of it gives the same config."""
-    return yaml.safe_dump(config.model_dump(mode="json", by_alias=True), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(config.model_dump(mode="json", by_alias=True), sort_keys=False)
 
 
 def _apply(values: dict, setting: str) -> None:
