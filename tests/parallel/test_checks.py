@@ -44,6 +44,7 @@ def test_a_good_reply_in_whatever_order_fenced_or_padded():
         (_spans(("s0", "艾达")), "wrong_ids"),
         (_spans(("s0", "艾达"), ("s1", "伦敦"), ("s2", "出生")), "wrong_ids"),
         (_spans(("s0", "艾达"), ("s0", "伦敦")), "wrong_ids"),
+        (_spans(("s0", "艾达"), ("s1", "伦敦"), ("s0", "艾达")), "wrong_ids"),
         (_spans((0, "艾达"), (1, "伦敦")), "wrong_ids"),
         (_spans(("s0", "艾达"), ("s1", " ")), "empty"),
         ({**GOOD, "sentence": ""}, "empty"),
