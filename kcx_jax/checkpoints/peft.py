@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from kcx_jax.checkpoints.names import adapter_places
 from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
@@ -77,22 +77,20 @@ def _targets(settings: Mapping[str, Any], tensors: Mapping[str, Any], where: Pat
 
 
 def _lora_config(settings: Mapping[str, Any], where: Path, targets: tuple[str, ...]) -> LoraConfig:
-    rank, alpha, dropout = settings.get("r"), settings.get("lora_alpha"), settings.get("lora_dropout") or 0.0
-    if (
-        type(rank) is not int
-        or rank < 1
-        or not isinstance(alpha, int | float)
-        or not isinstance(dropout, int | float)
-    ):
-        raise KcxError(
-            f"{where}: r, lora_alpha and lora_dropout must be numbers, found {rank}, {alpha}, {dropout}."
-        )
+    rank, alpha, dropout = settings.get("r"), settings.get("lora_alpha"), settings.get("lora_dropout") or 0
+    if type(rank) is not int or rank < 1 or not _is_number(alpha) or not _is_number(dropout):
+        found = f"{rank!r}, {alpha!r}, {dropout!r}"
+        raise KcxError(f"{where}: r, lora_alpha and lora_dropout must be numbers, found {found}.")
     if settings.get("use_rslora"):
         alpha = alpha * math.sqrt(rank)
     try:
         return LoraConfig(rank, float(alpha), float(dropout), targets)
     except UsageError as error:
         raise KcxError(f"{where}: {error}") from error
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and math.isfinite(value)
 
 
 def adapter_settings(lora: LoraConfig, base: str) -> dict[str, Any]:
@@ -106,7 +104,7 @@ def adapter_settings(lora: LoraConfig, base: str) -> dict[str, Any]:
         "init_lora_weights": True,
         "layers_pattern": None,
         "layers_to_transform": None,
-        "lora_alpha": int(lora.alpha) if lora.alpha.is_integer() else lora.alpha,
+        "lora_alpha": int(lora.alpha) if lora.alpha == int(lora.alpha) else lora.alpha,
         "lora_dropout": lora.dropout,
         "modules_to_save": None,
         "peft_type": "LORA",

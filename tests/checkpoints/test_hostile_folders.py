@@ -175,6 +175,8 @@ def test_damaged_json(single):
         ({"target_modules": ["W_pack"]}, r"down_proj\.lora_A\.weight .* is not expected"),
         ({"r": 8}, r"lora_A\.weight in adapter_model\.safetensors: expected \[8, 64\], found \[4, 64\]"),
         ({"r": "8"}, "must be numbers"),
+        ({"lora_alpha": float("nan")}, "must be numbers"),
+        ({"lora_dropout": "0"}, "must be numbers"),
         ({"lora_dropout": 2}, "dropout must be in"),
     ],
 )
