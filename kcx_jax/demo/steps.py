@@ -205,8 +205,11 @@ def export(out: Path, folder: Path, settings: Settings, say: Say) -> dict[str, A
 
     model = load_pretrained(out / BASE / "model", adapter=adapters(out)[STAGES_1_2], dtype="float32")
     peft, llama = folder / "peft", folder / "llama"
-    export_pretrained(model, peft, format="peft", overwrite=True)
-    export_pretrained(model, llama, format="llama", overwrite=True)
+    # Each folder appears whole or not at all.
+    if not peft.exists():
+        export_pretrained(model, peft, format="peft")
+    if not llama.exists():
+        export_pretrained(model, llama, format="llama")
     record = generate(settings.seed, 1, "heldout")[0]["en"]
     difference = largest_difference(model, llama, record.text)
     if difference is None:

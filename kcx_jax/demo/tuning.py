@@ -63,7 +63,8 @@ def tune(
         }
     )
     result = train_trees(model, [stage], loop, run_dir, resume=True, base=model.fingerprint)
-    export_pretrained(tuned_model(model, result), run_dir / ADAPTER, format="peft", overwrite=True)
+    if not (run_dir / ADAPTER).exists():
+        export_pretrained(tuned_model(model, result), run_dir / ADAPTER, format="peft")
     (plan,) = plan_stages([stage], loop)
     return {
         "curve": [(line["step"], line["loss"]) for line in read_metrics(run_dir)],
