@@ -146,10 +146,16 @@ class Schema:
         """
         if task not in TASKS:
             raise UsageError(f"unknown task {task!r}: one of {', '.join(TASKS)}")
-        kept = tuple(concept for concept in self.concepts if concept.kind in _KINDS_OF_TASK[task])
-        if task == "ed":
-            kept = tuple(dataclasses.replace(concept, roles=()) for concept in kept)
-        return Schema(kept, self.declared)
+        if task not in self._schema_of_task:
+            kept = tuple(concept for concept in self.concepts if concept.kind in _KINDS_OF_TASK[task])
+            if task == "ed":
+                kept = tuple(dataclasses.replace(concept, roles=()) for concept in kept)
+            self._schema_of_task[task] = Schema(kept, self.declared)
+        return self._schema_of_task[task]
+
+    @functools.cached_property
+    def _schema_of_task(self) -> dict[Task, "Schema"]:
+        return {}  # made once each: every record of a corpus asks for one, and for its classes
 
 
 def _check_name(concept: Concept, seen: Mapping[str, Concept]) -> None:

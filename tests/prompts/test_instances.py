@@ -92,6 +92,13 @@ def test_the_order_of_annotation_changes_nothing(task):
         assert render_answer(answer_instances(shuffled, SCHEMA, task)) == ANSWERS[task]
 
 
+def test_one_span_with_two_types_comes_in_one_order():
+    twice = (Mention("a", "Person", 0, 3, "Ada"), Mention("b", "City", 0, 3, "Ada"))
+    for entities in (twice, twice[::-1]):
+        record = Record("r", "en", TEXT, entities)
+        assert render_answer(answer_instances(record, SCHEMA, "ner")) == '[City("Ada"), Person("Ada")]'
+
+
 def test_only_classes_of_the_schema_are_listed():
     schema = load_schema("class City(Entity): pass\nclass Travel(Event):\n    traveler: str\n    day: str\n")
     assert render_answer(answer_instances(RECORD, schema, "ner")) == (

@@ -25,8 +25,10 @@ def test_a_corpus_inventory_merges_nothing(inventory):
 
 
 def test_the_published_label_sets():
-    assert set(ontology.labels_of("wikineural")) == {"PER", "ORG", "LOC", "MISC"}
-    assert set(ontology.labels_of("uner")) == {"PER", "LOC", "ORG", "OTH"}
+    names = {"PER": "Person", "ORG": "Organization", "LOC": "Location"}
+    for inventory, rest in (("wikineural", {"MISC": "Miscellaneous"}), ("uner", {"OTH": "Other"})):
+        labels = ontology.labels_of(inventory)
+        assert {label: ontology.class_for(inventory, label) for label in labels} == names | rest
     assert set(ontology.labels_of("cluener")) == {
         *("address", "book", "company", "game", "government"),
         *("movie", "name", "organization", "position", "scene"),
