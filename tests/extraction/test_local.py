@@ -1,0 +1,59 @@
+"""A checkpoint folder answers through the same door: garbage is flagged, scores are probabilities."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+
+from kcx_jax.decoding import Generated
+from kcx_jax.errors import KcxError
+from kcx_jax.extraction import Extractor
+from kcx_jax.extraction.local import ModelAnswers
+from kcx_jax.tokenizer import load_tokenizer
+
+TEXT = "Ada met Ada in 碎叶城."
+ANSWER = ' [Person("Ada"), Person("Ada"), City("碎叶城")]'
+
+
+@pytest.fixture(scope="module")
+def random_model(shared):
+    """Random weights: what it writes is no code."""
+    return Extractor.from_pretrained(shared / "fixtures/baichuan2_tiny/base_fp32", max_new_tokens=8)
+
+
+def test_every_answer_of_random_weights_is_flagged(random_model):
+    results = list(random_model.extract([TEXT, "李白"], ["person", "city"]))
+    assert [result.text for result in results] == [TEXT, "李白"]
+    for result in results:
+        assert result.problems[0].kind == "length"
+        assert result.answers["ner"], "the answer is kept as it was written"
+        assert result.entities == ()
+
+
+def test_a_text_that_does_not_fit_is_named(random_model):
+    texts = ["short", "Ada " * 5000]
+    with pytest.raises(KcxError, match=r"text '1': \d+ tokens after a schema of \d+ leave no room"):
+        list(random_model.extract(texts, ["person"]))
+
+
+def test_an_items_score_is_the_mean_probability_of_its_tokens(shared):
+    tokenizer = load_tokenizer(shared / "fixtures/baichuan2_tiny/base_fp32")
+    ids = tokenizer.encode(ANSWER)
+    ends = [len(tokenizer.decode(ids[: number + 1])) for number in range(len(ids))]
+    second, third = ANSWER.index(", P"), ANSWER.index(", C")
+    # Tokens up to the second item are sure, those up to the third half as sure.
+    logprobs = tuple(
+        0.0 if end <= second + 1 else math.log(0.5) if end <= third + 1 else -2.0 for end in ends
+    )
+
+    def generate(prefix, contexts, max_new_tokens):
+        return [Generated(ANSWER, tuple(ids), "stop", logprobs) for _ in contexts]
+
+    generator = SimpleNamespace(generate=generate, model=SimpleNamespace(tokenizer=tokenizer))
+    (result,) = Extractor(ModelAnswers(generator, 64)).extract(TEXT, ["person", "city"])
+    assert result.problems == ()
+    assert [(e.text, e.start) for e in result.entities] == [("Ada", 0), ("Ada", 8), ("碎叶城", 15)]
+    first, again, city = (entity.score for entity in result.entities)
+    assert first == pytest.approx(1.0)
+    assert again == pytest.approx(0.5, rel=0.3)  # a token may reach into the next item
+    assert city == pytest.approx(math.exp(-2.0))

@@ -1,0 +1,32 @@
+"""A prefix encoded once and its texts encoded apart are the joint texts, token by token."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kcx_jax.tokenizer import load_tokenizer
+from kcx_jax.tokenizer.cut import encode_below
+
+ALPHABET = 'aA \n\r\t"=李白😀<reserved_1>▁'
+
+
+@pytest.fixture(scope="module", params=["baichuan2_tiny/base_fp32", "baichuan2_tokenizer"])
+def tokenizer(request, shared):
+    return load_tokenizer(shared / "fixtures" / request.param)
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data())
+def test_prefix_and_text_ids_are_the_ids_of_the_joint_text(tokenizer, data):
+    prefix = data.draw(st.text(ALPHABET, max_size=12))
+    prefix += data.draw(st.sampled_from(["", "\n", "):\n"]))
+    texts = data.draw(st.lists(st.text(ALPHABET, min_size=1, max_size=8), max_size=4))
+    prefix_ids, text_ids = encode_below(tokenizer, prefix, texts)
+    assert [prefix_ids + ids for ids in text_ids] == [tokenizer.encode(prefix + text) for text in texts]
+    assert all(text_ids)
+
+
+def test_a_prefix_that_ends_in_a_newline_stays_whole(tokenizer):
+    prefix = "class Person(Entity):\n    pass\n# NER\n"
+    prefix_ids, _ = encode_below(tokenizer, prefix, ['sentence = "Ada"\nresults ='])
+    assert prefix_ids == tokenizer.encode(prefix)
