@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import jax
+
 
 @dataclass
 class Interrupt:
@@ -16,9 +18,11 @@ class Interrupt:
 
 @contextlib.contextmanager
 def deferred_interrupt() -> Iterator[Interrupt]:
-    """Notes SIGINT and SIGTERM instead of raising; outside the main thread signals are left alone."""
+    """Notes SIGINT and SIGTERM instead of raising. Signals are left alone outside the main thread, and in runs
+    of several processes, which would stop at different steps and wait for each other for ever.
+    """
     interrupt = Interrupt()
-    if threading.current_thread() is not threading.main_thread():
+    if threading.current_thread() is not threading.main_thread() or jax.process_count() > 1:
         yield interrupt
         return
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 
 from kcx_jax.checkpoints.run_store import RunStore
-from kcx_jax.data import PlanOptions, RowPlan, TokenTree, batch_iterator, make_plan
+from kcx_jax.data import PlanOptions, RowPlan, Shape, TokenTree, batch_iterator, make_plan
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.lora import LoraConfig
 from kcx_jax.models import ModelConfig, Transformer, init_lora, lora_shardings, make_mesh, param_shardings
@@ -164,6 +164,7 @@ class _Run:
         log = _Log(self, position, reports)
         end = position.total - position.step + len(plan.steps)
         while position.total < end:
+            log.before(plan.steps[position.step].shape)
             state, result = step(state, self.frozen, put_batch(next(iterator), self.mesh))
             position = replace(position, step=position.step + 1, total=position.total + 1)
             log.dispatched(position.step, position.total, result)
@@ -189,22 +190,34 @@ class _Log:
         self.rate = run.rate(position.stage)
         self.steps = sum(len(plan.steps) for plan in run.plans)
         self.reports = reports
-        self.seen_shapes: set = set()
-        self.pending: tuple[int, int, StepResult] | None = None
+        self.compiled: set[Shape] = set()
+        self.compiling = False
+        self.pending: tuple[int, int, StepResult, float] | None = None
         self.restart_clock()
 
     def restart_clock(self) -> None:
         self.clock = time.perf_counter()
 
+    def before(self, shape: Shape) -> None:
+        """The next call compiles when `shape` is new: no other step may be charged for that time."""
+        self.compiling = shape not in self.compiled
+        self.compiled.add(shape)
+        if self.compiling:
+            self.finish()
+            self.restart_clock()
+
     def dispatched(self, step: int, total: int, result: StepResult) -> None:
         self.finish()
-        self.pending = step, total, result
+        compile_seconds = time.perf_counter() - self.clock if self.compiling else 0.0
+        if self.compiling:
+            self.restart_clock()
+        self.pending = step, total, result, compile_seconds
 
     def finish(self) -> None:
         """Report the step in flight, if any. Raises `KcxError` when its loss or gradient is not finite."""
         if self.pending is None:
             return
-        step, total, result = self.pending
+        step, total, result, compile_seconds = self.pending
         self.pending = None
         loss, norm = (float(x) for x in jax.device_get((result.loss, result.gradient_norm)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
@@ -225,9 +238,8 @@ class _Log:
             samples=planned.samples,
             tokens=planned.tokens,
             seconds=now - self.clock,
-            compiled=planned.shape not in self.seen_shapes,
+            compile_seconds=compile_seconds,
         )
-        self.seen_shapes.add(planned.shape)
         self.clock = now
         for report in self.reports:
             report(metrics)

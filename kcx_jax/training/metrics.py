@@ -31,8 +31,8 @@ class StepMetrics:
     targets: int
     samples: int
     tokens: int  # real ones, over all processes
-    seconds: float  # since the step before
-    compiled: bool = False  # the first step of its shape, its seconds are mostly the compiler's
+    seconds: float  # since the step before, without compiling and saving
+    compile_seconds: float = 0.0  # before the first step of a shape
 
 
 Report = Callable[[StepMetrics], None]
@@ -90,15 +90,12 @@ class ConsoleReport:
         self._seconds = self._samples = self._tokens = 0.0
 
     def __call__(self, metrics: StepMetrics) -> None:
-        text = f"loss {metrics.loss:.3f}"
-        if not metrics.compiled:
-            # Exponential forgetting: the rate follows the last twenty steps or so.
-            self._seconds = 0.95 * self._seconds + metrics.seconds
-            self._samples = 0.95 * self._samples + metrics.samples
-            self._tokens = 0.95 * self._tokens + metrics.tokens
-        if self._seconds:
-            samples, tokens = self._samples / self._seconds, self._tokens / self._seconds
-            text += f"  {samples:.1f} samples/s  {tokens:,.0f} tokens/s"
+        # Exponential forgetting: the rate follows the last twenty steps or so.
+        self._seconds = 0.95 * self._seconds + metrics.seconds
+        self._samples = 0.95 * self._samples + metrics.samples
+        self._tokens = 0.95 * self._tokens + metrics.tokens
+        samples, tokens = self._samples / self._seconds, self._tokens / self._seconds
+        text = f"loss {metrics.loss:.3f}  {samples:.1f} samples/s  {tokens:,.0f} tokens/s"
         if self._console.is_terminal:
             self._draw(metrics, text)
         elif metrics.step == metrics.steps or time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:

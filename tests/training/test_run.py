@@ -1,0 +1,126 @@
+"""A whole run from files: what it leaves behind, how it resumes, what it refuses, what the plan foretells."""
+
+import signal
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from kcx_jax.checkpoints import load_pretrained
+from kcx_jax.cli.app import app
+from kcx_jax.corpora import write_records
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.training import load_config, read_metrics, train
+from kcx_jax.training.config import parse_config
+from kcx_jax.training.forecast import forecast
+
+from .conftest import record
+
+
+def arrays(tree):
+    return [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
+
+
+@pytest.fixture
+def quiet(silent):
+    return {"report": silent, "say": lambda line: None}
+
+
+def test_two_stages_leave_a_peft_adapter_and_an_account(plain_config, quiet):
+    config = parse_config(plain_config)
+    tuned = train(config, **quiet)
+    run = Path(config.run_dir)
+    lines = read_metrics(run)
+    assert [line["stage"] for line in lines] == ["stage 1 (align)"] * 3 + ["stage 2 (extract)"] * 4
+    assert load_config(run / "config.yaml") == config
+    loaded = load_pretrained(config.model, run / "adapter", dtype="float32")
+    assert loaded.lora_config == tuned.lora_config
+    assert all(map(np.array_equal, arrays(loaded.lora), arrays(tuned.lora)))
+    assert any(np.abs(leaf).max() > 0 for leaf in arrays(tuned.lora["layers"]["W_pack"]["B"]))
+    with pytest.raises(UsageError, match=r"is not empty.*--resume"):
+        train(config, **quiet)
+    # Resuming a finished run does nothing again.
+    again = train(config, resume=True, **quiet)
+    assert all(map(np.array_equal, arrays(again.lora), arrays(tuned.lora)))
+    assert read_metrics(run) == lines
+
+
+def test_an_interrupted_run_is_resumed_with_its_own_config_only(plain_config, silent):
+    config = parse_config(plain_config)
+
+    def interrupt(metrics):
+        if metrics.step == 2:
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, report=interrupt, say=lambda line: None)
+    other = parse_config({**plain_config, "seed": 5})
+    with pytest.raises(UsageError, match="another seed"):
+        train(other, resume=True, report=silent, say=lambda line: None)
+    train(config, resume=True, report=silent, say=lambda line: None)
+    assert [line["step"] for line in read_metrics(Path(config.run_dir))] == list(range(1, 8))
+
+
+def test_mode_full_writes_a_model_folder(plain_config, quiet):
+    stages = [{**plain_config["stages"][1], "steps": 1}]
+    config = parse_config({**plain_config, "mode": "full", "stages": stages})
+    tuned = train(config, **quiet)
+    loaded = load_pretrained(Path(config.run_dir) / "model", dtype="float32")
+    assert all(map(np.array_equal, arrays(loaded.params), arrays(tuned.params)))
+    before = load_pretrained(config.model, dtype="float32")
+    assert not np.array_equal(before.params["lm_head"], loaded.params["lm_head"])
+
+
+def test_what_cannot_be_trained_on_is_named(plain_config, tmp_path, quiet):
+    def with_data(**change):
+        stage = plain_config["stages"][1]
+        data = {**stage["data"][0], **change}
+        return parse_config({**plain_config, "stages": [{**stage, "data": [data]}]})
+
+    with pytest.raises(KcxError, match=r"missing\.jsonl"):
+        train(with_data(path=str(tmp_path / "missing.jsonl")), **quiet)
+    with pytest.raises(KcxError, match="record 'en0' is not annotated with events"):
+        train(with_data(tasks=["ed"]), **quiet)
+    assert not Path(plain_config["run_dir"]).exists()  # nothing was begun
+
+
+def test_overlong_samples_fail_the_run_unless_allowed(plain_config, tmp_path, silent):
+    base = record(0)
+    long = base.__class__(**{**vars(base), "id": "long", "text": base.text + " x" * 3000})
+    write_records([base, long], tmp_path / "long.jsonl")
+    stage = plain_config["stages"][1]
+    data = {**stage["data"][0], "path": str(tmp_path / "long.jsonl"), "tasks": ["ner"]}
+    values = {**plain_config, "stages": [{**stage, "steps": 1, "data": [data]}]}
+    said = []
+    with pytest.raises(KcxError, match=r"1 of 2 samples are longer than the model's 4096 positions.*'long'"):
+        train(parse_config(values), report=silent, say=said.append)
+    train(parse_config({**values, "allow_overlong": True}), report=silent, say=said.append)
+    assert any("1 samples for ner, 1 left out as longer than 4096 tokens" in line for line in said)
+
+
+def test_the_forecast_is_what_then_happens(plain_config, quiet):
+    config = parse_config(plain_config)
+    told = forecast(config, quiet["say"])
+    assert not Path(config.run_dir).exists()
+    tuned = train(config, **quiet)
+    lines = read_metrics(Path(config.run_dir))
+    assert [len(plan.steps) for plan in told.stages.values()] == [3, 4]
+    assert sum(plan.total("tokens") for plan in told.stages.values()) == sum(line["tokens"] for line in lines)
+    assert told.trained == sum(leaf.size for leaf in arrays(tuned.lora))
+    assert told.parameters == sum(leaf.size for leaf in arrays(tuned.params))
+    assert told.memory.frozen == sum(leaf.nbytes for leaf in arrays(tuned.params))
+    assert told.memory.state >= 3 * sum(leaf.nbytes for leaf in arrays(tuned.lora))
+    assert told.memory.step > 0
+
+
+def test_plan_prints_without_training(plain_config, tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(plain_config))
+    result = CliRunner().invoke(app, ["train", str(config), "--plan"])
+    assert result.exception is None
+    for expected in ("stage 1 (align)", "stage 2 (extract)", "memory a device", "trains"):
+        assert expected in result.output
+    assert not Path(plain_config["run_dir"]).exists()
