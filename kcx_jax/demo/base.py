@@ -37,9 +37,11 @@ TOKENIZER_TREES = 1000
 
 # Before it reads, the model learns to repeat random pieces: nothing but copying can lower that loss, and a model
 # that copies reads names it has never seen. Reading alone makes it forget, so the drill stays in the mix.
-DRILL_STEPS = 500
-DRILL_LENGTHS = (2, 16)
+DRILL_STEPS = 700
+DRILL_LENGTHS = (2, 24)
 DRILL_SHARE = 0.15
+MARKED_SPANS, SPAN_LENGTHS = (1, 4), (1, 5)
+LONGEST_PREAMBLE = 120
 DRILL_RATE, READING_RATE = 3e-3, 1e-3
 DRILL_PREFIX = "# Copying\n"
 NEWLINE_ID = 5
@@ -146,18 +148,50 @@ def _reading(tokenizer: Tokenizer, seed: int, steps: int) -> list[TokenTree]:
 
 
 def _drill(tokenizer: Tokenizer, seed: int, count: int) -> list[TokenTree]:
-    """Random pieces, a newline, and the same pieces again."""
+    """Random pieces to be repeated whole, or the ones in brackets listed as answers list them.
+
+    Random pieces in front vary how far from the start the work is to be done.
+    """
     rng = Random(f"drill:{seed}")
-    prefix = tokenizer.encode(DRILL_PREFIX)
+    heading = tokenizer.encode(DRILL_PREFIX)
+
+    def pieces(count: int) -> list[int]:
+        return [rng.randrange(FIRST_PIECE, tokenizer.vocab_size) for _ in range(count)]
+
     trees = []
     for _ in range(count):
         branches = []
         for _ in range(BRANCHES):
-            count = rng.randint(*DRILL_LENGTHS)
-            pieces = [rng.randrange(FIRST_PIECE, tokenizer.vocab_size) for _ in range(count)]
-            branches.append(([*pieces, NEWLINE_ID], [*pieces, tokenizer.eos_id]))
-        trees.append(token_tree(prefix, branches, "drill"))
+            text = pieces(rng.randint(*DRILL_LENGTHS))
+            branches.append(
+                _marked(tokenizer, rng, text) if rng.random() < 0.5 else _repeated(tokenizer, text)
+            )
+        trees.append(token_tree([*pieces(rng.randint(0, LONGEST_PREAMBLE)), *heading], branches, "drill"))
     return trees
+
+
+def _repeated(tokenizer: Tokenizer, text: list[int]) -> tuple[list[int], list[int]]:
+    return [*text, NEWLINE_ID], [*text, tokenizer.eos_id]
+
+
+def _marked(tokenizer: Tokenizer, rng: Random, text: list[int]) -> tuple[list[int], list[int]]:
+    """A context whose brackets mark spans, and the list of them."""
+    opening, closing, comma = (tokenizer.encode(code) for code in ("(", ")", '", "'))
+    context, answer = tokenizer.encode('text = "'), []
+    place = 0
+    for _ in range(rng.randint(*MARKED_SPANS)):
+        start = place + rng.randint(0, 5)
+        span = text[start : start + rng.randint(*SPAN_LENGTHS)]
+        if not span:
+            break
+        context += [*text[place:start], *opening, *span, *closing]
+        answer += [*(comma if answer else []), *span]
+        place = start + len(span)
+    context += [*text[place:], *tokenizer.encode('"\nmarked =')]
+    listed = (
+        [*tokenizer.encode(' ["'), *answer, *tokenizer.encode('"]')] if answer else tokenizer.encode(" []")
+    )
+    return context, [*listed, tokenizer.eos_id]
 
 
 def _thinned(curve: Sequence[tuple[int, float]], points: int = 400) -> list[tuple[int, float]]:
