@@ -1,0 +1,46 @@
+"""The tutorial as it stands, on the real corpora, with the shipped base: tuning, answers, scores, export."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+KCX = [sys.executable, "-c", "from kcx_jax.cli import main; main()"]
+CORPORA = (
+    "wikineural/en/val.first5000.conllu",
+    "wikineural/en/test.first1000.conllu",
+    "uner/zh_gsdsimp-ud-train.iob2.gz",
+    "uner/zh_gsdsimp-ud-test.iob2",
+)
+
+
+def tutorial_commands() -> list[list[str]]:
+    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    shell = "\n".join(re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
+    return [shlex.split(line) for line in shell.splitlines()]
+
+
+@pytest.mark.slow
+def test_the_tutorial_runs_from_files_to_scores(shared, tmp_path):
+    for name in CORPORA:
+        (tmp_path / Path(name).name).symlink_to(shared / "data" / "ner" / name)
+    (tmp_path / "configs").symlink_to(ROOT / "configs")
+    (tmp_path / "demo-run" / "1-base").mkdir(parents=True)
+    (tmp_path / "demo-run" / "1-base" / "model").symlink_to(ROOT / "kcx_jax" / "demo" / "base")
+    printed = []
+    for words in tutorial_commands():
+        assert words[0] == "kcx"
+        if words[1] == "train":
+            words += ["--set", "stages.0.steps=12"]  # a taste of it: CI's time is for more than this
+        done = subprocess.run([*KCX, *words[1:]], cwd=tmp_path, capture_output=True, text=True, timeout=900)
+        assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"
+        printed.append(done.stdout)
+    for answers, gold in (("answers-en.jsonl", "test-en.jsonl"), ("answers-zh.jsonl", "test-zh.jsonl")):
+        assert len((tmp_path / answers).read_text().splitlines()) == len((tmp_path / gold).read_text().splitlines())
+    assert "Person" in printed[-2]
+    assert (tmp_path / "runs" / "tutorial" / "adapter" / "adapter_model.safetensors").exists()
+    assert (tmp_path / "exported" / "config.json").exists()
