@@ -1,6 +1,5 @@
 """``kcx extract``: entities, relations and events out of text."""
 
-import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
 from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,48 +18,55 @@ if TYPE_CHECKING:
 _PROBLEMS_SHOWN = 5  # the others are counted; all of them stand in the records
 
 
+Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts to read.")]
+Model = Annotated[str | None, typer.Option(metavar="DIR|ORG/NAME", help="A checkpoint folder or Hub id.")]
+Adapter = Annotated[str | None, typer.Option(metavar="DIR", help="A LoRA adapter for --model.")]
+ChatModel = Annotated[
+    str | None, typer.Option(metavar="NAME", help="A model behind an OpenAI-compatible endpoint.")
+]
+SchemaFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="What to find: .py (never run), .yaml or .json.")
+]
+Labels = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Or plain entity labels, such as person,city.")
+]
+Tasks = Annotated[
+    str | None, typer.Option(metavar="A,B", help="Of ner, re, ed, eae; default: what the schema has.")
+]
+Input = Annotated[
+    Path | None,
+    typer.Option("--input", metavar="IN", help="JSON Lines with a text each, or a text a line; - is stdin."),
+]
+Output = Annotated[
+    Path | None, typer.Option(metavar="OUT.jsonl", help="Write records here; a stopped run goes on.")
+]
+Show = Annotated[bool, typer.Option("--show", help="Print the texts with coloured spans.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT.jsonl.")]
+Dtype = Annotated[
+    str | None, typer.Option(help="float32 or bfloat16 for --model; default: the checkpoint's.")
+]
+MaxNewTokens = Annotated[
+    int | None, typer.Option(min=1, help="Where answers are cut off; default: 256 for --model.")
+]
+
+
 def command(
-    texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to read.")] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="DIR|ORG/NAME", help="A checkpoint folder or Hub id.")
-    ] = None,
-    adapter: Annotated[str | None, typer.Option(metavar="DIR", help="A LoRA adapter for --model.")] = None,
-    chat_model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="A model behind an OpenAI-compatible endpoint.")
-    ] = None,
-    base_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Its endpoint; default: OPENAI_BASE_URL, else OpenAI.")
-    ] = None,
-    api_key_env: Annotated[
-        str, typer.Option(metavar="NAME", help="Variable that holds the endpoint's key.")
-    ] = "OPENAI_API_KEY",
-    schema: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="What to find: .py (never run), .yaml or .json.")
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Or plain entity labels, such as person,city.")
-    ] = None,
-    tasks: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Of ner, re, ed, eae; default: what the schema has.")
-    ] = None,
-    input_: Annotated[
-        Path | None,
-        typer.Option(
-            "--input", metavar="IN", help="JSON Lines with a text each, or a text a line; - is stdin."
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(metavar="OUT.jsonl", help="Write records here; a stopped run goes on.")
-    ] = None,
-    show: Annotated[bool, typer.Option("--show", help="Print the texts with coloured spans.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.jsonl.")] = False,
-    dtype: Annotated[
-        str | None, typer.Option(help="float32 or bfloat16 for --model; default: the checkpoint's.")
-    ] = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Where answers are cut off; default: 256 for --model.")
-    ] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 8,
+    texts: Texts = None,
+    model: Model = None,
+    adapter: Adapter = None,
+    chat_model: ChatModel = None,
+    base_url: BaseUrl = None,
+    api_key_env: ApiKeyEnv = None,
+    schema: SchemaFile = None,
+    labels: Labels = None,
+    tasks: Tasks = None,
+    input_: Input = None,
+    output: Output = None,
+    show: Show = False,
+    overwrite: Overwrite = False,
+    dtype: Dtype = None,
+    max_new_tokens: MaxNewTokens = None,
+    concurrency: Concurrency = 8,
 ) -> None:
     """Find entities, relations and events in texts, with offsets, and print them as JSON Lines.
 
@@ -92,7 +99,7 @@ def command(
         else ResumableOutput(output, settings, overwrite) as destination
     ):
         pending = destination.remaining(records)
-        extractor = _extractor(settings, os.environ.get(api_key_env), concurrency)
+        extractor = _extractor(settings, key_from(api_key_env), concurrency)
         for result in report.counted(extractor.extract(pending, loaded, wanted)):
             destination.write(_row(result))
             if show:

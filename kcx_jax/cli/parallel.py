@@ -1,13 +1,12 @@
 """``kcx parallel``: build parallel annotated data with a chat model."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcx_jax.errors import UsageError
+from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
 
 if TYPE_CHECKING:
     from kcx_jax.parallel import BuildResult
@@ -24,15 +23,11 @@ def build(
     target: Annotated[str, typer.Option(help="Language to translate into, such as zh.")],
     run: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the run; an interrupted one goes on.")],
     model: Annotated[str, typer.Option(help="Chat model that translates.")],
-    base_url: Annotated[
-        str | None, typer.Option(help="Endpoint; default: OPENAI_BASE_URL, else OpenAI.")
-    ] = None,
+    base_url: BaseUrl = None,
     fallback: Annotated[str | None, typer.Option(help="Model for what the first one fails at.")] = None,
-    api_key_env: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Variable with the API key; default: OPENAI_API_KEY.")
-    ] = None,
+    api_key_env: ApiKeyEnv = None,
     reader: Annotated[str, typer.Option(help="Format of INPUT.")] = "auto",
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 16,
+    concurrency: Concurrency = 16,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one request may take.")] = 120.0,
 ) -> None:
     """Translate sentences together with their annotation, in three stages.
@@ -47,7 +42,7 @@ def build(
     from kcx_jax.llm import ChatClient
     from kcx_jax.parallel import PARALLEL, UNRESOLVED, build
 
-    api_key = _key_from(api_key_env)
+    api_key = key_from(api_key_env)
     client, *others = [
         ChatClient(name, base_url, api_key, concurrency=concurrency, timeout=timeout)
         for name in (model, fallback)
@@ -132,14 +127,6 @@ class _Progress:
     def __call__(self, statistics) -> None:
         told = f"{statistics.unresolved} for people, {statistics.calls} replies"
         self._bar.update(self._task, completed=statistics.finished, description=told)
-
-
-def _key_from(name: str | None) -> str | None:
-    if name is None:
-        return None
-    if not os.environ.get(name):
-        raise UsageError(f"--api-key-env names the variable {name}, which is not set")
-    return os.environ[name]
 
 
 def _print_table(result: "BuildResult") -> None:

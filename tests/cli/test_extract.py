@@ -144,6 +144,7 @@ CHAT = ("--chat-model", "any", "--base-url", "http://127.0.0.1:9/v1")
         ((ADA, *LABELS, *CHAT, "--tasks", "nre"), 2, "unknown task 'nre'"),
         ((ADA, *LABELS, *CHAT, "--tasks", "re"), 2, "relation classes"),
         ((ADA, *LABELS, *CHAT, "--input", "in.txt"), 2, "not both"),
+        ((ADA, *LABELS, *CHAT, "--api-key-env", "NO_SUCH_KEY"), 2, "NO_SUCH_KEY, which is not set"),
         ((*LABELS, *CHAT), 2, "nothing to read"),
         ((ADA, *LABELS, "--chat-model", "any", "--base-url", "ftp://x"), 2, "is no endpoint"),
         ((ADA, *LABELS, "--model", "nowhere/at/all"), 1, "nowhere/at/all"),
