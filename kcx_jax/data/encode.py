@@ -1,7 +1,5 @@
 """Prompt trees -> token trees: one cut between schema and sentence, one between sentence and answer."""
 
-import functools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kcx_jax.errors import KcxError
+from kcx_jax.tokenizer.cut import encode_below
 
 if TYPE_CHECKING:
     from kcx_jax.prompts import PromptTree
@@ -68,40 +67,30 @@ def encode_tree(tokenizer: "Tokenizer", tree: "PromptTree") -> TokenTree:
     when a context and its answer share a token, because decoding, which sees the context alone, could not
     start there.
     """
-    # A border that no piece crosses is exact without encoding the schema again for every branch.
-    hard = tree.prefix.endswith("\n") and _newline_ends_pieces(tokenizer)
-    hard = hard and not any((b.context or b.answer).startswith(("\n", "\r")) for b in tree.branches)
-    head, tail = (tree.prefix, "") if hard else ("", tree.prefix)
-    head_ids, tail_ids = tokenizer.encode(head), tokenizer.encode(tail)
-    cuts = []
-    for branch in tree.branches:
-        context_ids = tokenizer.encode(tail + branch.context)
-        joint_ids = tokenizer.encode(tail + branch.context + branch.answer)
+    contexts = [branch.context for branch in tree.branches]
+    joint = [branch.context + branch.answer for branch in tree.branches]
+    prefix_ids, ids = encode_below(tokenizer, tree.prefix, contexts + joint)
+    cuts = list(zip(tree.branches, ids[: len(contexts)], ids[len(contexts) :], strict=True))
+    for branch, context_ids, joint_ids in cuts:
         if joint_ids[: len(context_ids)] != context_ids:
             raise KcxError(
                 f"record {branch.record_id!r}: the tokenizer joins the end of the context "
                 f"{branch.context[-20:]!r} with the answer {branch.answer[:20]!r} in one token. Use a "
                 "tokenizer whose pieces do not cross '= ['."
             )
-        cuts.append((len(context_ids), joint_ids))
-    if cuts and tokenizer.encode(tree.prefix + tree.branches[0].context + tree.branches[0].answer) != (
-        head_ids + cuts[0][1]
-    ):
+    if cuts and tokenizer.encode(tree.prefix + joint[0]) != prefix_ids + cuts[0][2]:
         raise KcxError(
             f"record {tree.branches[0].record_id!r}: schema and sentence encoded apart differ from the joint "
             "text. The tokenizer adds tokens at the start of a text; switch that off (add_dummy_prefix, "
             "add_bos_token)."
         )
-    shared = min((_common(tail_ids, joint) for _, joint in cuts), default=len(tail_ids))
     branches = tuple(
         TokenBranch(
-            _ids(joint[shared:context_length]),
-            _ids([*joint[context_length:], tokenizer.eos_id]),
-            branch.record_id,
+            _ids(context_ids), _ids([*joint_ids[len(context_ids) :], tokenizer.eos_id]), branch.record_id
         )
-        for branch, (context_length, joint) in zip(tree.branches, cuts, strict=True)
+        for branch, context_ids, joint_ids in cuts
     )
-    return TokenTree(_ids(head_ids + tail_ids[:shared]), branches, tree.task)
+    return TokenTree(_ids(prefix_ids), branches, tree.task)
 
 
 def drop_overlong(
@@ -127,18 +116,6 @@ def drop_overlong(
             "texts, or set allow_overlong: true to train without them."
         )
     return kept, len(dropped)
-
-
-@functools.lru_cache(maxsize=8)
-def _newline_ends_pieces(tokenizer: "Tokenizer") -> bool:
-    """Whether no piece joins a newline ("Ċ" in byte-level vocabularies) to a character after it."""
-    crossing = re.compile("[\nĊ][^\nĊ]")
-    return not any(crossing.search(tokenizer.piece(i)) for i in range(tokenizer.vocab_size))
-
-
-def _common(a: Sequence[int], b: Sequence[int]) -> int:
-    """Length of the longest common start."""
-    return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
 
 def _ids(ids: Sequence[int]) -> np.ndarray:

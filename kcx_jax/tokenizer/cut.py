@@ -19,11 +19,11 @@ def encode_below(
         return tokenizer.encode(prefix), [tokenizer.encode(text) for text in texts]
     joint = [tokenizer.encode(prefix + text) for text in texts]
     prefix_ids = tokenizer.encode(prefix)
-    shared = min((common_start(prefix_ids, ids) for ids in joint), default=len(prefix_ids))
+    shared = min((_common_start(prefix_ids, ids) for ids in joint), default=len(prefix_ids))
     return prefix_ids[:shared], [ids[shared:] for ids in joint]
 
 
-def common_start(a: Sequence[int], b: Sequence[int]) -> int:
+def _common_start(a: Sequence[int], b: Sequence[int]) -> int:
     """Length of the longest common start of two sequences of ids."""
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
