@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.testing.tiny import tiny_model, tiny_settings, tiny_trees
 from kcx_jax.training import Stage, plan_stages, read_metrics, train_trees
-
-from .conftest import tiny_model, tiny_settings, tiny_trees
 
 SETTINGS = tiny_settings(save_every=4, shapes=1)
 STAGES = [Stage("one", tiny_trees(0), steps=5), Stage("two", tiny_trees(1), steps=4, learning_rate=1e-3)]

@@ -14,22 +14,13 @@ def trained():
     """What a process sees of three steps on all devices there are."""
     import jax
 
-    from kcx_jax.data import token_tree
-    from kcx_jax.models import ModelConfig, init_params
-    from kcx_jax.training import LoopSettings, Stage, plan_stages, train_trees
+    from kcx_jax.testing.tiny import tiny_model, tiny_settings, tiny_trees
+    from kcx_jax.training import Stage, plan_stages, train_trees
 
-    class Model:
-        config = ModelConfig(vocab_size=64, hidden_size=32, intermediate_size=48, num_layers=2, num_heads=2)
-        params = init_params(config, jax.random.key(0))
-        lora = lora_config = None
-
-    trees = [token_tree([5] * p, [([6] * (k % 5), [7 + k % 40, 2]) for k in range(40)]) for p in (9, 17)]
-    settings = LoopSettings.model_validate(
-        {"dtype": "float32", "rows_per_step": 4, "branches": 4, "shapes": 2, "lora": {"rank": 4}}
-    )
-    stages = [Stage("s", trees, steps=3)]
+    settings = tiny_settings(rows_per_step=4)
+    stages = [Stage("s", tiny_trees(samples=40), steps=3)]
     (plan,) = plan_stages(stages, settings)
-    result = train_trees(Model(), stages, settings, report=lambda metrics: None)
+    result = train_trees(tiny_model(), stages, settings, report=lambda metrics: None)
     return {
         "devices": len(jax.devices()),
         "plan": hashlib.sha256(repr(plan).encode()).hexdigest(),

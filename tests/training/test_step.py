@@ -15,12 +15,11 @@ from kcx_jax.lora import LoraConfig
 from kcx_jax.models import Transformer, init_lora, init_params, make_mesh
 from kcx_jax.ops import Causal
 from kcx_jax.testing.devices import run_on_fake_devices
+from kcx_jax.testing.tiny import TINY, tiny_model, tiny_settings, tiny_trees
 from kcx_jax.training.config import OptimiserSettings
 from kcx_jax.training.loop import Stage, train_trees
 from kcx_jax.training.optimiser import learning_rate, make_optimiser
 from kcx_jax.training.step import initial_state, make_step, put_batch, summed_loss
-
-from .conftest import CONFIG, tiny_model, tiny_settings, tiny_trees
 
 WIDTH = 40  # of a plain row: one compilation for all samples
 
@@ -57,10 +56,10 @@ def test_a_step_of_trees_equals_its_samples_one_by_one(collection):
     trees = tiny_trees(samples=5)
     step = make_plan(trees, PlanOptions(rows=4, branches=3), epochs=1).steps[0]
     with jax.enable_x64(True):
-        module = Transformer(CONFIG, LoraConfig(rank=4), jnp.float64)
-        lora = init_lora(CONFIG, module.lora, jax.random.key(1), jnp.float64)
+        module = Transformer(TINY, LoraConfig(rank=4), jnp.float64)
+        lora = init_lora(TINY, module.lora, jax.random.key(1), jnp.float64)
         variables = {
-            "params": init_params(CONFIG, jax.random.key(0), jnp.float64),
+            "params": init_params(TINY, jax.random.key(0), jnp.float64),
             "lora": jax.tree.map(lambda x: x + 0.05, lora),  # B is zero at first
         }
         batch = TreeBatch(*map(jnp.asarray, pack_step(trees, step)))
@@ -80,7 +79,7 @@ def test_the_loss_is_the_mean_over_the_targets_of_all_rows(silent):
     trees = tiny_trees()
     result = train_trees(tiny_model(), [Stage("s", trees, steps=1)], tiny_settings(), report=silent)
     step = make_plan(trees, PlanOptions(2, 4, 2, seed=0), steps=1).steps[0]
-    total, _ = one_by_one(Transformer(CONFIG), {"params": tiny_model().params}, trees, step)
+    total, _ = one_by_one(Transformer(TINY), {"params": tiny_model().params}, trees, step)
     assert result.history[0].loss == pytest.approx(float(total) / step.targets, rel=1e-5)
     assert result.history[0].targets == step.targets
 
