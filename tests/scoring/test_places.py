@@ -39,6 +39,7 @@ def test_verbatim_comes_before_nfc():
     assert found("café", "cafe\u0301") == [(0, 4, 4)]
     assert found("\u1112\u1161\u11ab", "한") == [(0, 3, 4)]
     assert found("cafe\u0301", "cafe") == [(0, 4, 2)]  # cuts the letter from its accent
+    assert found("q\u0303 cafe\u0301", "q") == [(0, 1, 2)]  # no composed letter, but no whole one either
 
 
 def test_nothing_looser_counts():
