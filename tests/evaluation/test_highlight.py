@@ -49,7 +49,7 @@ def records(draw) -> Record:
     return Record("r", "en", text, tuple(mention(text, i, *place) for i, place in enumerate(chosen)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(records())
 def test_marks_cover_their_spans_however_they_cross(record):
     read = Reader(highlight(record, {}))
@@ -60,7 +60,7 @@ def test_marks_cover_their_spans_however_they_cross(record):
     assert sorted(read.labels) == sorted((m.type, m.end) for m in record.entities)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text())
 def test_no_text_becomes_markup_or_fails_to_be_written(text):
     page = highlight(Record("r", text, text), {}) + f'<i title="{escape(text)}">'
