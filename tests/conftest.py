@@ -1,6 +1,7 @@
 """Fixtures every room's tests may use."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,12 @@ def shared() -> Path:
     if not (folder / "fixtures").is_dir():
         pytest.skip(f"needs the shared fixtures and corpora, not found at {folder} (set KCX_SHARED)")
     return folder
+
+
+def pytest_configure(config):
+    """A shell that starts pytest in the background has Ctrl-C ignored, in children too; tests send it on purpose."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(hookwrapper=True)
