@@ -13,5 +13,5 @@ def environment() -> dict[str, Any]:
     import jax
 
     versions = {name: metadata.version(name) for name in PACKAGES}
-    devices = ", ".join(str(device) for device in jax.devices())
+    devices = f"{jax.device_count()} x {jax.devices()[0].device_kind}"
     return {"python": platform.python_version(), **versions, "devices": devices, "cores": os.cpu_count()}

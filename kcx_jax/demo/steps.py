@@ -234,7 +234,9 @@ def report(out: Path, folder: Path, settings: Settings, say: Say) -> dict[str, A
     }
     results = {short: read_json(out / name / "result.json") for name, short in names.items()}
     page = out / "report.html"
-    write_report({"settings": settings.to_json(), "environment": environment(), **results}, page)
+    write_report(
+        {"settings": settings.to_json(), "environment": environment(), **results}, page, overwrite=True
+    )
     say(f"  {page}")
     return {"page": str(page)}
 
