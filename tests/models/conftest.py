@@ -4,13 +4,14 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from kcx_jax.lora import LoraConfig
-from kcx_jax.models import ModelConfig
+from kcx_jax.models import ModelConfig, abstract_lora, abstract_params
 
 KERNELS = ("self_attn.W_pack", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 NORMS = ("input_layernorm", "post_attention_layernorm")
@@ -83,3 +84,49 @@ def load_adapter_tensors():
 def tiny() -> ModelConfig:
     """Small enough to compile in a second; 3 layers so that a layer mix-up shows."""
     return ModelConfig(vocab_size=37, hidden_size=16, intermediate_size=24, num_layers=3, num_heads=2)
+
+
+@pytest.fixture(scope="session")
+def random_values():
+    """Random params, and an adapter with B not zero, made by numpy: eager initialisers take seconds to compile."""
+
+    def make(config, lora=None, dtype=jnp.float32, seed=0):
+        rng = np.random.default_rng(seed)
+
+        def fill(leaf, deviation):
+            return jnp.asarray(rng.normal(size=leaf.shape) * deviation, dtype)
+
+        values = {"params": jax.tree.map(lambda leaf: fill(leaf, 0.3), abstract_params(config))}
+        if lora is not None:
+            values["lora"] = jax.tree.map(lambda leaf: fill(leaf, 0.3), abstract_lora(config, lora))
+        return values
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def touched_tokens():
+    """For each token of each row the set of token ids that its hidden state depends on, by gradient."""
+
+    def find(module, values, tokens_BT, positions_BT, layout):
+        B, T = tokens_BT.shape
+        D = module.config.hidden_size
+        direction_D = jnp.asarray(np.random.default_rng(0).normal(size=D), jnp.float32)
+
+        def hidden(table):
+            changed = {**values, "params": {**values["params"], "embed_tokens": table}}
+            return module.apply(changed, tokens_BT, positions_BT, layout)[0].reshape(B * T, D)
+
+        @jax.jit
+        def derivatives(table):
+            _, pull = jax.vjp(hidden, table)
+            # One by one: batched over many tokens, the backward of RMSNorm is compiled wrongly by XLA for
+            # CPUs in jaxlib 0.10.2 (its YNN fusion of a reduction with broadcasts).
+            return jax.lax.map(
+                lambda n: pull(jnp.zeros((B * T, D)).at[n].set(direction_D))[0], jnp.arange(B * T)
+            )
+
+        touched = np.abs(derivatives(values["params"]["embed_tokens"])).sum(-1) > 0
+        return [[set(np.flatnonzero(touched[b * T + t]).tolist()) for t in range(T)] for b in range(B)]
+
+    return find
