@@ -1,15 +1,13 @@
 """The seven steps of the demo. Each works in its own folder, can be interrupted, and says what came of it."""
 
-import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from kcx_jax.corpora import ParallelRecord, Record, read_parallel, write_records
 from kcx_jax.demo.corpus import generate, schema
-from kcx_jax.demo.run import Say, Step, read_json, write_json
+from kcx_jax.demo.run import Say, Step, read_json
 from kcx_jax.demo.settings import Settings
 from kcx_jax.errors import KcxError
 from kcx_jax.llm import ChatClient
@@ -37,7 +35,6 @@ FAULTS = {
     "hang": 0.01,
 }
 TIMEOUT = 2.0  # seconds; a request that hangs costs as much
-PORT_FILE = "port.json"
 
 
 def make_base(out: Path, folder: Path, settings: Settings, say: Say) -> dict[str, Any]:
@@ -62,23 +59,12 @@ def make_parallel(out: Path, folder: Path, settings: Settings, say: Say) -> dict
     for source, target, part in ((*TUNED, items[::2]), (*TUNED[::-1], items[1::2])):
         name = f"{source}-{target}"
         truth = [ParallelRecord(item[source].id, item[source], item[target], {}) for item in part]
-        with _server(truth, folder / name, settings.seed) as server:
+        with ScriptedServer(pairs=truth, faults=FAULTS, seed=settings.seed, hang=4 * TIMEOUT) as server:
             client = ChatClient("scripted-small", server.base_url, concurrency=32, timeout=TIMEOUT)
             fallback = ChatClient("scripted-large", server.base_url, concurrency=32, timeout=TIMEOUT)
             records = [pair.source for pair in truth]
             runs[name] = build(records, source, target, client, folder / name, fallback)
     return _funnel(runs, say)
-
-
-@contextlib.contextmanager
-def _server(truth: Sequence[ParallelRecord], folder: Path, seed: int) -> Iterator[ScriptedServer]:
-    """The server of a run, at the port it had before: the address belongs to what the ledger keeps."""
-    folder.mkdir(exist_ok=True)
-    known = folder / PORT_FILE
-    port = read_json(known) if known.exists() else 0
-    with ScriptedServer(pairs=truth, faults=FAULTS, seed=seed, port=port, hang=4 * TIMEOUT) as server:
-        write_json(urlsplit(server.base_url).port, known)
-        yield server
 
 
 def _funnel(runs: dict[str, BuildResult], say: Say) -> dict[str, Any]:
