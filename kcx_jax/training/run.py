@@ -39,7 +39,13 @@ def train(
     if jax.process_index() == 0:
         with atomic_write(run_dir / CONFIG_FILE, overwrite=True) as handle:
             handle.write(dump_config(config))
-    result = train_trees(model, stages, config, run_dir, resume=resume, report=report, base=model.fingerprint)
+    try:
+        result = train_trees(
+            model, stages, config, run_dir, resume=resume, report=report, base=model.fingerprint
+        )
+    except KeyboardInterrupt:
+        say(f"stopped; the run is saved in {run_dir}. Go on with --resume.")
+        raise
     tuned = tuned_model(model, result)
     if config.mode == "lora":
         _export(tuned, run_dir / ADAPTER, "peft", say)
