@@ -177,7 +177,8 @@ def _repeated(tokenizer: Tokenizer, text: list[int]) -> tuple[list[int], list[in
 def _marked(tokenizer: Tokenizer, rng: Random, text: list[int]) -> tuple[list[int], list[int]]:
     """A context whose brackets mark spans, and the list of them."""
     opening, closing, comma = (tokenizer.encode(code) for code in ("(", ")", '", "'))
-    context, answer = tokenizer.encode('text = "'), []
+    context = tokenizer.encode('text = "')
+    answer: list[int] = []
     place = 0
     for _ in range(rng.randint(*MARKED_SPANS)):
         start = place + rng.randint(0, 5)

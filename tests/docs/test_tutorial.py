@@ -40,7 +40,9 @@ def test_the_tutorial_runs_from_files_to_scores(shared, tmp_path):
         assert done.returncode == 0, f"{shlex.join(words)}\n{done.stdout}\n{done.stderr}"
         printed.append(done.stdout)
     for answers, gold in (("answers-en.jsonl", "test-en.jsonl"), ("answers-zh.jsonl", "test-zh.jsonl")):
-        assert len((tmp_path / answers).read_text().splitlines()) == len((tmp_path / gold).read_text().splitlines())
+        assert len((tmp_path / answers).read_text().splitlines()) == len(
+            (tmp_path / gold).read_text().splitlines()
+        )
     assert "Person" in printed[-2]
     assert (tmp_path / "runs" / "tutorial" / "adapter" / "adapter_model.safetensors").exists()
     assert (tmp_path / "exported" / "config.json").exists()
