@@ -111,7 +111,7 @@ class ScriptedServer:
     def stop(self) -> None:
         """Close every connection and end the thread."""
         if self._loop is not None:
-            self._server.close()
+            self._loop.submit(self._stop_listening()).result()
             self._loop.__exit__()
             self._loop = None
 
@@ -120,6 +120,9 @@ class ScriptedServer:
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
+
+    async def _stop_listening(self) -> None:
+        self._server.close()  # in its own thread: asyncio's server is not made for two
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

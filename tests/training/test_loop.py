@@ -62,39 +62,37 @@ def test_a_run_that_died_goes_on_from_its_last_checkpoint(tmp_path, uninterrupte
     with pytest.raises(OSError, match="plug"):
         run_until(7, die, tmp_path)
     resumed = train_trees(tiny_model(), STAGES, SETTINGS, tmp_path, resume=True, report=silent)
-    assert [m.step for m in resumed.history] == [5, 6, 7, 8, 9]
+    assert [m.step for m in resumed.history] == [6, 7, 8, 9]  # the end of stage one, at 5, was saved
     assert bits_equal(resumed.trained, uninterrupted[0].trained)
     assert timeless(read_metrics(tmp_path)) == timeless(uninterrupted[1])
 
 
 def test_the_second_stage_goes_on_with_the_adapter_of_the_first(uninterrupted, silent):
+    whole = uninterrupted[0]
+    assert [m.stage for m in whole.history] == ["one"] * 5 + ["two"] * 4
+    assert whole.history[5].learning_rate == 1e-3
     first = train_trees(tiny_model(), STAGES[:1], SETTINGS, report=silent)
-    assert [m.stage for m in uninterrupted[0].history] == ["one"] * 5 + ["two"] * 4
-    assert [m.loss for m in uninterrupted[0].history[:5]] == [m.loss for m in first.history]
     adapted = tiny_model()
     adapted.lora, adapted.lora_config = first.trained, first.lora_config
-    other_order = train_trees(adapted, STAGES[1:], SETTINGS, report=silent)
-    fresh = train_trees(tiny_model(), STAGES[1:], SETTINGS, report=silent)
-    # The same data in another order: nearer to each other than to a run that starts from nothing.
-    means = [
-        np.mean([m.loss for m in h])
-        for h in (uninterrupted[0].history[5:], other_order.history, fresh.history)
-    ]
-    assert abs(means[0] - means[1]) < abs(means[0] - means[2])
-    assert uninterrupted[0].history[5].learning_rate == 1e-3
+    # The seed of a run's second stage, for a run that has this stage only.
+    alone = tiny_settings(shapes=1, seed=1_000_003)
+    second = train_trees(adapted, STAGES[1:], alone, report=silent)
+    assert bits_equal(second.trained, whole.trained)
 
 
-def test_the_callers_model_is_left_whole(silent):
+def test_each_shape_is_compiled_once(uninterrupted):
+    plans = plan_stages(STAGES, SETTINGS)
+    shapes = sum(len({step.shape for step in plan.steps}) for plan in plans)
+    assert sum(m.compile_seconds > 0 for m in uninterrupted[0].history) == shapes
+
+
+def test_training_learns_and_leaves_the_callers_model_whole(silent):
+    settings = tiny_settings(mode="full", shapes=1, optimiser={"learning_rate": 1e-2})
     model = tiny_model()
     before = jax.tree.map(np.array, model.params)
-    train_trees(model, STAGES[:1], tiny_settings(mode="full", shapes=1), report=silent)
-    assert bits_equal(model.params, before)
-
-
-def test_training_learns(silent):
-    settings = tiny_settings(mode="full", shapes=1, optimiser={"learning_rate": 1e-2})
-    result = train_trees(tiny_model(), [Stage("s", tiny_trees(), steps=40)], settings, report=silent)
+    result = train_trees(model, [Stage("s", tiny_trees(), steps=40)], settings, report=silent)
     assert result.history[-1].loss < 0.6 * result.history[0].loss
+    assert bits_equal(model.params, before)
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_step(silent):

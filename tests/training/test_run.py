@@ -1,6 +1,7 @@
 """A whole run from files: what it leaves behind, how it resumes, what it refuses, what the plan foretells."""
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -13,9 +14,11 @@ from kcx_jax.checkpoints import load_pretrained
 from kcx_jax.cli.app import app
 from kcx_jax.corpora import write_records
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.tokenizer import load_tokenizer
 from kcx_jax.training import load_config, read_metrics, train
 from kcx_jax.training.config import parse_config
 from kcx_jax.training.forecast import forecast
+from kcx_jax.training.stages import read_stages
 
 from .conftest import record
 
@@ -87,18 +90,20 @@ def test_what_cannot_be_trained_on_is_named(plain_config, tmp_path, quiet):
     assert not Path(plain_config["run_dir"]).exists()  # nothing was begun
 
 
-def test_overlong_samples_fail_the_run_unless_allowed(plain_config, tmp_path, silent):
+def test_overlong_samples_fail_the_run_unless_allowed(plain_config, tmp_path):
     base = record(0)
-    long = base.__class__(**{**vars(base), "id": "long", "text": base.text + " x" * 3000})
+    long = replace(base, id="long", text=base.text + " x" * 3000)
     write_records([base, long], tmp_path / "long.jsonl")
     stage = plain_config["stages"][1]
     data = {**stage["data"][0], "path": str(tmp_path / "long.jsonl"), "tasks": ["ner"]}
-    values = {**plain_config, "stages": [{**stage, "steps": 1, "data": [data]}]}
+    values = {**plain_config, "stages": [{**stage, "data": [data]}]}
+    tokenizer = load_tokenizer(plain_config["model"])
     said = []
     with pytest.raises(KcxError, match=r"1 of 2 samples are longer than the model's 4096 positions.*'long'"):
-        train(parse_config(values), report=silent, say=said.append)
-    train(parse_config({**values, "allow_overlong": True}), report=silent, say=said.append)
-    assert any("1 samples for ner, 1 left out as longer than 4096 tokens" in line for line in said)
+        read_stages(parse_config(values), tokenizer, 4096, said.append)
+    (stage,) = read_stages(parse_config({**values, "allow_overlong": True}), tokenizer, 4096, said.append)
+    assert [b.record_id for tree in stage.trees for b in tree.branches] == ["en0"]
+    assert said == [f"{data['path']}: 1 samples for ner, 1 left out as longer than 4096 tokens"]
 
 
 def test_the_forecast_is_what_then_happens(plain_config, quiet):
@@ -119,7 +124,7 @@ def test_the_forecast_is_what_then_happens(plain_config, quiet):
 def test_plan_prints_without_training(plain_config, tmp_path):
     config = tmp_path / "config.yaml"
     config.write_text(yaml.safe_dump(plain_config))
-    result = CliRunner().invoke(app, ["train", str(config), "--plan"])
+    result = CliRunner().invoke(app, ["train", str(config), "--plan"], env={"COLUMNS": "200"})
     assert result.exception is None
     for expected in ("stage 1 (align)", "stage 2 (extract)", "memory a device", "trains"):
         assert expected in result.output
