@@ -46,13 +46,15 @@ def command(
 
 def _print(forecast: "Forecast") -> None:
     """The forecast as a table, and lines on parameters and memory, on stdout."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(highlight=False)
-    table = Table("stage", "samples", "steps", "rows", "tokens", "saved by sharing", "padding", "shapes")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, padding=(0, 1))
+    table.add_column("stage", no_wrap=True)
+    for name in ("samples", "steps", "rows", "tokens", "saved", "padding", "shapes"):
+        table.add_column(name, justify="right", no_wrap=True)
     for name, plan in forecast.stages.items():
         table.add_row(
             name,
@@ -65,6 +67,7 @@ def _print(forecast: "Forecast") -> None:
             str(len({step.shape for step in plan.steps})),
         )
     console.print(table)
+    console.print("saved: the share of all tokens that sharing the schema saves")
     memory = forecast.memory
     share = forecast.trained / forecast.parameters
     console.print(
