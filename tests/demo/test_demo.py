@@ -18,6 +18,7 @@ def demo(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_the_quick_demo_runs_end_to_end_and_is_done_once(tmp_path):
     done = demo(tmp_path)
     assert done.returncode == 0, done.stderr

@@ -25,6 +25,7 @@ def tutorial_commands() -> list[list[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_the_tutorial_runs_from_files_to_scores(shared, tmp_path):
     for name in CORPORA:
         (tmp_path / Path(name).name).symlink_to(shared / "data" / "ner" / name)
