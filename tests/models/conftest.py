@@ -130,3 +130,11 @@ def touched_tokens():
         return [[set(np.flatnonzero(touched[b * T + t]).tolist()) for t in range(T)] for b in range(B)]
 
     return find
+
+
+@pytest.fixture(scope="module")
+def quick_compilation():
+    """Half the compile time, for tests that compare programs up to rounding."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -1,5 +1,7 @@
 """One description: the module, abstract values, initial values and shardings agree."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import jax
@@ -56,6 +58,14 @@ def test_initial_values_follow_key_and_path_alone(tiny):
     assert (one["up_proj"]["A"] != A).any()  # equal shapes, other path
     assert (A[0] != A[1]).any()  # layers differ
     assert (init_lora(tiny, LoraConfig(rank=3), jax.random.key(1))["layers"]["gate_proj"]["A"] != A).any()
+
+
+def test_the_model_needs_no_data_loader_no_settings_and_no_tokenizer():
+    """So that GPU checks run where only JAX and Flax are."""
+    code = "import sys, kcx_jax.models; print(*{m.partition('.')[0] for m in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    unwanted = {"grain", "pydantic", "transformers", "safetensors", "sentencepiece"}
+    assert unwanted.isdisjoint(loaded.stdout.split())
 
 
 def abstract_mesh(data, fsdp, tensor):

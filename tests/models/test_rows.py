@@ -14,6 +14,8 @@ from numpy.testing import assert_allclose
 from kcx_jax.models import Transformer, empty_cache, prefix_cache
 from kcx_jax.ops import Cached, Causal
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 
 @pytest.mark.parametrize("left_padded", [False, True])
 def test_a_token_sees_itself_and_the_real_tokens_before_it(tiny, random_values, touched_tokens, left_padded):

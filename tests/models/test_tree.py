@@ -26,6 +26,8 @@ from kcx_jax.models import (
 from kcx_jax.ops import Causal, Tree, answer_loss, inverse_row_norms
 from kcx_jax.testing.devices import run_on_fake_devices
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 B, T, P, K, L = 2, 26, 6, 3, 5
 CONFIG = ModelConfig(vocab_size=64, hidden_size=16, intermediate_size=32, num_layers=2, num_heads=2)
 LORA = LoraConfig(rank=2, alpha=4)
