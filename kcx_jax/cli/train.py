@@ -53,7 +53,7 @@ def _print(forecast: "Forecast") -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, padding=(0, 1))
     table.add_column("stage", no_wrap=True)
-    for name in ("samples", "steps", "rows", "tokens", "saved", "padding", "shapes"):
+    for name in ("samples", "steps", "rows", "tokens", "saved", "padding", "grid", "shapes"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, plan in forecast.stages.items():
         table.add_row(
@@ -64,10 +64,13 @@ def _print(forecast: "Forecast") -> None:
             f"{plan.total('tokens'):,}",
             f"{plan.saving:.0%}",
             f"{plan.padding:.0%}",
+            f"{plan.grid_padding:.0%}",
             str(len({step.shape for step in plan.steps})),
         )
     console.print(table)
-    console.print("saved: the share of all tokens that sharing the schema saves")
+    console.print(
+        "saved: of all tokens, by sharing the schema; padding: of the stream; grid: of attention's slots"
+    )
     memory = forecast.memory
     share = forecast.trained / forecast.parameters
     console.print(

@@ -95,6 +95,12 @@ class RowPlan:
         """Share of the tokens computed in the linear layers that is padding."""
         return 1 - self.total("tokens") / max(1, self.padded_tokens)
 
+    @property
+    def grid_padding(self) -> float:
+        """Share of attention's slots (prefix, and branches times the longest one) that is padding."""
+        slots = sum((s.shape.prefix + s.shape.branches * s.shape.branch) * len(s.rows) for s in self.steps)
+        return 1 - self.total("tokens") / max(1, slots)
+
 
 def make_plan(
     trees: Sequence[TokenTree], options: PlanOptions, epochs: int | None = None, steps: int | None = None
