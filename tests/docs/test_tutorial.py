@@ -21,7 +21,7 @@ CORPORA = (
 def tutorial_commands() -> list[list[str]]:
     page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
     shell = "\n".join(re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
-    return [shlex.split(line) for line in shell.splitlines()]
+    return [shlex.split(line) for line in shell.splitlines() if line]
 
 
 @pytest.mark.slow
