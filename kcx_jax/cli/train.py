@@ -53,11 +53,11 @@ def _print(forecast: "Forecast") -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, collapse_padding=True, pad_edge=False, padding=(0, 1))
     table.add_column("stage", no_wrap=True)
-    for name in ("samples", "steps", "rows", "tokens", "saved", "padding", "grid", "shapes"):
+    for name in ("samples", "steps", "rows", "tokens", "saved", "stream", "grid", "shapes"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, plan in forecast.stages.items():
         table.add_row(
-            name,
+            name.removeprefix("stage "),
             f"{plan.total('samples'):,}",
             f"{len(plan.steps):,}",
             f"{sum(row.counted for step in plan.steps for row in step.rows):,}",
@@ -69,7 +69,7 @@ def _print(forecast: "Forecast") -> None:
         )
     console.print(table)
     console.print(
-        "saved: of all tokens, by sharing the schema; padding: of the stream; grid: of attention's slots"
+        "saved: of all tokens, by sharing the schema. Padding: of the stream, and of attention's grid."
     )
     memory = forecast.memory
     share = forecast.trained / forecast.parameters

@@ -126,6 +126,6 @@ def test_plan_prints_without_training(plain_config, tmp_path):
     config.write_text(yaml.safe_dump(plain_config))
     result = CliRunner().invoke(app, ["train", str(config), "--plan"], env={"COLUMNS": "200"})
     assert result.exception is None
-    for expected in ("stage 1 (align)", "stage 2 (extract)", "memory a device", "trains"):
+    for expected in ("1 (align)", "2 (extract)", "memory a device", "trains"):
         assert expected in result.output
     assert not Path(plain_config["run_dir"]).exists()
