@@ -37,9 +37,18 @@ class Layer(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x_BTD: jax.Array, angles: Rotation, layout: Layout, state: Any, dropout_key: jax.Array | None
-    ) -> tuple[jax.Array, Any]:
-        """The new stream and this layer's new slice of the cache; `state` is its slice of the caches."""
+        self,
+        carry: tuple[jax.Array, KV | None],
+        angles: Rotation,
+        layout: Layout,
+        state: Any,
+        dropout_key: jax.Array | None,
+    ) -> tuple[tuple[jax.Array, KV | None], KV | None]:
+        """(The new stream, the cache of all layers), and what the layout keeps of this layer.
+
+        `carry` is the stream and the cache before it, `state` this layer's slice of what the layout has.
+        """
+        x_BTD, cache = carry
         weights = {
             name: self.param(name, p.init, p.shape) for name, p in layer_parameters(self.config).items()
         }
@@ -56,13 +65,13 @@ class Layer(nn.Module):
         eps = self.config.norm_eps
         q, k, v = jnp.split(dense("W_pack", rms_norm(x_BTD, weights["input_layernorm"], eps)), 3, axis=-1)
         q, k, v = (y.reshape(*y.shape[:2], -1, self.config.head_dim) for y in (q, k, v))
-        seen_BTHC, state = layout.attend(rotate(q, angles), rotate(k, angles), v, state)
+        seen_BTHC, cache, kept = layout.attend(rotate(q, angles), rotate(k, angles), v, state, cache)
         x_BTD = x_BTD + dense("o_proj", seen_BTHC.reshape(x_BTD.shape))
         h_BTD = rms_norm(x_BTD, weights["post_attention_layernorm"], eps)
         inner_BTF = jax.nn.silu(dense("gate_proj", h_BTD)) * dense("up_proj", h_BTD)
         x_BTD = constrain(x_BTD + dense("down_proj", inner_BTF), "batch", None, None)
         self.sow("intermediates", "hidden", x_BTD)
-        return x_BTD, state
+        return (x_BTD, cache), kept
 
     def _pairs(self) -> dict[str, dict[str, jax.Array]]:
         """The adapter pairs of this layer by kernel name; none without a LoRA configuration."""
@@ -118,11 +127,12 @@ class Transformer(nn.Module):
         dropout_keys = None
         if self.lora is not None and self.lora.dropout > 0 and not deterministic:
             dropout_keys = jax.random.split(self.make_rng("dropout"), self.config.num_layers)
-        layout, states = layout.per_layer(cache)
+        layout, states = layout.per_layer()
         x_BTD = self.outer["embed_tokens"][tokens_BT].astype(self.dtype)
         x_BTD = constrain(x_BTD, "batch", None, None)
-        x_BTD, cache = self.layers(x_BTD, angles, layout, states, dropout_keys)
-        return rms_norm(x_BTD, self.outer["norm"], self.config.norm_eps), cache
+        (x_BTD, cache), kept = self.layers((x_BTD, cache), angles, layout, states, dropout_keys)
+        hidden_BTD = rms_norm(x_BTD, self.outer["norm"], self.config.norm_eps)
+        return hidden_BTD, kept if cache is None else cache
 
     def logits(self, hidden: jax.Array, inverse_norm_V: jax.Array | None = None) -> jax.Array:
         """Scores of the next token, [..., D] -> [..., V] in float32 (norms are computed if not given)."""

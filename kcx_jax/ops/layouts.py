@@ -1,8 +1,10 @@
 """How attention sees the stream of tokens: plain rows, trees, or a cache. One strategy object each.
 
-A layout has two methods: `per_layer(cache)` -> (the part all layers share, the part with a leading layer
-axis), and `attend(q, k, v, state)` -> (output, new state) for one layer. Keys and values are stored
-head-major, so that no step has to transpose a cache.
+A layout has two methods: `per_layer()` -> (the part all layers share, the part with a leading layer axis),
+and `attend(q, k, v, state, cache)` -> (output, cache, kept) for one layer. `state` is the layer's slice of the
+second part; `cache`, the rows' own cache of all layers, goes from layer to layer and is written in place (cut
+into layers it would be copied whole in every step of decoding); `kept` is stacked over the layers. Keys and
+values are stored head-major, so that no step has to transpose a cache.
 
 Shapes: B = rows, T = tokens of a row, H = heads, C = channels of a head, P = prefix slots, K = branches,
 L = slots of a branch, G = P + K*L slots of a grid, S = slots of a row's own cache, W = new tokens of a step.
@@ -13,6 +15,7 @@ from typing import Any, Self
 import jax
 import jax.numpy as jnp
 from flax import struct
+from jax import lax
 
 from kcx_jax.ops.attention import merge, partial_attention
 
@@ -41,17 +44,17 @@ class Causal:
         start_B = width - self.lengths_B if self.left_padded else jnp.zeros_like(self.lengths_B)
         return jnp.maximum(jnp.arange(width) - start_B[:, None], 0)
 
-    def per_layer(self, cache: KV | None) -> tuple[Self, None]:
+    def per_layer(self) -> tuple[Self, None]:
         return self, None
 
-    def attend(self, q_BTHC: jax.Array, k_BTHC: jax.Array, v_BTHC: jax.Array, state: None):
+    def attend(self, q_BTHC: jax.Array, k_BTHC: jax.Array, v_BTHC: jax.Array, state: None, cache: KV | None):
         q, k, v = (x.swapaxes(1, 2) for x in (q_BTHC, k_BTHC, v_BTHC))
         steps = jnp.arange(q.shape[2])
         edge_B1 = self.lengths_B[:, None]
         real_BT = steps >= steps.size - edge_B1 if self.left_padded else steps < edge_B1
         mask = (steps[:, None] >= steps) & real_BT[:, None, None, :]
         output = merge([partial_attention(q, k, v, mask)]).astype(q.dtype)
-        return output.swapaxes(1, 2), KV(k, v) if self.keep_kv else None
+        return output.swapaxes(1, 2), None, KV(k, v) if self.keep_kv else None
 
 
 @struct.dataclass
@@ -70,10 +73,10 @@ class Tree:
     branch_length_BK: jax.Array
     grid_index_BT: jax.Array
 
-    def per_layer(self, cache: KV | None) -> tuple[Self, None]:
+    def per_layer(self) -> tuple[Self, None]:
         return self, None
 
-    def attend(self, q_BTHC: jax.Array, k_BTHC: jax.Array, v_BTHC: jax.Array, state: None):
+    def attend(self, q_BTHC: jax.Array, k_BTHC: jax.Array, v_BTHC: jax.Array, state: None, cache: KV | None):
         B, T, H, C = q_BTHC.shape
         P = self.prefix_index_BP.shape[1]
         K, L = self.branch_index_BKL.shape[1:]
@@ -94,7 +97,7 @@ class Tree:
         own = jax.tree.map(lambda x: x.reshape(B, H, K * L, *x.shape[4:]), own)
         grid = jnp.concatenate([merge([prefix]), merge([over_prefix, own])], axis=2).astype(q.dtype)
         grid_BGX = grid.swapaxes(1, 2).reshape(B, P + K * L, H * C)
-        return _take_rows(grid_BGX, slot_BT, token_BG).reshape(B, T, H, C), None
+        return _take_rows(grid_BGX, slot_BT, token_BG).reshape(B, T, H, C), None, None
 
     def _permutation(self) -> tuple[jax.Array, jax.Array]:
         """Stream token of each slot [B, G] and slot of each stream token [B, T]; one past the end = none."""
@@ -133,18 +136,28 @@ class Cached:
         """Positions [B, width] int32 of the new tokens."""
         return self.prefix_length + self.own_length_B[:, None] + jnp.arange(width)
 
-    def per_layer(self, cache: KV | None) -> tuple[Self, tuple[KV, KV | None]]:
-        return self.replace(prefix_kv=None), (self.prefix_kv, cache)  # type: ignore[attr-defined]
+    def per_layer(self) -> tuple[Self, tuple[jax.Array, KV]]:
+        layers = jnp.arange(self.prefix_kv.k.shape[0])
+        return self.replace(prefix_kv=None), (layers, self.prefix_kv)  # type: ignore[attr-defined]
 
-    def attend(self, q_BWHC: jax.Array, k_BWHC: jax.Array, v_BWHC: jax.Array, state: tuple[KV, KV]):
-        prefix, own = state
+    def attend(
+        self,
+        q_BWHC: jax.Array,
+        k_BWHC: jax.Array,
+        v_BWHC: jax.Array,
+        state: tuple[jax.Array, KV],
+        cache: KV | None,
+    ):
+        assert cache is not None
+        layer, prefix = state
         B, W, H, C = q_BWHC.shape
         slot_BW = self.own_length_B[:, None] + jnp.arange(W)
         row_B1 = jnp.arange(B)[:, None]
-        own = KV(
-            own.k.at[row_B1, :, slot_BW].set(k_BWHC.astype(own.k.dtype), mode="drop"),
-            own.v.at[row_B1, :, slot_BW].set(v_BWHC.astype(own.v.dtype), mode="drop"),
+        cache = KV(
+            cache.k.at[layer, row_B1, :, slot_BW].set(k_BWHC.astype(cache.k.dtype), mode="drop"),
+            cache.v.at[layer, row_B1, :, slot_BW].set(v_BWHC.astype(cache.v.dtype), mode="drop"),
         )
+        own = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, layer, keepdims=False), cache)
         # All rows share the prefix, so their queries form one block: a single matmul a head.
         q_HNC = q_BWHC.reshape(B * W, H, C).swapaxes(0, 1)
         filled_P = jnp.arange(prefix.k.shape[1]) < self.prefix_length
@@ -153,7 +166,7 @@ class Cached:
         seen_BWS = jnp.arange(own.k.shape[2]) <= slot_BW[:, :, None]
         over_own = partial_attention(q_BWHC.swapaxes(1, 2), own.k, own.v, seen_BWS[:, None])
         output = merge([over_prefix, over_own]).astype(q_BWHC.dtype)
-        return output.swapaxes(1, 2), own
+        return output.swapaxes(1, 2), cache, None
 
 
 Layout = Causal | Tree | Cached
