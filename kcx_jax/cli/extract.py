@@ -124,6 +124,9 @@ def _words(text: str, option: str) -> list[str]:
 
 
 def _extractor(settings: dict[str, Any], api_key: str | None, concurrency: int) -> "Extractor":
+    from rich.console import Console
+    from rich.markup import escape
+
     from kcx_jax.extraction import Extractor
 
     model, chat_model = settings["model"], settings["chat_model"]
@@ -139,9 +142,9 @@ def _extractor(settings: dict[str, Any], api_key: str | None, concurrency: int) 
         )
     if settings["base_url"] is not None:
         raise UsageError("--base-url goes with --chat-model, not with --model")
-    return Extractor.from_pretrained(
-        model, settings["adapter"], settings["dtype"], **({} if limit is None else {"max_new_tokens": limit})
-    )
+    options = {} if limit is None else {"max_new_tokens": limit}
+    with Console(stderr=True).status(f"Loading {escape(model)}"):
+        return Extractor.from_pretrained(model, settings["adapter"], settings["dtype"], **options)
 
 
 def _records(texts: Sequence[str], path: Path | None) -> "Iterator[Record]":
