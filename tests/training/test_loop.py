@@ -70,7 +70,7 @@ def test_a_run_that_died_goes_on_from_its_last_checkpoint(tmp_path, uninterrupte
 def test_the_second_stage_goes_on_with_the_adapter_of_the_first(uninterrupted, silent):
     whole = uninterrupted[0]
     assert [m.stage for m in whole.history] == ["one"] * 5 + ["two"] * 4
-    assert whole.history[5].learning_rate == 1e-3
+    assert whole.history[5].learning_rate == np.float32(1e-3)
     first = train_trees(tiny_model(), STAGES[:1], SETTINGS, report=silent)
     adapted = tiny_model()
     adapted.lora, adapted.lora_config = first.trained, first.lora_config
