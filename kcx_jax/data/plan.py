@@ -17,7 +17,7 @@ from kcx_jax.errors import KcxError
 # Attention scores that cost as much as one token in the linear layers (hidden size 500 or so). It only weighs
 # paddings against each other, so its exact value does not matter.
 _SCORES_PER_TOKEN = 2048
-_PAIRWISE = 160  # shapes that are joined pair by pair
+_PAIRWISE = 1200  # shapes that are joined pair by pair, within seconds
 
 
 class Shape(NamedTuple):
@@ -187,21 +187,30 @@ def _choose_shapes(needs: Sequence[Shape], limit: int) -> list[Shape]:
     """
     steps = 32
     counts = Counter(_round_up(need, steps) for need in needs)
-    while len(counts) > _PAIRWISE and steps > 1:  # joining takes time with the cube of their number
+    while len(counts) > _PAIRWISE and steps > 1:  # joining takes memory with the square of their number
         steps //= 2
         counts = Counter(_round_up(need, steps) for need in needs)
-    while len(counts) > limit:
-        shapes = sorted(counts)
-        sides = np.array(shapes)
-        number = np.array([counts[shape] for shape in shapes])
-        joined = np.maximum(sides[:, None], sides)
-        padding = number[:, None] * (_cost(joined) - _cost(sides)[:, None])
-        padding = padding + padding.T
-        np.fill_diagonal(padding, np.inf)
-        a, b = divmod(int(np.argmin(padding)), len(shapes))
-        total = counts.pop(shapes[a]) + counts.pop(shapes[b])
-        counts[Shape(*(int(size) for size in joined[a, b]))] += total
-    return sorted(counts)
+    sides = np.array(sorted(counts))
+    number = np.array([counts[Shape(*side)] for side in sides.tolist()], float)  # zero once joined to another
+
+    def padding(index: slice) -> np.ndarray:
+        """What joining these shapes with every other would add, in tokens of all their rows."""
+        joined = np.maximum(sides[index][:, None], sides)
+        one, other = _cost(sides[index]), _cost(sides)
+        added = number[index][:, None] * (_cost(joined) - one[:, None]) + number * (_cost(joined) - other)
+        return np.where(number > 0, added, np.inf)
+
+    costs = padding(slice(None))
+    np.fill_diagonal(costs, np.inf)
+    for _ in range(len(sides) - limit):
+        a, b = divmod(int(np.argmin(costs)), len(sides))
+        sides[a] = np.maximum(sides[a], sides[b])
+        number[a], number[b] = number[a] + number[b], 0
+        costs[b] = costs[:, b] = np.inf
+        costs[a] = padding(slice(a, a + 1))[0]
+        costs[a, a] = np.inf
+        costs[:, a] = costs[a]
+    return sorted({Shape(*side) for side, rows in zip(sides.tolist(), number, strict=True) if rows})
 
 
 def _cost(shapes: np.ndarray) -> np.ndarray:
