@@ -134,7 +134,7 @@ def make_step(
 
         loss, gradient = jax.value_and_grad(mean_loss)(state.trained)
         updates, moments = optimiser.update(gradient, state.optimiser, state.trained)
-        result = StepResult(loss, optax.global_norm(gradient))
+        result = StepResult(loss, optax.tree.norm(gradient))
         return TrainState(state.step + 1, optax.apply_updates(state.trained, updates), moments), result
 
     kept = jax.tree.map(lambda leaf: leaf.sharding, state)
