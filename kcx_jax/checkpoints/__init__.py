@@ -4,8 +4,17 @@ Lives here: every file that holds weights. Not here: the arithmetic on them (`mo
 """
 
 from kcx_jax.checkpoints.export import export_pretrained, save_pretrained
+from kcx_jax.checkpoints.folder import new_folder
 from kcx_jax.checkpoints.load import load_pretrained
 from kcx_jax.checkpoints.model import LoadedModel
 from kcx_jax.checkpoints.run_store import Restored, RunStore
 
-__all__ = ["LoadedModel", "Restored", "RunStore", "export_pretrained", "load_pretrained", "save_pretrained"]
+__all__ = [
+    "LoadedModel",
+    "Restored",
+    "RunStore",
+    "export_pretrained",
+    "load_pretrained",
+    "new_folder",
+    "save_pretrained",
+]

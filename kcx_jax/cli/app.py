@@ -83,6 +83,12 @@ def main() -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    except OSError as error:
+        # A full disk or a folder without permission, met where no room of the house says more about it.
+        if error.strerror is None:
+            raise
+        print(f"kcx: cannot use {error.filename or 'a file'}: {error.strerror}.", file=sys.stderr)
+        code = 1
     except KeyboardInterrupt:
         code = 130
     sys.exit(code)

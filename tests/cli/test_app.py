@@ -1,5 +1,6 @@
 """Errors become one message and the exit code of the contract; the command line itself is light."""
 
+import errno
 import subprocess
 import sys
 
@@ -33,6 +34,13 @@ def _leave(monkeypatch, capsys, error=None, argv=("kcx",)):
 )
 def test_a_users_mistake_is_one_line_and_its_exit_code(monkeypatch, capsys, error, code):
     assert _leave(monkeypatch, capsys, error) == (code, "", f"kcx: {error}\n")
+
+
+def test_a_disks_failure_is_one_line_with_the_path(monkeypatch, capsys):
+    code, out, err = _leave(monkeypatch, capsys, OSError(errno.ENOSPC, "No space left on device", "run/x"))
+    assert (code, out) == (1, "")
+    assert "run/x: No space left on device" in err
+    assert err.count("\n") == 1
 
 
 def test_an_interrupt_leaves_with_130(monkeypatch, capsys):
