@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from kcx_jax.checkpoints import load_pretrained, save_pretrained
+from kcx_jax.checkpoints import load_pretrained, new_folder, save_pretrained
 from kcx_jax.data import TokenTree, encode_tree, token_tree
 from kcx_jax.demo.corpus import schema
 from kcx_jax.demo.reading import reading_trees
@@ -34,12 +34,33 @@ CONFIG = ModelConfig(
 )
 SHARD_SIZE = "5MB"  # sharded like a release
 TOKENIZER_TREES = 1000
+SCHEMA_WEIGHT = 100  # times the tokenizer's text holds the demo's schema: its class names become pieces
+# Every prompt and answer is full of these; each is one piece, so that a schema takes half as many.
+CODE_PIECES = (
+    *("class ", '(Entity):\n    """', '(Relation):\n    """', '(Event):\n    """', '."""\n', '."""\nclass '),
+    *('."""\n    ', '."""\n    head: ', "\n    tail: ", "\nclass ", ": list[", "]\n    ", "]\nclass ", " | "),
+    *(
+        'sentence = "',
+        '"\nresults =',
+        " []",
+        " [",
+        '("',
+        '", "',
+        '"), ',
+        '")',
+        '")]',
+        '")], ',
+        "=[",
+        '", ',
+        ")]",
+    ),
+)
 
 # Before it reads, the model learns to repeat random pieces: nothing but copying can lower that loss, and a model
 # that copies reads names it has never seen. Reading alone makes it forget, so the drill stays in the mix.
 DRILL_STEPS = 700
 DRILL_LENGTHS = (2, 24)
-DRILL_SHARE = 0.15
+DRILL_SHARE = 0.12
 MARKED_SPANS, SPAN_LENGTHS = (1, 4), (1, 5)
 LONGEST_PREAMBLE = 120
 DRILL_RATE, READING_RATE = 3e-3, 1e-3
@@ -47,7 +68,7 @@ DRILL_PREFIX = "# Copying\n"
 NEWLINE_ID = 5
 FIRST_PIECE = 197  # after the bytes' and markers' reserved ids
 
-ROWS, BRANCHES = 2, 16
+ROWS, BRANCHES, SHAPES = 2, 16, 8
 
 
 @dataclass(frozen=True)
@@ -61,11 +82,13 @@ class _Untrained:
 
 
 def copy_shipped(out: Path) -> None:
-    """Put the shipped base at `out`, a folder in the released Baichuan2 layout."""
-    partial = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    shutil.copytree(SHIPPED, partial)
-    partial.rename(out)
+    """Put the shipped base at `out`, a folder in the released Baichuan2 layout.
+
+    Raises `KcxError` when the disk does not take it.
+    """
+    with new_folder(out, overwrite=False) as folder:
+        for path in sorted(SHIPPED.iterdir()):
+            shutil.copyfile(path, folder / path.name)
 
 
 def describe(folder: Path) -> dict[str, Any]:
@@ -100,6 +123,7 @@ def train_base(out: Path, work: Path, seed: int, steps: int, report: Report | No
             "dtype": "float32",
             "branches": BRANCHES,
             "rows_per_step": ROWS,
+            "shapes": SHAPES,
             "seed": seed,
             "save_every": 200,
             "optimiser": {"beta2": 0.98, "weight_decay": 0.01, "warmup": 0.03},
@@ -135,10 +159,10 @@ def _tokenizer(folder: Path, seed: int) -> Tokenizer:
     """The tokenizer of the base, made once: from what it will read, and the demo's schema."""
     if folder.exists():
         return load_tokenizer(folder)
-    texts = [render_schema(schema().for_task(task)) for task in TASKS]
+    texts = [render_schema(schema().for_task(task)) for task in TASKS] * SCHEMA_WEIGHT
     for tree in reading_trees(seed, TOKENIZER_TREES):
         texts += [tree.prefix, *(branch.context + branch.answer for branch in tree.branches)]
-    return train_tokenizer(texts, CONFIG.vocab_size, folder)
+    return train_tokenizer(texts, CONFIG.vocab_size, folder, extra_pieces=CODE_PIECES)
 
 
 def _reading(tokenizer: Tokenizer, seed: int, steps: int) -> list[TokenTree]:

@@ -1,8 +1,8 @@
 """What the demo's base model reads before any tuning: text, translations, copying, and exercises in code.
 
 It sees the corpus's training split in all three languages as plain text and in pairs, and learns to read a schema
-and to list spans of a sentence, but with everyday words (animals, foods, ...) or under the one class `Name`: never
-with a class, relation or event of the demo's schema, and never with a task's answer.
+and to list spans of a sentence: everyday words (animals, foods, ...), and what the corpus annotates under other
+names (`exercises`). It never sees a class, relation or event of the demo's schema.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +11,16 @@ from random import Random
 
 from kcx_jax.corpora import Mention, Record, RelationLink
 from kcx_jax.demo.corpus import LANGUAGES, everyday_frames, everyday_lexicon, generate
+from kcx_jax.demo.exercises import renamed_exercise
 from kcx_jax.prompts import Branch, PromptTree, extraction_tree
-from kcx_jax.schema import Concept, Role, Schema
+from kcx_jax.schema import Concept, Role, Schema, Task
 
 BRANCHES = 16  # samples under one prefix
 EXEMPLARS = 4
 CLASSES = (2, 7)  # fewest and most classes of an exercise
 LANGUAGE_NAMES = {"en": "English", "zh": "Chinese", "es": "Spanish"}
 COPIED_WORDS = (2, 8)
+EMPTY_KEPT = 0.2  # of the sentences without an answer
 
 Item = dict[str, Record]
 
@@ -28,12 +30,15 @@ def reading_trees(seed: int, count: int) -> Iterator[PromptTree]:
     rng = Random(f"reading:{seed}")
     items = _Items(rng)
     kinds: list[tuple[float, Callable[[Random, _Items], PromptTree]]] = [
-        (0.05, _sentences),
-        (0.10, _translations),
-        (0.25, _copying),
-        (0.25, _everyday_exercise),
-        (0.27, _name_exercise),
-        (0.08, _neighbour_exercise),
+        (0.03, _sentences),
+        (0.08, _translations),
+        (0.12, _copying),
+        (0.14, _everyday_exercise),
+        (0.03, _neighbour_exercise),
+        (0.30, _exercise_of("ner")),
+        (0.13, _exercise_of("re")),
+        (0.06, _exercise_of("ed")),
+        (0.11, _exercise_of("eae")),
     ]
     weights = [weight for weight, _ in kinds]
     for _ in range(count):
@@ -97,14 +102,21 @@ def _everyday_exercise(rng: Random, items: _Items) -> PromptTree:
     return extraction_tree(Schema(tuple(concepts)), records, "ner")
 
 
-def _name_exercise(rng: Random, items: _Items) -> PromptTree:
-    """List every name of a sentence of the corpus, whatever its type."""
-    records = []
-    for item in items.take(BRANCHES):
-        record = item[rng.choice(LANGUAGES)]
-        records.append(_retyped(record, [(m.start, m.end, "Name") for m in record.entities or ()]))
-    schema = Schema((Concept("Name", "entity", description="A name or a date."),))
-    return extraction_tree(schema, records, "ner")
+def _exercise_of(task: Task) -> Callable[[Random, _Items], PromptTree]:
+    def exercise(rng: Random, items: _Items) -> PromptTree:
+        records: list[Record] = []
+        while len(records) < BRANCHES:
+            record = items.take(1)[0][rng.choice(LANGUAGES)]
+            if _has_answer(record, task) or rng.random() < EMPTY_KEPT:
+                records.append(record)
+        return renamed_exercise(rng, records, task)
+
+    return exercise
+
+
+def _has_answer(record: Record, task: Task) -> bool:
+    layer = {"ner": record.entities, "re": record.relations}.get(task, record.events)
+    return bool(layer)
 
 
 def _neighbour_exercise(rng: Random, items: _Items) -> PromptTree:

@@ -49,7 +49,10 @@ def train_tokenizer(
     """
     out_dir = Path(out_dir)
     refuse_existing(out_dir / MODEL_FILE, overwrite)
-    chosen = [*([_INDENT, SPACE] if stable_spans else []), *extra_pieces]
+    chosen = [
+        *([_INDENT, SPACE] if stable_spans else []),
+        *(piece.replace(" ", SPACE) for piece in extra_pieces),
+    ]
     sentences = [_UNSPACED_SCRIPT.sub(r" \g<0> ", text) if stable_spans else text for text in texts]
     for sentence in sentences:
         refuse_surrogates(sentence)

@@ -1,0 +1,108 @@
+"""Exercises of the four tasks on the corpus, every class and role under another name.
+
+What the base reads of them teaches it what kinds of names there are and how a schema asks for them. It has to
+learn the demo's own classes in tuning: none of their names is used here (``corpus/other_names.txt``).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from random import Random
+
+from kcx_jax.corpora import EventMention, Record
+from kcx_jax.demo.corpus import schema
+from kcx_jax.demo.corpus.tables import lines
+from kcx_jax.prompts import PromptTree, extraction_tree
+from kcx_jax.schema import Concept, Role, Schema, Task
+
+TABLE = "other_names.txt"
+FEWEST = 2  # classes of an exercise
+
+
+@dataclass(frozen=True)
+class OtherName:
+    """A class that covers one or several concepts of the demo's schema."""
+
+    covers: tuple[str, ...]
+    name: str
+    description: str
+
+
+def renamed_exercise(rng: Random, records: Iterable[Record], task: Task) -> PromptTree:
+    """`task` on `records`, under names drawn anew; what the drawn classes do not cover is not asked for."""
+    entities = _draw(rng, _other_names()["entity"], whole=task != "ner")
+    relations = _draw(rng, _other_names()["relation"]) if task == "re" else []
+    events = _draw(rng, _other_names()["event"]) if task in ("ed", "eae") else []
+    roles = {role: rng.choice(names) for role, names in _role_names().items()}
+    renamed = {covered: other.name for other in (*entities, *relations, *events) for covered in other.covers}
+    concepts = [_concept(other, renamed, roles) for other in (*entities, *relations, *events)]
+    asked = Schema(tuple(concepts)).for_task(task)
+    return extraction_tree(asked, [_renamed(record, renamed, roles) for record in records], task)
+
+
+def _draw(rng: Random, choices: Sequence[OtherName], whole: bool = False) -> list[OtherName]:
+    """Names that cover no concept twice: a random number of them, or as many as cover all."""
+    drawn: list[OtherName] = []
+    covered: set[str] = set()
+    most = len({concept for other in choices for concept in other.covers})
+    count = most if whole else rng.randint(FEWEST, most)
+    for other in rng.sample(choices, len(choices)):
+        if len(drawn) < count and covered.isdisjoint(other.covers):
+            drawn.append(other)
+            covered.update(other.covers)
+    return drawn
+
+
+def _concept(other: OtherName, renamed: Mapping[str, str], role_names: Mapping[str, str]) -> Concept:
+    known = schema().by_name[other.covers[0]]
+    roles = tuple(
+        Role(
+            role_names.get(role.name, role.name),  # a relation's stay head and tail
+            tuple(dict.fromkeys(renamed.get(name, name) for name in role.types)),
+            role.repeated,
+        )
+        for role in known.roles
+    )
+    return Concept(other.name, known.kind, description=other.description, roles=roles)
+
+
+def _renamed(record: Record, renamed: Mapping[str, str], role_names: Mapping[str, str]) -> Record:
+    return replace(
+        record,
+        entities=tuple(replace(m, type=renamed.get(m.type, m.type)) for m in record.entities or ()),
+        relations=tuple(replace(r, type=renamed.get(r.type, r.type)) for r in record.relations or ()),
+        events=tuple(_renamed_event(event, renamed, role_names) for event in record.events or ()),
+    )
+
+
+def _renamed_event(
+    event: EventMention, renamed: Mapping[str, str], role_names: Mapping[str, str]
+) -> EventMention:
+    arguments = tuple(replace(argument, role=role_names[argument.role]) for argument in event.arguments)
+    return replace(event, type=renamed.get(event.type, event.type), arguments=arguments)
+
+
+@cache
+def _other_names() -> dict[str, list[OtherName]]:
+    """The classes of the table by kind."""
+    names: dict[str, list[OtherName]] = {}
+    for kind, cells in _rows():
+        if kind != "role":
+            covers, name, description = cells
+            names.setdefault(kind, []).append(OtherName(tuple(covers.split()), name, description))
+    return names
+
+
+@cache
+def _role_names() -> dict[str, list[str]]:
+    """The other names of every role of an event."""
+    return {cells[0]: cells[1].split(", ") for kind, cells in _rows() if kind == "role"}
+
+
+def _rows() -> Iterable[tuple[str, list[str]]]:
+    section = ""
+    for _, line in lines(TABLE):
+        if line.startswith("["):
+            section = line.strip("[]")
+        else:
+            yield section, [cell.strip() for cell in line.split("|")]
