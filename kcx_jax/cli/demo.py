@@ -30,7 +30,11 @@ def command(
         print(line, file=sys.stderr, flush=True)
 
     started = time.monotonic()
-    results = run_steps(STEPS, out, Settings.of(seed, quick, from_scratch), say)
+    try:
+        results = run_steps(STEPS, out, Settings.of(seed, quick, from_scratch), say)
+    except KeyboardInterrupt:
+        say(f"Stopped. What is done lies in {out}; the same call goes on from there.")
+        raise
     say(
         f"Done in {time.monotonic() - started:.0f} s. Everything lies in {out}; open {results['report']['page']}"
     )

@@ -2,13 +2,14 @@
 
 import gzip
 import json
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.corpora import choose_reader, read_records
-from kcx_jax.corpora.readers.columns import tagged_spans
+from kcx_jax.corpora.readers.columns import join_tokens, tagged_spans
 from kcx_jax.errors import KcxError, UsageError
 
 WIKINEURAL = "0\tAda\tB-PER\n1\tLovelace\tI-PER\n2\tslept\tO\n\n0\tRome\tI-LOC\n1\tParis\tB-LOC\n"
@@ -73,16 +74,26 @@ def test_cluener_and_its_unlabelled_test_set(tmp_path):
 @pytest.mark.parametrize(
     ("language", "joiner", "text"),
     [
-        ("zh", None, "李白来"),
-        ("zh-TW", None, "李白来"),
-        ("ko", None, "李白 来"),
-        (None, None, "李白 来"),
-        ("zh", " ", "李白 来"),
+        ("zh", None, "李白来京"),
+        ("zh-TW", None, "李白来京"),
+        ("ko", None, "李白 来 京"),
+        (None, None, "李白 来 京"),
+        ("zh", " ", "李白 来 京"),
+        ("zh", " · ", "李白 · 来 · 京"),
     ],
 )
 def test_tokens_are_joined_as_the_language_is_written(language, joiner, text, tmp_path):
-    (record,) = read(tmp_path, "李白\tB-PER\n来\tO\n", language=language, joiner=joiner)
-    assert (record.text, spans(record)) == (text, [("PER", "李白", 0)])
+    (record,) = read(tmp_path, "李白\tB-PER\n来\tO\n京\tB-LOC\n", language=language, joiner=joiner)
+    assert record.text == text
+    assert spans(record) == [("PER", "李白", 0), ("LOC", "京", text.index("京"))]
+
+
+@given(st.lists(st.text(min_size=1), max_size=6), st.text(max_size=3))
+def test_offsets_of_joined_tokens_are_where_the_tokens_stand(tokens, joiner):
+    text, offsets = join_tokens(tokens, joiner)
+    assert [text[start:end] for start, end in offsets] == tokens
+    assert all(text[end:start] == joiner for (_, end), (start, _) in pairwise(offsets))
+    assert sum(map(len, tokens)) + len(joiner) * max(0, len(tokens) - 1) == len(text)
 
 
 @pytest.mark.parametrize("reader", ["wikineural", "iob2", "conll", "cluener"])
