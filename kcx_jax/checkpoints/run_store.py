@@ -6,6 +6,7 @@ and the fingerprint of the base: a run resumed on another base is refused.
 """
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,6 +19,14 @@ from kcx_jax.errors import KcxError
 PyTree = Any
 _saving = ocp.training.save_decision_policies
 _keeping = ocp.training.preservation_policies
+
+
+def _not_raised_later(record: logging.LogRecord) -> bool:
+    """False for the tracebacks that Orbax's threads log: the same error is raised here, with the folder's name."""
+    return not (record.levelno >= logging.ERROR and "orbax" in record.pathname)
+
+
+logging.getLogger("absl").addFilter(_not_raised_later)
 
 
 class Restored(NamedTuple):

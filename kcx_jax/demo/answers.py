@@ -13,7 +13,7 @@ from kcx_jax.evaluation import Answered, answer_records, console_table, score_ta
 from kcx_jax.extraction import Extractor
 from kcx_jax.schema import TASKS, Schema
 
-MAX_NEW_TOKENS = 160
+MAX_NEW_TOKENS = 120
 UNTUNED = ("es",)
 
 

@@ -1,6 +1,7 @@
 """Tuning as the demo does it: LoRA on the base from its folder, on trees of the demo's schema."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from kcx_jax.schema import TASKS
 from kcx_jax.training import LoopSettings, Stage, plan_stages, read_metrics, train_trees, tuned_model
 
 ADAPTER = "adapter"
+NO_ANSWER = " []"
+EMPTY_PER_ANSWER = 0.4  # empty answers kept in tuning, for each one that lists something
 
 
 def alignment_trees(pairs: Sequence[ParallelRecord]) -> list[PromptTree]:
@@ -28,8 +31,17 @@ def alignment_trees(pairs: Sequence[ParallelRecord]) -> list[PromptTree]:
 
 
 def extraction_trees(records: Sequence[Record]) -> list[PromptTree]:
-    """Stage 2 on records of one language, a tree a task."""
-    return [extraction_tree(schema(), records, task) for task in TASKS]
+    """Stage 2 on records of one language, a tree a task; of the records without an answer only a part."""
+    return [_mostly_answered(extraction_tree(schema(), records, task)) for task in TASKS]
+
+
+def _mostly_answered(tree: PromptTree) -> PromptTree:
+    """The tree without most of its branches whose answer is empty (two in three, for relations and events)."""
+    empty = [branch.answer == NO_ANSWER for branch in tree.branches]
+    room = round(EMPTY_PER_ANSWER * (len(empty) - sum(empty)))
+    kept = [branch for branch, is_empty in zip(tree.branches, empty, strict=True) if not is_empty]
+    kept += [branch for branch, is_empty in zip(tree.branches, empty, strict=True) if is_empty][:room]
+    return replace(tree, branches=tuple(kept))
 
 
 def tune(

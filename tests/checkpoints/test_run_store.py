@@ -1,6 +1,8 @@
 """A run's store: what was saved comes back bit by bit, and nothing else is taken for it."""
 
 import shutil
+import subprocess
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -107,3 +109,31 @@ def test_written_sharded_read_elsewhere(tmp_path):
         restored = store.restore(1, plain).state["w"]
         assert restored.sharding == plain["w"].sharding
         np.testing.assert_array_equal(restored, np.arange(8.0))
+
+
+ON_A_FULL_DISK = """
+import resource, sys
+import jax
+from kcx_jax.checkpoints import RunStore
+from kcx_jax.errors import KcxError
+store = RunStore(sys.argv[1])
+noise = jax.random.normal(jax.random.key(0), (500_000,))
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))  # no file may grow beyond it
+try:
+    store.save(1, {"x": noise}, {})
+    store.wait()
+except KcxError as error:
+    print(f"kcx: {error}", file=sys.stderr)
+else:
+    sys.exit("it was written all the same")
+"""
+
+
+def test_a_disk_that_takes_no_more_is_one_message(tmp_path):
+    folder = tmp_path / "run"
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_FULL_DISK, folder], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f"kcx: cannot finish writing {folder}"), done.stderr
+    assert done.stderr.count("\n") == 1
