@@ -64,6 +64,14 @@ def test_same_texts_same_bytes_and_the_options(tmp_path):
     assert any(first.piece(i).startswith("▁L") for i in first.encode(" London"))
 
 
+@pytest.mark.parametrize("piece", ["[Person(", '"), ', '."""\nclass ', ": list[", " | "])
+def test_an_extra_piece_stays_whole_whatever_it_is_made_of(piece, tmp_path):
+    tokenizer = train_tokenizer(TEXTS, 510, tmp_path / "a", extra_pieces=[piece])
+    before, whole = tokenizer.encode("Ada"), tokenizer.encode(f"Ada{piece}Ada")
+    assert len(whole) == 2 * len(before) + 1
+    assert tokenizer.decode(whole) == f"Ada{piece}Ada"
+
+
 def test_faults_are_named(tmp_path):
     with pytest.raises(KcxError, match="9000 pieces on these texts: Vocabulary size too high"):
         train_tokenizer(TEXTS, 9000, tmp_path / "a")
