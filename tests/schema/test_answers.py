@@ -1,7 +1,6 @@
 """Reading damaged and hostile answers."""
 
 import random
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -167,28 +166,26 @@ HOSTILE = {
 }
 
 
-def seconds_to_read(text):
-    """The best of a few tries: a busy machine slows any of them."""
-    tries = []
-    while len(tries) < 5 and min(tries, default=1.0) >= 1.0:
-        start = time.process_time()
-        parse_answer(text, SCHEMA)
-        tries.append(time.process_time() - start)
-    return min(tries)
+# A megabyte takes a second or so. Reading that is not linear would take hours and be stopped.
+in_linear_time = pytest.mark.timeout(180)
 
 
+@in_linear_time
 @pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_megabyte_of_hostile_text_takes_less_than_a_second(piece):
-    assert seconds_to_read("[" + piece * (MILLION // len(piece))) < 1.0
+def test_a_megabyte_of_hostile_text_is_read(piece):
+    parsed = parse_answer("[" + piece * (MILLION // len(piece)), SCHEMA)
+    assert parsed.problems
 
 
-def test_a_list_with_two_readings_takes_less_than_a_second():
-    assert seconds_to_read('[Attack("t",time=["' + '","' * (MILLION // 3)) < 1.0
+@in_linear_time
+def test_a_list_with_two_readings_is_read():
+    assert parse_answer('[Attack("t",time=["' + '","' * (MILLION // 3), SCHEMA).problems
 
 
-def test_hostile_soup_takes_less_than_a_second():
+@in_linear_time
+def test_hostile_soup_is_read():
     pieces = random.Random(0).choices(list(HOSTILE.values()), k=MILLION // 10)
-    assert seconds_to_read("".join(pieces)[:MILLION]) < 1.0
+    assert parse_answer("".join(pieces)[:MILLION], SCHEMA).problems
 
 
 def test_hopeless_damage_is_said_not_hidden():
