@@ -8,6 +8,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 from kcx_jax.checkpoints import load_pretrained, new_folder, save_pretrained
 from kcx_jax.data import TokenTree, encode_tree, token_tree
 from kcx_jax.demo.corpus import schema
-from kcx_jax.demo.reading import reading_trees
+from kcx_jax.demo.reading import LESSONS, reading_trees
 from kcx_jax.files import atomic_write
 from kcx_jax.models import ModelConfig, init_params
 from kcx_jax.schema import TASKS, render_schema
@@ -33,7 +34,7 @@ CONFIG = ModelConfig(
     vocab_size=3000, hidden_size=256, intermediate_size=688, num_layers=4, num_heads=8, max_positions=2048
 )
 SHARD_SIZE = "5MB"  # sharded like a release
-TOKENIZER_TREES = 1000
+TOKENIZER_TREES = 500
 SCHEMA_WEIGHT = 100  # times the tokenizer's text holds the demo's schema: its class names become pieces
 # Every prompt and answer is full of these; each is one piece, so that a schema takes half as many.
 CODE_PIECES = (
@@ -58,9 +59,10 @@ CODE_PIECES = (
 
 # Before it reads, the model learns to repeat random pieces: nothing but copying can lower that loss, and a model
 # that copies reads names it has never seen. Reading alone makes it forget, so the drill stays in the mix.
-DRILL_STEPS = 700
+DRILL_STEPS = 600
+LESSON_STEPS = {"words": 350, "single names": 250}  # the last lesson, "exercises", is as long as is asked for
 DRILL_LENGTHS = (2, 24)
-DRILL_SHARE = 0.12
+DRILL_SHARE = 0.08
 MARKED_SPANS, SPAN_LENGTHS = (1, 4), (1, 5)
 LONGEST_PREAMBLE = 120
 DRILL_RATE, READING_RATE = 3e-3, 1e-3
@@ -68,7 +70,7 @@ DRILL_PREFIX = "# Copying\n"
 NEWLINE_ID = 5
 FIRST_PIECE = 197  # after the bytes' and markers' reserved ids
 
-ROWS, BRANCHES, SHAPES = 2, 16, 8
+ROWS, BRANCHES, SHAPES = 2, 16, 6
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,9 @@ def describe(folder: Path) -> dict[str, Any]:
 
 
 def train_base(out: Path, work: Path, seed: int, steps: int, report: Report | None = None) -> None:
-    """Train tokenizer and model for `steps` steps of reading and save them at `out`, resuming from `work`.
+    """Train tokenizer and model through all lessons and save them at `out`, resuming from `work`.
+
+    The last lesson takes `steps` steps.
 
     The same seed gives the same base on the same machine. Ctrl-C saves the run first.
     """
@@ -113,9 +117,15 @@ def train_base(out: Path, work: Path, seed: int, steps: int, report: Report | No
             report(metrics)
 
     stages = [
-        Stage("copying drill", _drill(tokenizer, seed, DRILL_STEPS * ROWS), learning_rate=DRILL_RATE),
-        Stage("reading", _reading(tokenizer, seed, steps), steps=steps, learning_rate=READING_RATE),
+        Stage(
+            "copying drill",
+            _drill(tokenizer, f"copying:{seed}", DRILL_STEPS * ROWS),
+            learning_rate=DRILL_RATE,
+        ),
     ]
+    for lesson, length in {**LESSON_STEPS, "exercises": steps}.items():
+        trees = _lesson(tokenizer, lesson, seed, length)
+        stages.append(Stage(lesson, trees, steps=length, learning_rate=READING_RATE))
     model = _Untrained(CONFIG, initial_params(CONFIG, jax.random.key(seed)))
     settings = LoopSettings.model_validate(
         {
@@ -160,18 +170,18 @@ def _tokenizer(folder: Path, seed: int) -> Tokenizer:
     if folder.exists():
         return load_tokenizer(folder)
     texts = [render_schema(schema().for_task(task)) for task in TASKS] * SCHEMA_WEIGHT
-    for tree in reading_trees(seed, TOKENIZER_TREES):
+    for tree in chain.from_iterable(reading_trees(lesson, seed, TOKENIZER_TREES) for lesson in LESSONS):
         texts += [tree.prefix, *(branch.context + branch.answer for branch in tree.branches)]
     return train_tokenizer(texts, CONFIG.vocab_size, folder, extra_pieces=CODE_PIECES)
 
 
-def _reading(tokenizer: Tokenizer, seed: int, steps: int) -> list[TokenTree]:
+def _lesson(tokenizer: Tokenizer, lesson: str, seed: int, steps: int) -> list[TokenTree]:
     drills = round(DRILL_SHARE * steps * ROWS)
-    texts = reading_trees(seed, steps * ROWS - drills)
-    return [*(encode_tree(tokenizer, tree) for tree in texts), *_drill(tokenizer, seed + 1, drills)]
+    texts = reading_trees(lesson, seed, steps * ROWS - drills)
+    return [*(encode_tree(tokenizer, tree) for tree in texts), *_drill(tokenizer, f"{lesson}:{seed}", drills)]
 
 
-def _drill(tokenizer: Tokenizer, seed: int, count: int) -> list[TokenTree]:
+def _drill(tokenizer: Tokenizer, seed: str, count: int) -> list[TokenTree]:
     """Random pieces to be repeated whole, or the ones in brackets listed as answers list them.
 
     Random pieces in front vary how far from the start the work is to be done.

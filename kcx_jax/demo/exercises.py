@@ -17,6 +17,7 @@ from kcx_jax.schema import Concept, Role, Schema, Task
 
 TABLE = "other_names.txt"
 FEWEST = 2  # classes of an exercise
+USUAL = 0.7  # of the exercises are under the first name of each concept: a name met often is learnt soonest
 
 
 @dataclass(frozen=True)
@@ -30,18 +31,35 @@ class OtherName:
 
 def renamed_exercise(rng: Random, records: Iterable[Record], task: Task) -> PromptTree:
     """`task` on `records`, under names drawn anew; what the drawn classes do not cover is not asked for."""
-    entities = _draw(rng, _other_names()["entity"], whole=task != "ner")
-    relations = _draw(rng, _other_names()["relation"]) if task == "re" else []
-    events = _draw(rng, _other_names()["event"]) if task in ("ed", "eae") else []
-    roles = {role: rng.choice(names) for role, names in _role_names().items()}
+    usual = rng.random() < USUAL
+    entities = _draw(rng, _other_names()["entity"], usual, whole=task != "ner")
+    relations = _draw(rng, _other_names()["relation"], usual) if task == "re" else []
+    events = _draw(rng, _other_names()["event"], usual) if task in ("ed", "eae") else []
+    roles = {role: names[0] if usual else rng.choice(names) for role, names in _role_names().items()}
     renamed = {covered: other.name for other in (*entities, *relations, *events) for covered in other.covers}
     concepts = [_concept(other, renamed, roles) for other in (*entities, *relations, *events)]
     asked = Schema(tuple(concepts)).for_task(task)
     return extraction_tree(asked, [_renamed(record, renamed, roles) for record in records], task)
 
 
-def _draw(rng: Random, choices: Sequence[OtherName], whole: bool = False) -> list[OtherName]:
-    """Names that cover no concept twice: a random number of them, or as many as cover all."""
+def usual_names() -> dict[str, str]:
+    """The first name of every entity type."""
+    return {other.covers[0]: other.name for other in _usual(_other_names()["entity"])}
+
+
+def _usual(choices: Sequence[OtherName]) -> list[OtherName]:
+    """The first name that each concept has for itself."""
+    first: dict[tuple[str, ...], OtherName] = {}
+    for other in choices:
+        first.setdefault(other.covers, other)
+    return [other for covers, other in first.items() if len(covers) == 1]
+
+
+def _draw(rng: Random, choices: Sequence[OtherName], usual: bool, whole: bool = False) -> list[OtherName]:
+    """Names that cover no concept twice: all `usual` ones, or of all a random number, or enough to cover all."""
+    if usual:
+        first = _usual(choices)
+        return rng.sample(first, len(first))
     drawn: list[OtherName] = []
     covered: set[str] = set()
     most = len({concept for other in choices for concept in other.covers})

@@ -6,14 +6,13 @@ names (`exercises`). It never sees a class, relation or event of the demo's sche
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from random import Random
 
-from kcx_jax.corpora import Mention, Record, RelationLink
+from kcx_jax.corpora import Mention, Record
 from kcx_jax.demo.corpus import LANGUAGES, everyday_frames, everyday_lexicon, generate
-from kcx_jax.demo.exercises import renamed_exercise
+from kcx_jax.demo.exercises import renamed_exercise, usual_names
 from kcx_jax.prompts import Branch, PromptTree, extraction_tree
-from kcx_jax.schema import Concept, Role, Schema, Task
+from kcx_jax.schema import TASKS, Concept, Schema, Task
 
 BRANCHES = 16  # samples under one prefix
 EXEMPLARS = 4
@@ -22,28 +21,37 @@ LANGUAGE_NAMES = {"en": "English", "zh": "Chinese", "es": "Spanish"}
 COPIED_WORDS = (2, 8)
 EMPTY_KEPT = 0.2  # of the sentences without an answer
 
+# In this order. To name a mention's class before the mention, as answers do, a model has to look ahead; that is not
+# learnt from answers alone, but soon when it knows the kind of a name it has just written (the glossary), and then
+# sees sentences with one name only.
+LESSONS: dict[str, dict[str, float]] = {
+    "words": {"glossary": 0.45, "copying": 0.35, "translations": 0.10, "sentences": 0.05, "everyday": 0.05},
+    "single names": {"single": 0.6, "glossary": 0.25, "copying": 0.15},
+    "exercises": {
+        "ner": 0.38,
+        "re": 0.15,
+        "eae": 0.13,
+        "single": 0.08,
+        "ed": 0.06,
+        "glossary": 0.06,
+        "copying": 0.05,
+        "translations": 0.05,
+        "everyday": 0.03,
+        "sentences": 0.01,
+    },
+}
+
 Item = dict[str, Record]
 
 
-def reading_trees(seed: int, count: int) -> Iterator[PromptTree]:
-    """`count` trees of up to 16 samples each, kinds mixed by fixed shares; the same seed gives the same trees."""
-    rng = Random(f"reading:{seed}")
+def reading_trees(lesson: str, seed: int, count: int) -> Iterator[PromptTree]:
+    """`count` trees of up to 16 samples each for one of `LESSONS`; the same arguments give the same trees."""
+    rng = Random(f"{lesson}:{seed}")
     items = _Items(rng)
-    kinds: list[tuple[float, Callable[[Random, _Items], PromptTree]]] = [
-        (0.03, _sentences),
-        (0.08, _translations),
-        (0.12, _copying),
-        (0.14, _everyday_exercise),
-        (0.03, _neighbour_exercise),
-        (0.30, _exercise_of("ner")),
-        (0.13, _exercise_of("re")),
-        (0.06, _exercise_of("ed")),
-        (0.11, _exercise_of("eae")),
-    ]
-    weights = [weight for weight, _ in kinds]
+    shares = LESSONS[lesson]
     for _ in range(count):
-        ((_, make),) = rng.choices(kinds, weights)
-        yield make(rng, items)
+        (kind,) = rng.choices(list(shares), list(shares.values()))
+        yield _KINDS[kind](rng, items)
 
 
 class _Items:
@@ -102,6 +110,33 @@ def _everyday_exercise(rng: Random, items: _Items) -> PromptTree:
     return extraction_tree(Schema(tuple(concepts)), records, "ner")
 
 
+def _glossary(rng: Random, items: _Items) -> PromptTree:
+    """The names of a sentence, or its everyday words, each with what it is."""
+    branches = []
+    categories = sorted(everyday_lexicon())
+    for item in items.take(BRANCHES):
+        if rng.random() < 0.75:
+            record, kinds = item[rng.choice(LANGUAGES)], usual_names()
+        else:
+            record, kinds = (
+                _everyday_record(rng, categories),
+                {_class_name(name): name for name in categories},
+            )
+        listed = "; ".join(f'"{m.text}" {kinds[m.type].lower()}' for m in record.entities or ())
+        branches.append(Branch(f'text = "{record.text}"\nglossary =', f" {listed}", ""))
+    return _plain_tree("glossary", "# Glossary\n", branches)
+
+
+def _single_exercise(rng: Random, items: _Items) -> PromptTree:
+    """Entities of sentences that have just one."""
+    records: list[Record] = []
+    while len(records) < BRANCHES:
+        record = items.take(1)[0][rng.choice(LANGUAGES)]
+        if len(record.entities or ()) == 1:
+            records.append(record)
+    return renamed_exercise(rng, records, "ner")
+
+
 def _exercise_of(task: Task) -> Callable[[Random, _Items], PromptTree]:
     def exercise(rng: Random, items: _Items) -> PromptTree:
         records: list[Record] = []
@@ -117,22 +152,6 @@ def _exercise_of(task: Task) -> Callable[[Random, _Items], PromptTree]:
 def _has_answer(record: Record, task: Task) -> bool:
     layer = {"ner": record.entities, "re": record.relations}.get(task, record.events)
     return bool(layer)
-
-
-def _neighbour_exercise(rng: Random, items: _Items) -> PromptTree:
-    """Relations between everyday words that follow one another: the nested form of a relation, without meaning."""
-    lexicon = everyday_lexicon()
-    names = rng.sample(sorted(lexicon), rng.randint(*CLASSES))
-    concepts = [_category(rng, name, lexicon[name]) for name in names]
-    roles = (Role("head", ("Entity",)), Role("tail", ("Entity",)))
-    neighbours = Concept("Neighbours", "relation", description="Two words, one after the other.", roles=roles)
-    records = []
-    for _ in range(BRANCHES):
-        record = _everyday_record(rng, names)
-        mentions = record.entities or ()
-        links = tuple(RelationLink("Neighbours", a.id, b.id) for a, b in pairwise(mentions))
-        records.append(Record(record.id, record.language, record.text, mentions, links))
-    return extraction_tree(Schema((*concepts, neighbours)), records, "re")
 
 
 def _category(rng: Random, name: str, words: list[dict[str, str]]) -> Concept:
@@ -169,3 +188,14 @@ def _retyped(record: Record, spans: Sequence[tuple[int, int, str]]) -> Record:
         for i, (start, end, type_) in enumerate(sorted(spans))
     )
     return Record("", record.language, record.text, mentions)
+
+
+_KINDS: dict[str, Callable[[Random, _Items], PromptTree]] = {
+    "sentences": _sentences,
+    "translations": _translations,
+    "copying": _copying,
+    "glossary": _glossary,
+    "everyday": _everyday_exercise,
+    "single": _single_exercise,
+    **{task: _exercise_of(task) for task in TASKS},
+}

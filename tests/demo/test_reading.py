@@ -1,23 +1,37 @@
 """What the base reads: reproducible, in all languages, and never the demo's own task."""
 
 import re
-from itertools import islice
 
 import pytest
 
 from kcx_jax.demo.corpus import generate, schema
-from kcx_jax.demo.reading import reading_trees
+from kcx_jax.demo.exercises import usual_names
+from kcx_jax.demo.reading import LESSONS, reading_trees
 from kcx_jax.schema import TASKS, parse_answer
 
 
 @pytest.fixture(scope="module")
 def trees():
-    return list(reading_trees(3, 150))
+    return [tree for lesson in LESSONS for tree in reading_trees(lesson, 3, 80)]
 
 
-def test_the_same_seed_reads_the_same_and_another_does_not(trees):
-    assert list(islice(reading_trees(3, 20), 20)) == trees[:20]
-    assert list(reading_trees(4, 20)) != trees[:20]
+@pytest.mark.parametrize("lesson", LESSONS)
+def test_the_same_seed_reads_the_same_and_another_does_not(lesson):
+    trees = list(reading_trees(lesson, 3, 20))
+    assert list(reading_trees(lesson, 3, 12)) == trees[:12]
+    assert list(reading_trees(lesson, 4, 20)) != trees
+
+
+def test_a_glossary_names_every_kind_of_name(trees):
+    kinds = {other.lower() for other in usual_names().values()}
+    written = {
+        kind
+        for tree in trees
+        if tree.task == "glossary"
+        for branch in tree.branches
+        for kind in re.findall(r'" (\w+)(?:;|$)', branch.answer)
+    }
+    assert kinds <= written
 
 
 def test_no_class_of_the_demos_schema_is_ever_shown(trees):
