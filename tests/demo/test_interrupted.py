@@ -66,7 +66,7 @@ def test_ctrl_c_in_each_step_changes_nothing(tmp_path):
     for number, moment in enumerate(MOMENTS):
         said = interrupt_at(moment, cut)
         assert "goes on" in said
-        assert said.count("done before") == number
+        assert said.count("done before") == max(0, number - 1)  # the last one's step is done only now
         for name in STEPS[number:]:
             assert not (cut / name / "result.json").exists(), f"{name} was finished before its Ctrl-C"
     started = time.time()
@@ -74,8 +74,8 @@ def test_ctrl_c_in_each_step_changes_nothing(tmp_path):
         said = process.stderr.read()
     assert process.returncode == 0, said
     assert said.count("done before") == 6
-    rewritten = [path for path in cut.rglob("*") if path.is_file() and path.stat().st_mtime > started]
-    assert {path.name for path in rewritten} <= {"report.html", "result.json"}
+    written = [path for path in cut.rglob("*") if path.is_file() and path.stat().st_mtime > started]
+    assert {str(path.relative_to(cut)) for path in written} == {"report.html", "7-report/result.json"}
 
     def placeless(folder: Path) -> str:
         return json.dumps(results(folder), ensure_ascii=False).replace(str(folder), "RUN")
