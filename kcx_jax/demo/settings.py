@@ -13,9 +13,9 @@ class Settings:
     quick: bool = False
     from_scratch: bool = False  # train the base anew (hours) in place of the shipped one
     pairs: int = 480  # sentences translated by the pipeline, half of them from each language
-    align_steps: int = 70
+    align_steps: int = 40
     extract_items: int = 1600  # records of stage 2, each in English and Chinese and for all four tasks
-    extract_steps: int = 200
+    extract_steps: int = 110
     rows: int = 2  # trees a step
     branches: int = 16  # sentences under one schema
     lora_rank: int = 32
