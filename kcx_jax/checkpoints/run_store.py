@@ -23,7 +23,7 @@ _keeping = ocp.training.preservation_policies
 
 def _not_raised_later(record: logging.LogRecord) -> bool:
     """False for the tracebacks that Orbax's threads log: the same error is raised here, with the folder's name."""
-    return not (record.levelno >= logging.ERROR and "orbax" in record.pathname)
+    return not (record.levelno >= logging.ERROR and "orbax/checkpoint" in record.pathname)
 
 
 logging.getLogger("absl").addFilter(_not_raised_later)

@@ -104,9 +104,8 @@ def describe(folder: Path) -> dict[str, Any]:
 def train_base(out: Path, work: Path, seed: int, steps: int, report: Report | None = None) -> None:
     """Train tokenizer and model through all lessons and save them at `out`, resuming from `work`.
 
-    The last lesson takes `steps` steps.
-
-    The same seed gives the same base on the same machine. Ctrl-C saves the run first.
+    The last lesson takes `steps` steps. The same seed gives the same base on the same
+    machine. Ctrl-C saves the run first.
     """
     tokenizer = _tokenizer(work / "tokenizer", seed)
     curve: list[tuple[int, float]] = []

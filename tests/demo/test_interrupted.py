@@ -12,7 +12,6 @@ import pytest
 # The demo's own steps at their real jobs, each as small as it can be.
 DEMO = """
 import sys
-from pathlib import Path
 from kcx_jax.cli import app
 from kcx_jax.demo import settings
 
@@ -24,7 +23,7 @@ sys.argv = ["kcx", "demo", "--out", sys.argv[1]]
 app.main()
 """
 # What is on the screen when Ctrl-C comes: the step's own line, or the one that says its work has begun.
-MOMENTS = (*("[1/7]", "[2/7]", "stage 1: step", "stage 2: step", "base: answered", "[6/7]", "[7/7]"),)
+MOMENTS = ("[1/7]", "[2/7]", "stage 1: step", "stage 2: step", "base: answered", "[6/7]", "[7/7]")
 STEPS = ("1-base", "2-parallel", "3-align", "4-extract", "5-answers", "6-export", "7-report")
 
 
