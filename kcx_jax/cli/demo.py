@@ -22,6 +22,7 @@ def command(
 
     Example: kcx demo --out demo-run --seed 0
     """
+    from kcx_jax.demo.environment import use_cores
     from kcx_jax.demo.run import run_steps
     from kcx_jax.demo.settings import Settings
     from kcx_jax.demo.steps import STEPS
@@ -30,8 +31,10 @@ def command(
         print(line, file=sys.stderr, flush=True)
 
     started = time.monotonic()
+    settings = Settings.of(seed, quick, from_scratch)
+    use_cores(settings.rows)
     try:
-        results = run_steps(STEPS, out, Settings.of(seed, quick, from_scratch), say)
+        results = run_steps(STEPS, out, settings, say)
     except KeyboardInterrupt:
         say(f"Stopped. What is done lies in {out}; the same call goes on from there.")
         raise

@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Any
+
+import jax
 
 from kcx_jax.checkpoints import export_pretrained, load_pretrained
 from kcx_jax.corpora import ParallelRecord, Record
@@ -68,8 +71,8 @@ def tune(
             "lora": {"rank": settings.lora_rank, "alpha": 2.0 * settings.lora_rank},
             "optimiser": {"learning_rate": settings.learning_rate},
             "branches": settings.branches,
-            "rows_per_step": settings.rows,
-            "shapes": 2,
+            "rows_per_step": settings.rows * ceil(jax.device_count() / settings.rows),  # some for every device
+            "shapes": 4,
             "seed": settings.seed,
             "save_every": 50,
         }
