@@ -5,14 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kcx_jax.checkpoints import peft
 from kcx_jax.checkpoints.hub import local_folder
 from kcx_jax.checkpoints.names import param_places
 from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
 from kcx_jax.checkpoints.weights import check_tensors, fingerprint, open_weights, read_json
-from kcx_jax.models import ModelConfig
+from kcx_jax.models import config_from_hf
+from kcx_jax.models.config import Family
 
 _MODEL_KEYS = (
     "num_hidden_layers",
@@ -43,7 +44,7 @@ class Description:
 def describe(path_or_hub_id: str | Path) -> Description:
     """Describe a model folder or an adapter folder, reading headers and samples only.
 
-    A Baichuan2 folder is checked to be whole. Raises `KcxError` for what is missing or damaged.
+    A folder of a family that is read here is checked to be whole. Raises `KcxError` for what is missing or damaged.
     """
     folder = local_folder(path_or_hub_id)
     if (folder / peft.CONFIG_FILE).exists():
@@ -52,8 +53,8 @@ def describe(path_or_hub_id: str | Path) -> Description:
         return _describe("adapter", str(settings.get("peft_type")), settings, _ADAPTER_KEYS, tensors)
     settings = read_json(folder / "config.json")
     stored, digest = open_weights(folder), ""
-    if settings.get("model_type") == "baichuan":
-        config = ModelConfig.from_hf(settings, where=str(folder / "config.json"))
+    if settings.get("model_type") in get_args(Family):
+        config = config_from_hf(settings, where=str(folder / "config.json"))
         check_tensors(stored, {name: place.shape for name, place in param_places(config).items()}, folder)
         digest = fingerprint(config, stored)["values"]
     return _describe("model", str(settings.get("model_type")), settings, _MODEL_KEYS, stored.values(), digest)

@@ -1,9 +1,10 @@
-"""Model configurations, the Linen transformer (Baichuan2-7B first) and the sharding table.
+"""Model configurations, the Linen transformer (Baichuan2 and the Llama family) and the sharding table.
 
 Lives here: what is computed and where its arrays lie. Not here: loading (`checkpoints`), loops (`training`).
 """
 
 from kcx_jax.models.config import ModelConfig
+from kcx_jax.models.hf_config import config_from_hf, config_to_hf
 from kcx_jax.models.parameters import (
     abstract_lora,
     abstract_params,
@@ -13,7 +14,7 @@ from kcx_jax.models.parameters import (
     param_shardings,
 )
 from kcx_jax.models.sharding import batch_sharding, make_mesh
-from kcx_jax.models.transformer import Transformer, empty_cache, prefix_cache
+from kcx_jax.models.transformer import Transformer, empty_cache, output_head, prefix_cache
 
 __all__ = [
     "ModelConfig",
@@ -21,11 +22,14 @@ __all__ = [
     "abstract_lora",
     "abstract_params",
     "batch_sharding",
+    "config_from_hf",
+    "config_to_hf",
     "empty_cache",
     "init_lora",
     "init_params",
     "lora_shardings",
     "make_mesh",
+    "output_head",
     "param_shardings",
     "prefix_cache",
 ]
