@@ -8,12 +8,13 @@ from kcx_jax.models.hf_config import config_from_hf, config_to_hf
 from kcx_jax.models.parameters import (
     abstract_lora,
     abstract_params,
+    bytes_per_device,
     init_lora,
     init_params,
     lora_shardings,
     param_shardings,
 )
-from kcx_jax.models.sharding import batch_sharding, make_mesh
+from kcx_jax.models.sharding import abstract_mesh, batch_sharding, make_mesh
 from kcx_jax.models.transformer import Transformer, empty_cache, output_head, prefix_cache
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "Transformer",
     "abstract_lora",
     "abstract_params",
+    "abstract_mesh",
     "batch_sharding",
+    "bytes_per_device",
     "config_from_hf",
     "config_to_hf",
     "empty_cache",

@@ -16,11 +16,12 @@ adapt their own rows of W_pack.
 """
 
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+from jax.sharding import AbstractMesh, Mesh
 
 from kcx_jax.lora.adapter import LoraConfig, adapter_parameters
 from kcx_jax.models.config import ModelConfig
@@ -90,7 +91,7 @@ def init_params(
     return initialise(_params(config), key, dtype)
 
 
-def param_shardings(config: ModelConfig, mesh: Mesh) -> dict[str, Any]:
+def param_shardings(config: ModelConfig, mesh: Mesh | AbstractMesh) -> dict[str, Any]:
     """The tree of `NamedSharding` of the params. `UsageError` where a size does not divide over the mesh."""
     return shardings(_params(config), mesh)
 
@@ -109,9 +110,19 @@ def init_lora(
     return initialise(_lora(config, lora), key, dtype)
 
 
-def lora_shardings(config: ModelConfig, lora: LoraConfig, mesh: Mesh) -> dict[str, Any]:
+def lora_shardings(config: ModelConfig, lora: LoraConfig, mesh: Mesh | AbstractMesh) -> dict[str, Any]:
     """The tree of `NamedSharding` of the lora collection. `UsageError` as in `param_shardings`."""
     return shardings(_lora(config, lora), mesh)
+
+
+def bytes_per_device(config: ModelConfig, dtype: jax.typing.DTypeLike, mesh: Mesh | AbstractMesh) -> int:
+    """Bytes of the params that each device of `mesh` holds. `UsageError` as in `param_shardings`."""
+    parts = jax.tree.map(
+        lambda leaf, where: prod(where.shard_shape(leaf.shape)),
+        abstract_params(config),
+        param_shardings(config, mesh),
+    )
+    return sum(jax.tree.leaves(parts)) * jnp.dtype(dtype).itemsize
 
 
 def _params(config: ModelConfig) -> dict[str, Any]:
