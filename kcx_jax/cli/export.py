@@ -57,6 +57,10 @@ def command(
             "Fusing three pairs gives one of the sum of their ranks."
         ),
     ] = None,
+    check_logits: Annotated[
+        bool,
+        typer.Option("--check-logits", help="Load the result again and print the largest difference of logits."),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT; the old folder is kept beside it.")
     ] = False,
@@ -78,4 +82,9 @@ def command(
     export_pretrained(
         loaded, out, format.value, dtype, shard_size, overwrite, None if qkv is None else qkv.value
     )
+    if check_logits:
+        from kcx_jax.checkpoints.verify import logit_difference
+
+        difference = logit_difference(loaded, out, adapter_only=format == Format.peft)
+        print(f"loaded again: largest logit difference {difference:.1e}", file=sys.stderr)
     print(out)
