@@ -129,7 +129,7 @@ def merge(
     @partial(jax.jit, static_argnums=2)
     def merged(kernel: jax.Array, pairs: Pairs, name: str) -> jax.Array:
         # One layer at a time: float32 copies of one only.
-        return jax.lax.map(lambda one: merge_layer(*one, config, rows), (kernel, pairs))
+        return jax.lax.map(lambda one: merge_layer(one[0], one[1], config, rows), (kernel, pairs))
 
     for name in layers:
         if targets := targets_of(name, config):

@@ -40,10 +40,7 @@ _CLASSES: dict[Family, str] = {
 
 def config_from_hf(config: Json, where: str = "config.json") -> ModelConfig:
     """Read the keys of a `config.json`. Raises `KcxError`, naming `where`, for what is not computed here."""
-    family = config.get("model_type")
-    if family not in get_args(Family):
-        known = ", ".join(get_args(Family))
-        raise KcxError(f"{where}: model_type is {family!r}; computed are {known}.")
+    family = _family(config, where)
     refuse = _refuser(where)
     _check_common(config, refuse)
     missing = [key for key in _SIZES.values() if config.get(key) is None]
@@ -91,6 +88,14 @@ def config_to_hf(config: ModelConfig) -> dict[str, Any]:
         **_biases_to_hf(config),
         **_window_to_hf(config),
     }
+
+
+def _family(config: Json, where: str) -> Family:
+    found = config.get("model_type")
+    for family in get_args(Family):
+        if family == found:
+            return family
+    raise KcxError(f"{where}: model_type is {found!r}; computed are {', '.join(get_args(Family))}.")
 
 
 def _refuser(where: str) -> Callable[[str], None]:
@@ -210,7 +215,7 @@ def _rope(config: Json, refuse: Callable[[str], None]) -> Rope:
         refuse(f"rope_theta is {theta!r}")
     if kind == "default":
         return Rope(float(theta))
-    original = given.get("original_max_position_embeddings") or config.get(_POSITIONS)
+    original = given.get("original_max_position_embeddings") or config.get(_POSITIONS) or 0
     try:
         if kind == "linear":
             return Rope(float(theta), Linear(float(given["factor"])))

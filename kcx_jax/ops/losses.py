@@ -41,7 +41,7 @@ def answer_loss(
     be a multiple of their size: left to itself, XLA would let every device compute every target.
     """
 
-    def local(*arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def local(*arrays: Any) -> tuple[jax.Array, jax.Array]:
         return _local_loss(
             *arrays, frozen_head=frozen_head, z_loss_weight=z_loss_weight, chunk_size=chunk_size
         )
