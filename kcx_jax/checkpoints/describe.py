@@ -10,7 +10,8 @@ from typing import Any, Literal
 from kcx_jax.checkpoints import peft
 from kcx_jax.checkpoints.hub import local_folder
 from kcx_jax.checkpoints.names import param_places
-from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
+from kcx_jax.checkpoints.stored import StoredTensor
+from kcx_jax.checkpoints.tensor_file import read_header
 from kcx_jax.checkpoints.weights import check_tensors, fingerprint, open_weights, read_json
 from kcx_jax.models import ModelConfig
 

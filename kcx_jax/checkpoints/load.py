@@ -12,7 +12,7 @@ from kcx_jax.checkpoints.model import LoadedModel
 from kcx_jax.checkpoints.names import adapter_places, param_places
 from kcx_jax.checkpoints.peft import open_adapter
 from kcx_jax.checkpoints.placing import place
-from kcx_jax.checkpoints.tensor_file import DTYPES, StoredTensor
+from kcx_jax.checkpoints.stored import DTYPES, StoredTensor
 from kcx_jax.checkpoints.weights import check_tensors, fingerprint, open_weights, read_json
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.models import (

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from kcx_jax.checkpoints.names import adapter_places
-from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
+from kcx_jax.checkpoints.stored import StoredTensor
+from kcx_jax.checkpoints.tensor_file import read_header
 from kcx_jax.checkpoints.weights import check_tensors, read_json
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.lora import LoraConfig

@@ -9,7 +9,7 @@ import numpy as np
 from jax.sharding import Sharding, SingleDeviceSharding
 
 from kcx_jax.checkpoints.names import Place
-from kcx_jax.checkpoints.tensor_file import StoredTensor
+from kcx_jax.checkpoints.stored import StoredTensor
 from kcx_jax.errors import KcxError
 
 

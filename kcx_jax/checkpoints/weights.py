@@ -8,7 +8,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
+from kcx_jax.checkpoints.stored import StoredTensor
+from kcx_jax.checkpoints.tensor_file import read_header
 from kcx_jax.errors import KcxError
 from kcx_jax.models import ModelConfig
 
