@@ -11,7 +11,6 @@ from kcx_jax.checkpoints import peft
 from kcx_jax.checkpoints.hub import local_folder
 from kcx_jax.checkpoints.names import param_places
 from kcx_jax.checkpoints.stored import StoredTensor
-from kcx_jax.checkpoints.tensor_file import read_header
 from kcx_jax.checkpoints.weights import check_tensors, fingerprint, open_weights, read_json
 from kcx_jax.models import ModelConfig
 
@@ -49,7 +48,7 @@ def describe(path_or_hub_id: str | Path) -> Description:
     folder = local_folder(path_or_hub_id)
     if (folder / peft.CONFIG_FILE).exists():
         settings = read_json(folder / peft.CONFIG_FILE)
-        tensors = read_header(folder / peft.WEIGHTS_FILE).values()
+        tensors = peft.open_adapter_weights(folder).values()
         return _describe("adapter", str(settings.get("peft_type")), settings, _ADAPTER_KEYS, tensors)
     settings = read_json(folder / "config.json")
     stored, digest = open_weights(folder), ""
