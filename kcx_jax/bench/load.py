@@ -18,7 +18,9 @@ from kcx_jax.checkpoints.weights import open_weights
 _BLOCK = 2**24  # bytes of one read
 
 
-def bench_load(folder: str | Path, dtype: str | None, rounds: int, cold: bool, say: Callable[[str], None]) -> Report:
+def bench_load(
+    folder: str | Path, dtype: str | None, rounds: int, cold: bool, say: Callable[[str], None]
+) -> Report:
     """Load `folder` and read its weight files plainly, in turn.
 
     `cold` asks the system to drop the files from its page cache before each; otherwise they are read once at first,
@@ -46,7 +48,9 @@ def bench_load(folder: str | Path, dtype: str | None, rounds: int, cold: bool, s
         "rounds": rounds,
         **machine(),
     }
-    return Report(settings, found, {"plain_read": peer}, found["megabytes_per_second"] / peer["megabytes_per_second"])
+    return Report(
+        settings, found, {"plain_read": peer}, found["megabytes_per_second"] / peer["megabytes_per_second"]
+    )
 
 
 def _loaded(path: Path, dtype: str | None) -> Any:

@@ -9,9 +9,8 @@ from typing import Any, Literal, get_args
 
 from kcx_jax.checkpoints import peft
 from kcx_jax.checkpoints.hub import local_folder
-from kcx_jax.checkpoints.names import param_places
-from kcx_jax.checkpoints.tensor_file import DTYPES, StoredTensor, read_header
-from kcx_jax.checkpoints.weights import check_tensors, fingerprint, open_weights, read_json
+from kcx_jax.checkpoints.stored import DTYPES, StoredTensor
+from kcx_jax.checkpoints.weights import fingerprint, open_model, open_weights, read_json
 from kcx_jax.models import abstract_mesh, bytes_per_device, config_from_hf
 from kcx_jax.models.config import Family
 
@@ -52,14 +51,14 @@ def describe(path_or_hub_id: str | Path, fsdp: int = 1, tensor: int = 1) -> Desc
     folder = local_folder(path_or_hub_id)
     if (folder / peft.CONFIG_FILE).exists():
         settings = read_json(folder / peft.CONFIG_FILE)
-        tensors = read_header(folder / peft.WEIGHTS_FILE).values()
+        tensors = peft.open_adapter_weights(folder).values()
         return _describe("adapter", str(settings.get("peft_type")), settings, _ADAPTER_KEYS, tensors)
     settings = read_json(folder / "config.json")
-    stored = open_weights(folder)
+    known = settings.get("model_type") in get_args(Family)
+    config = config_from_hf(settings, where=str(folder / "config.json")) if known else None
+    stored = open_weights(folder) if config is None else open_model(folder, config)
     found = _describe("model", str(settings.get("model_type")), settings, _MODEL_KEYS, stored.values())
-    if settings.get("model_type") in get_args(Family):
-        config = config_from_hf(settings, where=str(folder / "config.json"))
-        check_tensors(stored, {name: place.shape for name, place in param_places(config).items()}, folder)
+    if config is not None:
         dtype = max(found.parameters_by_dtype, key=lambda name: found.parameters_by_dtype[name])
         each = bytes_per_device(config, DTYPES[dtype], abstract_mesh(fsdp=fsdp, tensor=tensor))
         return replace(found, digest=fingerprint(config, stored)["values"], bytes_per_device=each)

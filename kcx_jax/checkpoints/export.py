@@ -20,7 +20,8 @@ from kcx_jax.checkpoints.layouts import (
     llama_tensors,
 )
 from kcx_jax.checkpoints.model import LoadedModel
-from kcx_jax.checkpoints.tensor_file import DTYPES, read_header, write_tensors
+from kcx_jax.checkpoints.stored import DTYPES
+from kcx_jax.checkpoints.tensor_file import read_header, write_tensors
 from kcx_jax.checkpoints.weights import open_weights
 from kcx_jax.errors import UsageError
 from kcx_jax.files import atomic_write

@@ -14,8 +14,8 @@ from kcx_jax.checkpoints.model import LoadedModel
 from kcx_jax.checkpoints.names import adapter_places, param_places
 from kcx_jax.checkpoints.peft import open_adapter
 from kcx_jax.checkpoints.placing import place
-from kcx_jax.checkpoints.tensor_file import DTYPES, StoredTensor
-from kcx_jax.checkpoints.weights import check_tensors, fingerprint, open_weights, read_json
+from kcx_jax.checkpoints.stored import DTYPES, StoredTensor
+from kcx_jax.checkpoints.weights import fingerprint, open_model, read_json
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.lora import LoraConfig, joined
 from kcx_jax.models import (
@@ -53,9 +53,7 @@ def load_pretrained(
     config = config_from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
     tokenizer = load_tokenizer(folder)
     _refuse_other_vocabulary(config, tokenizer, folder)
-    tensors = open_weights(folder)
-    places = param_places(config)
-    check_tensors(tensors, {name: found.shape for name, found in places.items()}, folder)
+    tensors, places = open_model(folder, config), param_places(config)
     stored = _stored_dtype(tensors) if dtype is None else jnp.dtype(dtype)
     shardings = param_shardings(config, mesh) if mesh else None
     params = place(abstract_params(config, stored), places, tensors, shardings)

@@ -1,6 +1,7 @@
 """PEFT LoRA adapters: a folder with `adapter_config.json` and `adapter_model.safetensors`, in and out.
 
-Its tensors are A [r, in] and B [out, r] of each adapted kernel, layer by layer.
+Old ones with `adapter_model.bin` come in as well. The tensors are A [r, in] and B [out, r] of each adapted
+kernel, layer by layer.
 """
 
 import math
@@ -10,7 +11,9 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from kcx_jax.checkpoints.names import adapter_places
-from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
+from kcx_jax.checkpoints.pickle_file import read_pickle
+from kcx_jax.checkpoints.stored import StoredTensor
+from kcx_jax.checkpoints.tensor_file import read_header
 from kcx_jax.checkpoints.weights import check_tensors, read_json
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.lora import TARGETS, LoraConfig
@@ -18,6 +21,7 @@ from kcx_jax.models import ModelConfig
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+OLD_WEIGHTS_FILE = "adapter_model.bin"  # PEFT's, before safetensors became its default
 
 _TARGET = re.compile(r"base_model\.model\.model\.layers\.\d+\.(?:self_attn|mlp)\.(\w+)\.lora_[AB]\.weight")
 
@@ -50,13 +54,23 @@ def open_adapter(folder: Path, config: ModelConfig) -> tuple[LoraConfig, dict[st
     for key, plain in _PLAIN.items():
         if (settings.get(key, plain) or None) != (plain or None):
             raise KcxError(f"{where}: {key} is {settings[key]!r}; only plain LoRA is computed so far.")
-    if not (folder / WEIGHTS_FILE).exists():
-        raise KcxError(f"{folder} holds no {WEIGHTS_FILE}: adapters are read from safetensors so far.")
-    tensors = read_header(folder / WEIGHTS_FILE)
+    tensors = open_adapter_weights(folder)
     lora = _lora_config(settings, where, _targets(settings, tensors, where))
     expected = {name: place.shape for name, place in adapter_places(config, lora).items()}
     check_tensors(tensors, expected, folder)
     return lora, tensors
+
+
+def open_adapter_weights(folder: Path) -> dict[str, StoredTensor]:
+    """The tensors of an adapter's folder by PEFT name, opened but not read; safetensors where both are there.
+
+    Raises `KcxError` when there are none or the file is damaged.
+    """
+    if (folder / WEIGHTS_FILE).exists():
+        return read_header(folder / WEIGHTS_FILE)
+    if (folder / OLD_WEIGHTS_FILE).exists():
+        return read_pickle(folder / OLD_WEIGHTS_FILE)
+    raise KcxError(f"{folder} holds neither {WEIGHTS_FILE} nor {OLD_WEIGHTS_FILE}: no adapter to read.")
 
 
 def _targets(settings: Mapping[str, Any], tensors: Mapping[str, Any], where: Path) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Sharding, SingleDeviceSharding
 
 from kcx_jax.checkpoints.names import Place
-from kcx_jax.checkpoints.tensor_file import StoredTensor
+from kcx_jax.checkpoints.stored import StoredTensor
 from kcx_jax.errors import KcxError
 
 _ALIGNMENT = 64  # bytes; XLA's CPU devices take such a buffer as it is, others are copied

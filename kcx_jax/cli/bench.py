@@ -22,7 +22,9 @@ def load(
     cold: Annotated[
         bool, typer.Option("--cold", help="Drop the files from the page cache before each measurement.")
     ] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.")
+    ] = None,
 ) -> None:
     """Time loading a checkpoint beside a plain read of the same files, and its peak of memory.
 

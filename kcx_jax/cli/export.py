@@ -59,7 +59,9 @@ def command(
     ] = None,
     check_logits: Annotated[
         bool,
-        typer.Option("--check-logits", help="Load the result again and print the largest difference of logits."),
+        typer.Option(
+            "--check-logits", help="Load the result again and print the largest difference of logits."
+        ),
     ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT; the old folder is kept beside it.")

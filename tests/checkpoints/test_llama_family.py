@@ -42,7 +42,9 @@ def write_tokenizer(folder):
     tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken("<|begin_of_text|>", special=True), AddedToken("<|eot_id|>", special=True)])
+    tokenizer.add_special_tokens(
+        [AddedToken("<|begin_of_text|>", special=True), AddedToken("<|eot_id|>", special=True)]
+    )
     fast = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<|begin_of_text|>", eos_token="<|eot_id|>"
     )
@@ -53,7 +55,9 @@ def write_tokenizer(folder):
 def folder(request, tmp_path_factory):
     """A random model as transformers saves it, in shards."""
     folder = tmp_path_factory.mktemp("model")
-    theirs = transformers.AutoModelForCausalLM.from_config(transformers.AutoConfig.for_model(**(SIZES | request.param)))
+    theirs = transformers.AutoModelForCausalLM.from_config(
+        transformers.AutoConfig.for_model(**(SIZES | request.param))
+    )
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for weight in theirs.parameters():
@@ -93,7 +97,12 @@ def test_a_folder_loads_and_an_export_loads_back(folder, tmp_path):
 
 def saved_adapter(folder, out, seed=0, **options):
     """A random adapter as PEFT saves it, and the logits with it."""
-    settings = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj", "o_proj", "down_proj"], **options}
+    settings = {
+        "r": 4,
+        "lora_alpha": 8,
+        "target_modules": ["q_proj", "v_proj", "o_proj", "down_proj"],
+        **options,
+    }
     model = peft.get_peft_model(theirs_of(folder), peft.LoraConfig(task_type="CAUSAL_LM", **settings))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -126,7 +135,9 @@ def test_peft_adapters_load_and_their_exports_load_back(folder, tmp_path, option
 def test_a_chain_of_adapters_is_exported_as_one_of_the_summed_rank(folder, tmp_path):
     chain = [tmp_path / "one", tmp_path / "two"]
     saved_adapter(folder, chain[0])
-    saved_adapter(folder, chain[1], seed=1, r=3, lora_alpha=5, target_modules=["q_proj", "k_proj", "gate_proj"])
+    saved_adapter(
+        folder, chain[1], seed=1, r=3, lora_alpha=5, target_modules=["q_proj", "k_proj", "gate_proj"]
+    )
     model = load_pretrained(folder, chain, dtype="float32")
     assert model.lora_config.rank_of("q_proj") == 7
     both = peft.PeftModel.from_pretrained(theirs_of(folder), chain[0]).merge_and_unload()

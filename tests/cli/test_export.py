@@ -87,7 +87,15 @@ def test_a_damaged_folder_is_one_line(kcx, tiny, tmp_path):
 
 
 def test_an_export_is_checked_by_its_logits_when_asked(kcx, tiny, tmp_path):
-    source = ["--model", tiny / "base_fp32", "--adapter", tiny / "adapter", "--dtype", "float32", "--check-logits"]
+    source = [
+        "--model",
+        tiny / "base_fp32",
+        "--adapter",
+        tiny / "adapter",
+        "--dtype",
+        "float32",
+        "--check-logits",
+    ]
     for number, options in enumerate((["llama"], ["baichuan"], ["peft", "--qkv", "split"])):
         code, _, told = kcx("export", *source, "--out", tmp_path / str(number), "--format", *options)
         assert code == 0
