@@ -91,18 +91,18 @@ def write_zip(
     root: str = "archive",
 ) -> Path:
     """The zip of a pickle and its storages, called "0", "1", ..."""
-    members = {"data.pkl": record, **{f"data/{key}": content for key, content in enumerate(storages)}}
-    if byteorder is not None:
-        members["byteorder"] = byteorder
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in members.items():
-            archive.writestr(f"{root}/{name}", content)
+        archive.writestr(f"{root}/data.pkl", record)
+        for key, content in enumerate(storages):
+            archive.writestr(f"{root}/data/{key}", content)
+        if byteorder is not None:
+            archive.writestr(f"{root}/byteorder", byteorder)
     return path
 
 
 def write_torch_file(path: Path, arrays: Mapping[str, np.ndarray]) -> Path:
     """A file of a state dict, as torch writes it since 1.6."""
-    return write_zip(path, whole_tensors(arrays), [array.tobytes() for array in arrays.values()])
+    return write_zip(path, whole_tensors(arrays), (array.tobytes() for array in arrays.values()))
 
 
 def old_file(record: bytes, keys: Iterable[str], storages: Iterable[bytes], little: bool = True) -> bytes:
