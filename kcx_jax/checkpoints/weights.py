@@ -97,8 +97,9 @@ def _open_shards(index: Path, read: Reader) -> dict[str, StoredTensor]:
 
 
 def open_model(folder: Path, config: ModelConfig) -> dict[str, StoredTensor]:
-    """The tensors of a model folder, exactly those that `config` asks for. Raises `KcxError` as `open_weights` does, and
-    for any that is missing, unexpected or of another shape.
+    """The tensors of a model folder, exactly those that `config` asks for.
+
+    Raises `KcxError` as `open_weights` does, and for any that is missing, unexpected or of another shape.
     """
     tensors = open_weights(folder)
     if config.tied_head and (head := tensors.pop(_HEAD, None)) is not None:  # some programs save it once more

@@ -42,9 +42,7 @@ def write_tokenizer(folder):
     tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(
-        [AddedToken("<|begin_of_text|>", special=True), AddedToken("<|eot_id|>", special=True)]
-    )
+    tokenizer.add_special_tokens([AddedToken(text, special=True) for text in ("<|begin_of_text|>", "<|eot_id|>")])
     fast = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<|begin_of_text|>", eos_token="<|eot_id|>"
     )
@@ -91,7 +89,7 @@ def test_a_folder_loads_and_an_export_loads_back(folder, tmp_path):
     assert set(before) == set(after)
     for name, tensor in before.items():
         np.testing.assert_array_equal(tensor.open(), after[name].open())
-    with pytest.raises(UsageError, match="baichuan|Baichuan"):
+    with pytest.raises(UsageError, match="no Baichuan layout"):
         export_pretrained(model, tmp_path / "no", format="baichuan")
 
 
