@@ -6,7 +6,7 @@ from pathlib import Path
 from kcx_jax.errors import KcxError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_WANTED = ["*.json", "*.safetensors", "tokenizer.model"]
+_WANTED = ["*.json", "*.safetensors", "tokenizer.model", "chat_template.jinja"]
 
 
 def local_folder(path_or_hub_id: str | Path) -> Path:

@@ -1,6 +1,7 @@
 """A model folder in the Baichuan2 layout, with or without a PEFT adapter, onto the devices."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -47,6 +48,7 @@ def load_pretrained(
     config = ModelConfig.from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
     tokenizer = load_tokenizer(folder)
     _refuse_other_vocabulary(config, tokenizer, folder)
+    config = replace(config, eos_id=tokenizer.eos_id)  # answers are taught to end with the tokenizer's
     tensors = open_weights(folder)
     places = param_places(config)
     check_tensors(tensors, {name: found.shape for name, found in places.items()}, folder)
@@ -84,6 +86,6 @@ def _stored_dtype(tensors: Mapping[str, StoredTensor]) -> np.dtype:
 def _refuse_other_vocabulary(config: ModelConfig, tokenizer: Tokenizer, folder: Path) -> None:
     if tokenizer.vocab_size > config.vocab_size:
         raise KcxError(
-            f"{folder}: tokenizer.model has {tokenizer.vocab_size} pieces, the model's vocab_size is only "
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} pieces, the model's vocab_size is only "
             f"{config.vocab_size}: they do not belong together."
         )

@@ -17,7 +17,8 @@ def test_only_weights_settings_and_tokenizer_are_fetched(tmp_path, monkeypatch):
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
     assert local_folder("baichuan-inc/Baichuan2-7B-Base") == tmp_path
-    assert asked == {"baichuan-inc/Baichuan2-7B-Base": ["*.json", "*.safetensors", "tokenizer.model"]}
+    wanted = ["*.json", "*.safetensors", "tokenizer.model", "chat_template.jinja"]
+    assert asked == {"baichuan-inc/Baichuan2-7B-Base": wanted}
 
 
 def test_offline(monkeypatch):
