@@ -30,14 +30,14 @@ def _common_start(a: Sequence[int], b: Sequence[int]) -> int:
 
 def _is_hard_border(tokenizer: Tokenizer, prefix: str, texts: Sequence[str]) -> bool:
     """Whether no piece can cross the border: then the prefix need not be encoded again for every text."""
-    if tokenizer.looks_ahead:
+    if not prefix.endswith("\n") or any(text[:1].isspace() for text in texts):
         return False
-    after_newline = prefix.endswith("\n") and _newline_ends_pieces(tokenizer)
-    return after_newline and not any(text.startswith(("\n", "\r")) for text in texts)
+    return _newline_ends_words(tokenizer)
 
 
 @functools.lru_cache(maxsize=8)
-def _newline_ends_pieces(tokenizer: Tokenizer) -> bool:
-    """Whether no piece joins a newline to a character after it."""
-    crossing = re.compile("\n[^\n]")
-    return not any(crossing.search(tokenizer.piece(i)) for i in range(tokenizer.vocab_size))
+def _newline_ends_words(tokenizer: Tokenizer) -> bool:
+    """Whether no piece joins a newline to anything but white space after it, nor a pattern looks at that."""
+    crossing = re.compile(r"\n\S")
+    pieces = (tokenizer.piece(token_id) for token_id in range(tokenizer.vocab_size))
+    return not tokenizer.looks_ahead and not any(map(crossing.search, pieces))

@@ -21,9 +21,13 @@ class Tokenizer(ABC):
     bos_id: int | None  # None: the family begins a text with nothing
     eos_id: int
     pad_id: int
-    # Whether text is first cut into words by a pattern that may look past a word's end, so that what follows
-    # a text can change its last ids though no piece crosses the border.
-    looks_ahead: bool = False
+
+    @property
+    def looks_ahead(self) -> bool:
+        """Whether what follows a text that ends in a newline can change its last ids though no piece crosses
+        the border: where a pattern that looks past a word's end first cuts the text into words.
+        """
+        return False
 
     @property
     @abstractmethod

@@ -90,8 +90,8 @@ class JsonContent:
         )
 
     @cached_property
-    def looks_ahead(self) -> bool:
-        """See `Tokenizer.looks_ahead`: true where a pattern cuts the text into words."""
+    def has_pattern(self) -> bool:
+        """Whether a pattern first cuts the text into words, which no piece crosses."""
         return any(
             step["type"] == "Split" or (step["type"] == "ByteLevel" and step.get("use_regex", True))
             for step in self._splitters

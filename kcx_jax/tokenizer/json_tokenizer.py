@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,6 @@ class JsonTokenizer(Tokenizer):
         special = special_ids(settings, read_object(folder / MODEL_CONFIG_FILE) or {}, content.ids, folder)
         self.bos_id, self.eos_id, self.pad_id = special.begin, special.end, special.pad
         self._content = replace(content, roles=frozenset({special.begin, special.end, special.unknown}))
-        self.looks_ahead = content.looks_ahead
         self._bytes = self._content.bytes_of()
         self._where = str(path)
         self._plain = self._build(self._content.plain())
@@ -76,6 +76,24 @@ class JsonTokenizer(Tokenizer):
     @cached_property
     def _with_symbols(self) -> tokenizers.Tokenizer:
         return self._build(self._content.with_symbols())
+
+    @cached_property
+    def looks_ahead(self) -> bool:
+        r"""See `Tokenizer.looks_ahead`; measured on one text of each kind of characters (Llama 3's and Qwen's
+        pattern ends a word behind a newline, whatever comes; GPT-2's does not behind "  \n").
+        """
+        cut = self._plain.pre_tokenizer
+        if cut is None or not self._content.has_pattern:
+            return False
+
+        def words(text: str) -> list[str]:
+            return [word for word, _ in cut.pre_tokenize_str(text)]
+
+        kinds = ["a", "1", "李", "#", "'", "\u0301", "😀"]
+        heads = [
+            "".join(pair) + "\n" for pair in product([*kinds, " ", "\t", "\r", "\n", "\u00a0"], repeat=2)
+        ]
+        return any(words(head + tail) != words(head) + words(tail) for head in heads for tail in kinds)
 
     @property
     def vocab_size(self) -> int:

@@ -43,3 +43,19 @@ def test_a_pattern_that_looks_past_the_prefix(folders):
     prefix_ids, (text_ids,) = encode_below(tokenizer, "it's  \n", ["here"])
     assert prefix_ids + text_ids == tokenizer.encode("it's  \nhere")
     assert prefix_ids != tokenizer.encode("it's  \n")
+
+
+def test_which_patterns_look_past_a_newline(folders):
+    found = {name: load_tokenizer(folder).looks_ahead for name, folder in folders.items()}
+    assert found == {"llama3": False, "qwen2": False, "gpt2": True, "llama2": False, "mistral": False}
+
+
+def test_a_text_is_encoded_without_its_prefix_where_no_piece_crosses(folders, monkeypatch):
+    tokenizer = load_tokenizer(folders["llama3"])
+    read = []
+    encode = tokenizer.encode
+    monkeypatch.setattr(tokenizer, "encode", lambda text: read.append(text) or encode(text))
+    encode_below(tokenizer, "# NER\n", ["Ada", "李白"])
+    assert sorted(read) == ["# NER\n", "Ada", "李白"]
+    encode_below(tokenizer, "# NER\n", [" \n"])
+    assert "# NER\n \n" in read

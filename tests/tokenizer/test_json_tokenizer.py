@@ -70,6 +70,20 @@ def test_every_symbol_alone(folder, family):
         assert family.decode(family.encode(symbol)) == symbol
 
 
+def test_a_symbol_that_is_spelt_like_a_word(folders, tmp_path):
+    """With `ignore_merges` a whole word is looked up before any merge is made."""
+    content = json.loads((folders["llama3"] / "tokenizer.json").read_text())
+    last = content["added_tokens"][-1]
+    number = last["id"] + 1
+    content["added_tokens"].append({**last, "id": number, "content": "stop"})
+    content["model"]["vocab"]["stop"] = number
+    save_as(folders["llama3"], tmp_path, {"tokenizer.json": content})
+    family = load_tokenizer(tmp_path)
+    assert family.encode("stop", allow_special=True) == [number]
+    assert number not in family.encode("stop")
+    assert family.decode(family.encode("stop")) == "stop"
+
+
 @pytest.fixture(scope="module")
 def theirs(folder):
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
