@@ -6,11 +6,9 @@ from pathlib import Path
 from kcx_jax.errors import KcxError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_WANTED = ["*.json", "*.safetensors", "tokenizer.model"]
-_WANTED_OF_OLD = [
-    "pytorch_model*.bin",
-    "adapter_model.bin",
-]  # only where there is nothing else: many have both
+_WANTED = ["*.json", "*.safetensors", "tokenizer.model", "chat_template.jinja"]
+# Only where there is nothing else: many have both.
+_WANTED_OF_OLD = ["pytorch_model*.bin", "adapter_model.bin"]
 
 
 def local_folder(path_or_hub_id: str | Path) -> Path:

@@ -1,6 +1,7 @@
 """A model folder, with or without PEFT adapters, onto the devices."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,7 @@ def load_pretrained(
     config = config_from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
     tokenizer = load_tokenizer(folder)
     _refuse_other_vocabulary(config, tokenizer, folder)
+    config = replace(config, eos_id=tokenizer.eos_id)  # answers are taught to end with the tokenizer's
     tensors, places = open_model(folder, config), param_places(config)
     stored = _stored_dtype(tensors) if dtype is None else jnp.dtype(dtype)
     shardings = param_shardings(config, mesh) if mesh else None
@@ -100,6 +102,6 @@ def _stored_dtype(tensors: Mapping[str, StoredTensor]) -> np.dtype:
 def _refuse_other_vocabulary(config: ModelConfig, tokenizer: Tokenizer, folder: Path) -> None:
     if tokenizer.vocab_size > config.vocab_size:
         raise KcxError(
-            f"{folder}: tokenizer.model has {tokenizer.vocab_size} pieces, the model's vocab_size is only "
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} pieces, the model's vocab_size is only "
             f"{config.vocab_size}: they do not belong together."
         )

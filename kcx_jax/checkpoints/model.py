@@ -6,7 +6,7 @@ Shapes: B = rows, T = tokens of a row, N = new tokens, V = vocabulary.
 import contextlib
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,6 @@ from kcx_jax.lora import LoraConfig, merge
 from kcx_jax.models import ModelConfig, Transformer, empty_cache, output_head
 from kcx_jax.ops.layouts import KV, Cached, Causal
 from kcx_jax.tokenizer import Tokenizer
-from kcx_jax.tokenizer.tokenizer import EOS_ID
 
 
 @dataclass(frozen=True)
@@ -88,16 +87,16 @@ class LoadedModel:
         token_ids: ArrayLike,
         max_new_tokens: int,
         lengths: ArrayLike | None = None,
-        stop_id: int | None = EOS_ID,
+        stop_id: int | Literal["end"] | None = "end",
     ) -> np.ndarray:
         """The likeliest next token, again and again: ids [B, T] -> new ids [B, max_new_tokens] int32.
 
-        Rows are padded on the right, `lengths` [B] as in `logits`. A row ends with `stop_id` (None: never)
-        and has the pad id after it. The engine for many prompts of one prefix is `decoding`; this is the
-        plain loop.
+        Rows are padded on the right, `lengths` [B] as in `logits`. A row ends with `stop_id`
+        ("end": the tokenizer's end token, None: never) and has the pad id after it. The engine for many
+        prompts of one prefix is `decoding`; this is the plain loop.
         """
         tokens_BT, lengths_B = self._checked(token_ids, lengths, new=max_new_tokens)
-        stop = -1 if stop_id is None else stop_id
+        stop = -1 if stop_id is None else self.tokenizer.eos_id if stop_id == "end" else stop_id
         with self._on_mesh():
             new_BN = _greedy(
                 self.module, max_new_tokens, self.variables, self.inverse_norms, tokens_BT, lengths_B, stop

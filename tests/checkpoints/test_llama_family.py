@@ -42,7 +42,9 @@ def write_tokenizer(folder):
     tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens([AddedToken(text, special=True) for text in ("<|begin_of_text|>", "<|eot_id|>")])
+    tokenizer.add_special_tokens(
+        [AddedToken(text, special=True) for text in ("<|begin_of_text|>", "<|eot_id|>")]
+    )
     fast = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, bos_token="<|begin_of_text|>", eos_token="<|eot_id|>"
     )

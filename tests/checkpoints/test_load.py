@@ -11,6 +11,8 @@ from kcx_jax.checkpoints import LoadedModel, load_pretrained
 from kcx_jax.checkpoints.weights import open_weights
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.testing.torch_file import whole_tensors, write_zip
+from kcx_jax.tokenizer import load_tokenizer
+from kcx_jax.tokenizer.fast import tokenizer_json
 
 SHORT = ("one", "zh", "mix", "chat", "rand31")
 
@@ -121,6 +123,32 @@ def test_rows_end_with_the_stop_token(base, tiny, prompts):
     golden = json.loads((tiny / "golden" / "generate.json").read_text())["batch_with_eos"]
     new = base.generate(*padded_for_new(prompts), stop_id=golden["eos_token_id"])
     assert new.tolist() == golden["new_ids"]
+
+
+def test_the_tokenizer_says_what_ends_an_answer(tiny, tmp_path):
+    """config.json may name several end ids, or the base model's; answers are taught to end with this one."""
+    for path in (tiny / "base_fp32").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    for name in ("tokenizer.model", "tokenizer_config.json"):
+        (tmp_path / name).unlink()
+    with pytest.raises(KcxError, match=r"tokenizer\.model: No such file.*or in tokenizer\.json"):
+        load_pretrained(tmp_path)
+    content = tokenizer_json(load_tokenizer(tiny / "base_fp32"))
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "<reserved_107>"}')
+    model = load_pretrained(tmp_path)
+    assert model.config.eos_id == model.module.config.eos_id == model.tokenizer.eos_id == 196
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(tiny, tmp_path):
+    for path in (tiny / "base_fp32").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "tokenizer.model").unlink()
+    content = tokenizer_json(load_tokenizer(tiny / "base_fp32"))
+    content["added_tokens"].append({**content["added_tokens"][0], "id": 2304, "content": "<more>"})
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(KcxError, match=r"the tokenizer has 2305 pieces, the model's vocab_size is only 2304"):
+        load_pretrained(tmp_path)
 
 
 def test_one_mesh_of_one_device_computes_the_same(base, tiny, prompts):
