@@ -74,14 +74,16 @@ def open_adapter_weights(folder: Path) -> dict[str, StoredTensor]:
 
 
 def _targets(settings: Mapping[str, Any], tensors: Mapping[str, Any], where: Path) -> tuple[str, ...]:
-    """The adapted kernels: those listed, or those found where a pattern is given."""
+    """The adapted kernels: those listed (by name or by path in each layer), or those found where a pattern is given."""
     listed = settings.get("target_modules")
-    if not isinstance(listed, list):
+    if isinstance(listed, list):
+        listed = {str(name).rpartition(".")[2] for name in listed}
+    else:
         listed = {match[1] for name in tensors if (match := _TARGET.fullmatch(name))}
-    unknown = sorted(str(name) for name in listed if name not in TARGETS)
+    unknown = sorted(name for name in listed if name not in TARGETS)
     if unknown or not listed:
         raise KcxError(
-            f"{where}: target_modules {unknown or listed} cannot be adapted here, only {', '.join(TARGETS)}."
+            f"{where}: target_modules {unknown or sorted(listed)} cannot be adapted here, only {', '.join(TARGETS)}."
         )
     return tuple(name for name in TARGETS if name in listed)
 
