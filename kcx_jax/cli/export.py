@@ -19,8 +19,8 @@ class Format(StrEnum):
 class Qkv(StrEnum):
     """How an adapter's base holds queries, keys and values."""
 
-    fused = "fused"
-    split = "split"
+    FUSED = "fused"
+    SPLIT = "split"
 
 
 class Dtype(StrEnum):
