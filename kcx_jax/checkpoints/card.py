@@ -8,7 +8,7 @@ from kcx_jax.checkpoints.model import LoadedModel
 _LAYOUTS = {
     "baichuan": "the layout of the Baichuan2 release: fused `W_pack`, a head that is normalised when used",
     "llama": "the plain Llama layout (`LlamaForCausalLM`): q, k, v apart, a normalised head, no remote code",
-    "peft": "the layout of PEFT: a LoRA adapter of the fused kernels (`W_pack`), for the base named below",
+    "peft": "the layout of PEFT: a LoRA adapter for the base named below",
 }
 
 _CARD = """\

@@ -2,17 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from kcx_jax.checkpoints import peft
 from kcx_jax.checkpoints.hub import local_folder
-from kcx_jax.checkpoints.names import param_places
-from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
-from kcx_jax.checkpoints.weights import check_tensors, fingerprint, open_weights, read_json
-from kcx_jax.models import ModelConfig
+from kcx_jax.checkpoints.stored import DTYPES, StoredTensor
+from kcx_jax.checkpoints.weights import fingerprint, open_model, open_weights, read_json
+from kcx_jax.models import abstract_mesh, bytes_per_device, config_from_hf
+from kcx_jax.models.config import Family
 
 _MODEL_KEYS = (
     "num_hidden_layers",
@@ -38,25 +38,31 @@ class Description:
     bytes: int
     parameters_by_dtype: dict[str, int]
     digest: str
+    bytes_per_device: int | None = None  # of a model's weights in the dtype most of them are stored in
 
 
-def describe(path_or_hub_id: str | Path) -> Description:
+def describe(path_or_hub_id: str | Path, fsdp: int = 1, tensor: int = 1) -> Description:
     """Describe a model folder or an adapter folder, reading headers and samples only.
 
-    A Baichuan2 folder is checked to be whole. Raises `KcxError` for what is missing or damaged.
+    `fsdp` and `tensor` are the axes of the mesh for which the memory of each device is told. A folder of a family
+    that is read here is checked to be whole. Raises `KcxError` for what is missing or damaged, `UsageError` where the
+    model does not divide over the mesh.
     """
     folder = local_folder(path_or_hub_id)
     if (folder / peft.CONFIG_FILE).exists():
         settings = read_json(folder / peft.CONFIG_FILE)
-        tensors = read_header(folder / peft.WEIGHTS_FILE).values()
+        tensors = peft.open_adapter_weights(folder).values()
         return _describe("adapter", str(settings.get("peft_type")), settings, _ADAPTER_KEYS, tensors)
     settings = read_json(folder / "config.json")
-    stored, digest = open_weights(folder), ""
-    if settings.get("model_type") == "baichuan":
-        config = ModelConfig.from_hf(settings, where=str(folder / "config.json"))
-        check_tensors(stored, {name: place.shape for name, place in param_places(config).items()}, folder)
-        digest = fingerprint(config, stored)["values"]
-    return _describe("model", str(settings.get("model_type")), settings, _MODEL_KEYS, stored.values(), digest)
+    known = settings.get("model_type") in get_args(Family)
+    config = config_from_hf(settings, where=str(folder / "config.json")) if known else None
+    stored = open_weights(folder) if config is None else open_model(folder, config)
+    found = _describe("model", str(settings.get("model_type")), settings, _MODEL_KEYS, stored.values())
+    if config is not None:
+        dtype = max(found.parameters_by_dtype, key=lambda name: found.parameters_by_dtype[name])
+        each = bytes_per_device(config, DTYPES[dtype], abstract_mesh(fsdp=fsdp, tensor=tensor))
+        return replace(found, digest=fingerprint(config, stored)["values"], bytes_per_device=each)
+    return found
 
 
 def _describe(
@@ -65,7 +71,6 @@ def _describe(
     settings: dict[str, Any],
     keys: Iterable[str],
     tensors: Iterable[StoredTensor],
-    digest: str = "",
 ) -> Description:
     tensors = list(tensors)
     by_dtype: Counter[str] = Counter()
@@ -79,5 +84,5 @@ def _describe(
         parameters=sum(by_dtype.values()),
         bytes=sum(prod(tensor.shape) * tensor.dtype.itemsize for tensor in tensors),
         parameters_by_dtype=dict(by_dtype),
-        digest=digest,
+        digest="",
     )

@@ -1,6 +1,7 @@
 """Models out: the Baichuan2 layout, plain Llama, and PEFT adapters. Each is written whole or not at all."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -19,10 +20,12 @@ from kcx_jax.checkpoints.layouts import (
     llama_tensors,
 )
 from kcx_jax.checkpoints.model import LoadedModel
-from kcx_jax.checkpoints.tensor_file import DTYPES, read_header, write_tensors
+from kcx_jax.checkpoints.stored import DTYPES
+from kcx_jax.checkpoints.tensor_file import read_header, write_tensors
 from kcx_jax.checkpoints.weights import open_weights
 from kcx_jax.errors import UsageError
 from kcx_jax.files import atomic_write
+from kcx_jax.lora import fuse, split
 from kcx_jax.models import ModelConfig
 from kcx_jax.tokenizer import Tokenizer
 from kcx_jax.tokenizer.fast import save_fast
@@ -64,13 +67,15 @@ def export_pretrained(
     dtype: str | None = None,
     shard_size: int | str | None = None,
     overwrite: bool = False,
+    qkv: Literal["fused", "split"] | None = None,
 ) -> Path:
     """Write `model` for other programs, and return the folder.
 
     "baichuan": the released layout, an adapter merged in (float32 sum, one rounding), the head's raw rows.
     "llama": the same model as a plain `LlamaForCausalLM` that needs no remote code: q, k, v apart, the head's
-    rows normalised in float32, a `tokenizer.json` with the same ids. "peft": the adapter alone, on the fused
-    kernels.
+    rows normalised in float32, a `tokenizer.json` with the same ids; a model of the Llama family stays what it is.
+    "peft": the adapter alone, for a base whose files hold q, k and v as `qkv` says: "fused" in W_pack, or "split"
+    (None: as the model's family has them). Splitting W_pack's pair keeps the rank, fusing three pairs adds theirs up.
 
     Every tensor is read back and compared before the folder gets its name. `dtype`, `shard_size`, `overwrite`
     and errors as in `save_pretrained`; `UsageError` for "peft" without an adapter.
@@ -78,7 +83,9 @@ def export_pretrained(
     if format not in get_args(Format):
         raise UsageError(f"format must be one of {', '.join(get_args(Format))}, found {format!r}.")
     if format == "peft":
-        return _export_adapter(model, Path(out), dtype, overwrite)
+        return _export_adapter(model, Path(out), dtype, overwrite, qkv)
+    if qkv is not None:
+        raise UsageError(f"qkv tells which base an adapter is for; the layout {format} has its own.")
     stored = _dtype(dtype, model.params)
     make: Callable[..., Tensors] = llama_tensors if format == "llama" else baichuan_tensors
     tensors = make(model.config, model.params, model.lora, model.lora_config, stored)
@@ -90,14 +97,18 @@ def export_pretrained(
     return Path(out)
 
 
-def _export_adapter(model: LoadedModel, out: Path, dtype: str | None, overwrite: bool) -> Path:
+def _export_adapter(
+    model: LoadedModel, out: Path, dtype: str | None, overwrite: bool, qkv: Literal["fused", "split"] | None
+) -> Path:
     if model.lora_config is None:
         raise UsageError(f"{model.name} was loaded without an adapter: there is nothing to export as peft.")
-    stored = _dtype(dtype, model.lora)
-    tensors = adapter_tensors(model.config, model.lora, model.lora_config, stored)
+    fused = model.config.family == "baichuan" if qkv is None else qkv == "fused"
+    lora, lora_config = (fuse if fused else split)(model.lora, model.lora_config, model.config.qkv_rows)
+    stored = _dtype(dtype, lora)
+    tensors = adapter_tensors(model.config, lora, lora_config, stored)
     with new_folder(out, overwrite) as work:
-        write_json(work / peft.CONFIG_FILE, peft.adapter_settings(model.lora_config, model.name))
-        _write_card(work, model_card(model, "peft", stored))
+        write_json(work / peft.CONFIG_FILE, peft.adapter_settings(lora_config, model.name))
+        _write_card(work, model_card(replace(model, lora=lora, lora_config=lora_config), "peft", stored))
         checksums = write_tensors(work / peft.WEIGHTS_FILE, tensors)
         verify(read_header(work / peft.WEIGHTS_FILE), checksums, work)
     return out

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kcx_jax.checkpoints.tensor_file import StoredTensor, TensorSource, checksum, write_tensors
+from kcx_jax.checkpoints.stored import StoredTensor
+from kcx_jax.checkpoints.tensor_file import TensorSource, checksum, write_tensors
 from kcx_jax.checkpoints.weights import INDEX_FILE, SINGLE_FILE
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.files import atomic_write, refuse_existing

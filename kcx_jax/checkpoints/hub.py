@@ -6,7 +6,9 @@ from pathlib import Path
 from kcx_jax.errors import KcxError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_WANTED = ["*.json", "*.safetensors", "tokenizer.model"]
+_WANTED = ["*.json", "*.safetensors", "tokenizer.model", "chat_template.jinja"]
+# Only where there is nothing else: many have both.
+_WANTED_OF_OLD = ["pytorch_model*.bin", "adapter_model.bin"]
 
 
 def local_folder(path_or_hub_id: str | Path) -> Path:
@@ -26,10 +28,13 @@ def local_folder(path_or_hub_id: str | Path) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(path_or_hub_id, allow_patterns=_WANTED))
+        folder = Path(snapshot_download(path_or_hub_id, allow_patterns=_WANTED))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(path_or_hub_id, allow_patterns=[*_WANTED, *_WANTED_OF_OLD]))
+        return folder
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError, ValueError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise KcxError(
-            f"there is no folder {folder}, and the Hugging Face Hub does not give {path_or_hub_id}: {reason} "
+            f"there is no folder {path_or_hub_id}, and the Hugging Face Hub does not give {path_or_hub_id}: {reason} "
             "Check the name and the network, or download the model's files and name their folder."
         ) from error

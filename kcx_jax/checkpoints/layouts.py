@@ -1,10 +1,10 @@
-"""What the tensors and the config of each exported layout are. Tensors are made one after another, when
-written.
+"""What the tensors and the config of each exported layout are. Tensors are made one after another, when written.
 
-Shapes: D = hidden size, V = vocabulary.
+Shapes: D = hidden size, V = vocabulary, r = rank.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -14,8 +14,9 @@ import numpy as np
 
 from kcx_jax.checkpoints.names import Place, adapter_places, param_places
 from kcx_jax.checkpoints.tensor_file import TensorSource
-from kcx_jax.lora import LoraConfig, merge
-from kcx_jax.models import ModelConfig
+from kcx_jax.errors import UsageError
+from kcx_jax.lora import LoraConfig, merge_layer, targets_of
+from kcx_jax.models import ModelConfig, config_to_hf
 from kcx_jax.ops.numerics import inverse_row_norms
 
 Tensors = dict[str, TensorSource]
@@ -26,33 +27,29 @@ def baichuan_tensors(
     config: ModelConfig, params: Any, lora: Any, lora_config: LoraConfig | None, dtype: np.dtype
 ) -> Tensors:
     """The released layout: W_pack fused, the head's raw rows; an adapter is merged into its kernels."""
+    layer = _merged_layers(config, params, lora, lora_config, dtype)
     return {
-        name: TensorSource(place.shape, dtype, make)
-        for name, place, make in _merged(config, params, lora, lora_config, dtype)
+        name: TensorSource(place.shape, dtype, partial(_part, layer, place))
+        for name, place in param_places(config, fused=True).items()
     }
 
 
 def llama_tensors(
     config: ModelConfig, params: Any, lora: Any, lora_config: LoraConfig | None, dtype: np.dtype
 ) -> Tensors:
-    """Llama's layout: q, k and v apart (the thirds of W_pack's rows), the head's rows of norm one."""
+    """The Llama family's layout: q, k and v apart, the rows of a NormHead of norm one."""
+    layer = _merged_layers(config, params, lora, lora_config, dtype)
     tensors: Tensors = {}
-    for name, place, make in _merged(config, params, lora, lora_config, dtype):
-        if place.path[-1] == "W_pack":
-            D = config.hidden_size
-            for third, letter in enumerate("qkv"):
-                rows = slice(third * D, (third + 1) * D)
-                own_name = name.replace("W_pack", f"{letter}_proj")
-                tensors[own_name] = TensorSource((D, D), dtype, partial(_rows, make, rows))
-        elif place.path[-1] == "lm_head":
-            tensors[name] = TensorSource(place.shape, dtype, partial(_normalised, make))
-        else:
-            tensors[name] = TensorSource(place.shape, dtype, make)
+    for name, place in param_places(config, fused=False).items():
+        make: Make = partial(_part, layer, place)
+        if place.path == ("lm_head",) and config.norm_head:
+            make = partial(_normalised, make)
+        tensors[name] = TensorSource(place.shape, dtype, make)
     return tensors
 
 
 def adapter_tensors(config: ModelConfig, lora: Any, lora_config: LoraConfig, dtype: np.dtype) -> Tensors:
-    """PEFT's layout, on the fused kernels."""
+    """PEFT's layout."""
     lora = jax.device_get(lora)
     return {
         name: TensorSource(place.shape, dtype, partial(place.of, lora))
@@ -60,33 +57,41 @@ def adapter_tensors(config: ModelConfig, lora: Any, lora_config: LoraConfig, dty
     }
 
 
-def _merged(
-    config: ModelConfig, params: Any, lora: Any, lora_config: LoraConfig | None, dtype: np.dtype
-) -> list[tuple[str, Place, Make]]:
-    """(name, place, how to make it) of each tensor, with the adapter merged in and rounded once.
+Layer = Callable[[tuple[str, ...], int | None], np.ndarray]
 
-    Leaf by leaf, not layer by layer as in released files: so one leaf at a time is on the host, merged once.
+
+def _merged_layers(
+    config: ModelConfig, params: Any, lora: Any, lora_config: LoraConfig | None, dtype: np.dtype
+) -> Layer:
+    """(path, layer) -> that parameter on the host, with the adapter merged in and rounded once; the last one is kept,
+    as q, k and v come from the same.
     """
     wide = jnp.promote_types(params["norm"].dtype, dtype)
+    rows = config.qkv_rows
+
+    @partial(jax.jit, static_argnums=3)
+    def merged(kernels: jax.Array, pairs: Any, layer: int, name: str) -> jax.Array:
+        own = {target: {side: pair[side][layer] for side in "AB"} for target, pair in pairs.items()}
+        assert lora_config is not None
+        return merge_layer(kernels[layer].astype(wide), own, lora_config, rows)
 
     @lru_cache(maxsize=1)
-    def leaf(path: tuple[str, ...]) -> np.ndarray:
-        name, tree = path[-1], params if len(path) == 1 else params["layers"]
-        if lora_config is None or name not in lora_config.targets:
-            return jax.device_get(tree[name])
-        one = {"layers": {name: tree[name].astype(wide)}}
-        merged = merge(one, {"layers": {name: lora["layers"][name]}}, lora_config)
-        return jax.device_get(merged["layers"][name])
+    def made(path: tuple[str, ...], layer: int | None) -> np.ndarray:
+        if layer is None:
+            return jax.device_get(params[path[0]])
+        kernels = params["layers"][path[-1]]
+        targets = () if lora_config is None else targets_of(path[-1], lora_config)
+        if not targets:
+            return jax.device_get(kernels[layer])
+        pairs = {target: lora["layers"][target] for target in targets}
+        return jax.device_get(merged(kernels, pairs, layer, path[-1]))
 
-    def array(place: Place) -> np.ndarray:
-        return leaf(place.path) if place.layer is None else leaf(place.path)[place.layer]
-
-    by_leaf = sorted(param_places(config).items(), key=lambda item: item[1].path)
-    return [(name, place, partial(array, place)) for name, place in by_leaf]
+    return made
 
 
-def _rows(make: Make, rows: slice) -> np.ndarray:
-    return make()[rows]
+def _part(layer: Layer, place: Place) -> np.ndarray:
+    whole = layer(place.path, place.layer)
+    return whole if place.rows is None else whole[place.rows]
 
 
 def _normalised(make: Make) -> np.ndarray:
@@ -96,12 +101,14 @@ def _normalised(make: Make) -> np.ndarray:
 
 def baichuan_config(config: ModelConfig, dtype: np.dtype) -> dict[str, Any]:
     """`config.json` with the release's keys. The Python files it names are not needed here, nor shipped."""
+    if config.family != "baichuan":
+        raise UsageError(f"a {config.family} model has no Baichuan layout; export it as llama, its own one.")
     code = {
         "AutoConfig": "configuration_baichuan.BaichuanConfig",
         "AutoModelForCausalLM": "modeling_baichuan.BaichuanForCausalLM",
     }
     return {
-        **config.to_hf(),
+        **config_to_hf(config),
         "auto_map": code,
         "_from_model_config": True,
         "torch_dtype": dtype.name,
@@ -110,30 +117,13 @@ def baichuan_config(config: ModelConfig, dtype: np.dtype) -> dict[str, Any]:
 
 
 def llama_config(config: ModelConfig, dtype: np.dtype) -> dict[str, Any]:
-    """`config.json` of the same model as a plain `LlamaForCausalLM`."""
-    return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
-        "attention_bias": False,
-        "bos_token_id": config.bos_id,
-        "eos_token_id": config.eos_id,
-        "head_dim": config.head_dim,
-        "hidden_act": "silu",
-        "hidden_size": config.hidden_size,
-        "initializer_range": 0.02,
-        "intermediate_size": config.intermediate_size,
-        "max_position_embeddings": config.max_positions,
-        "mlp_bias": False,
-        "num_attention_heads": config.num_heads,
-        "num_hidden_layers": config.num_layers,
-        "num_key_value_heads": config.num_kv_heads,
-        "pad_token_id": config.pad_id,
-        "pretraining_tp": 1,
-        "rms_norm_eps": config.norm_eps,
-        "rope_scaling": None,
-        "rope_theta": config.rope_theta,
-        "tie_word_embeddings": False,
-        "torch_dtype": dtype.name,
-        "use_cache": True,
-        "vocab_size": config.vocab_size,
-    }
+    """`config.json` of the same model as one that transformers computes without remote code: a Baichuan2-7B is a
+    `LlamaForCausalLM`, the Llama family stays what it is. `UsageError` for ALiBi, which Llama has not.
+    """
+    if config.rope is None:
+        raise UsageError(
+            "this model's positions are ALiBi (Baichuan2-13B), which no Llama model has. Export it as baichuan."
+        )
+    if config.family == "baichuan":
+        config = replace(config, family="llama", norm_head=False)
+    return {**config_to_hf(config), "torch_dtype": dtype.name}

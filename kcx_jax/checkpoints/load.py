@@ -1,8 +1,11 @@
-"""A model folder in the Baichuan2 layout, with or without a PEFT adapter, onto the devices."""
+"""A model folder, with or without PEFT adapters, onto the devices."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
@@ -12,14 +15,16 @@ from kcx_jax.checkpoints.model import LoadedModel
 from kcx_jax.checkpoints.names import adapter_places, param_places
 from kcx_jax.checkpoints.peft import open_adapter
 from kcx_jax.checkpoints.placing import place
-from kcx_jax.checkpoints.tensor_file import DTYPES, StoredTensor
-from kcx_jax.checkpoints.weights import check_tensors, fingerprint, open_weights, read_json
+from kcx_jax.checkpoints.stored import DTYPES, StoredTensor
+from kcx_jax.checkpoints.weights import fingerprint, open_model, read_json
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.lora import LoraConfig, joined
 from kcx_jax.models import (
     ModelConfig,
     Transformer,
     abstract_lora,
     abstract_params,
+    config_from_hf,
     lora_shardings,
     param_shardings,
 )
@@ -28,11 +33,13 @@ from kcx_jax.tokenizer import Tokenizer, load_tokenizer
 
 def load_pretrained(
     path_or_hub_id: str | Path,
-    adapter: str | Path | None = None,
+    adapter: str | Path | Sequence[str | Path] | None = None,
     dtype: str | None = "bfloat16",
     mesh: Mesh | None = None,
 ) -> LoadedModel:
-    """Load a checkpoint folder (or a Hub id) in the layout of Baichuan2-7B, and a PEFT LoRA adapter on top.
+    """Load a checkpoint folder (or a Hub id) of Baichuan2 or the Llama family, and PEFT LoRA adapters on top.
+
+    Several adapters, a chain tuned one on top of the other, become one of the summed rank.
 
     `dtype` is that of the weights on the device and of the computation ("float32", "bfloat16" or "float16";
     None keeps the stored one); an adapter stays in float32. With a mesh the arrays lie as
@@ -44,21 +51,16 @@ def load_pretrained(
     if dtype not in (None, *DTYPES):
         raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, found {dtype!r}.")
     folder = local_folder(path_or_hub_id)
-    config = ModelConfig.from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
+    config = config_from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
     tokenizer = load_tokenizer(folder)
     _refuse_other_vocabulary(config, tokenizer, folder)
-    tensors = open_weights(folder)
-    places = param_places(config)
-    check_tensors(tensors, {name: found.shape for name, found in places.items()}, folder)
+    config = replace(config, eos_id=tokenizer.eos_id)  # answers are taught to end with the tokenizer's
+    tensors, places = open_model(folder, config), param_places(config)
     stored = _stored_dtype(tensors) if dtype is None else jnp.dtype(dtype)
     shardings = param_shardings(config, mesh) if mesh else None
     params = place(abstract_params(config, stored), places, tensors, shardings)
-    lora_config = lora = None
-    if adapter is not None:
-        lora_config, adapter_tensors = open_adapter(local_folder(adapter), config)
-        shardings = lora_shardings(config, lora_config, mesh) if mesh else None
-        pairs = abstract_lora(config, lora_config)
-        lora = place(pairs, adapter_places(config, lora_config), adapter_tensors, shardings)
+    chain = [adapter] if isinstance(adapter, str | Path) else list(adapter or ())
+    lora, lora_config = _load_adapters(chain, config, mesh) if chain else (None, None)
     generation = folder / "generation_config.json"
     return LoadedModel(
         config=config,
@@ -69,10 +71,26 @@ def load_pretrained(
         module=Transformer(config, lora_config, stored),
         mesh=mesh,
         name=str(path_or_hub_id),
-        adapter_name=None if adapter is None else str(adapter),
+        adapter_name=" + ".join(map(str, chain)) or None,
         fingerprint=fingerprint(config, tensors),
         generation=read_json(generation) if generation.exists() else None,
     )
+
+
+def _load_adapters(
+    chain: Sequence[str | Path], config: ModelConfig, mesh: Mesh | None
+) -> tuple[Mapping[str, Any], LoraConfig]:
+    """The adapters as one, in float32."""
+    found = []
+    for folder in chain:
+        lora_config, tensors = open_adapter(local_folder(folder), config)
+        shardings = lora_shardings(config, lora_config, mesh) if mesh else None
+        pairs = abstract_lora(config, lora_config)
+        found.append((place(pairs, adapter_places(config, lora_config), tensors, shardings), lora_config))
+    lora, lora_config = joined(found, config.qkv_rows)
+    if mesh is not None:
+        lora = jax.device_put(lora, lora_shardings(config, lora_config, mesh))
+    return lora, lora_config
 
 
 def _stored_dtype(tensors: Mapping[str, StoredTensor]) -> np.dtype:
@@ -84,6 +102,6 @@ def _stored_dtype(tensors: Mapping[str, StoredTensor]) -> np.dtype:
 def _refuse_other_vocabulary(config: ModelConfig, tokenizer: Tokenizer, folder: Path) -> None:
     if tokenizer.vocab_size > config.vocab_size:
         raise KcxError(
-            f"{folder}: tokenizer.model has {tokenizer.vocab_size} pieces, the model's vocab_size is only "
+            f"{folder}: the tokenizer has {tokenizer.vocab_size} pieces, the model's vocab_size is only "
             f"{config.vocab_size}: they do not belong together."
         )

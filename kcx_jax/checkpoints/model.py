@@ -4,9 +4,9 @@ Shapes: B = rows, T = tokens of a row, N = new tokens, V = vocabulary.
 """
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,12 +15,10 @@ from jax.sharding import Mesh
 from numpy.typing import ArrayLike
 
 from kcx_jax.errors import UsageError
-from kcx_jax.lora import LoraConfig
-from kcx_jax.models import ModelConfig, Transformer, empty_cache
+from kcx_jax.lora import LoraConfig, merge
+from kcx_jax.models import ModelConfig, Transformer, empty_cache, output_head
 from kcx_jax.ops.layouts import KV, Cached, Causal
-from kcx_jax.ops.numerics import inverse_row_norms
 from kcx_jax.tokenizer import Tokenizer
-from kcx_jax.tokenizer.tokenizer import EOS_ID
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,24 @@ class LoadedModel:
         return {"params": self.params} if self.lora is None else {"params": self.params, "lora": self.lora}
 
     @cached_property
-    def inverse_norms(self) -> jax.Array:
-        """The inverse row norms of the head, [V] in float32, computed once."""
-        return jax.jit(inverse_row_norms)(self.params["lm_head"])
+    def inverse_norms(self) -> jax.Array | None:
+        """The inverse row norms of a NormHead, [V] in float32, computed once; None for a plain head."""
+        return jax.jit(lambda params: output_head(self.config, params)[1])(self.params)
+
+    def merged(self) -> "LoadedModel":
+        """The same model with its adapter added to the weights (float32 sum, one rounding): faster, and final."""
+        if self.lora_config is None:
+            return self
+        params = merge(self.params, self.lora, self.lora_config, self.config.qkv_rows)
+        return replace(
+            self,
+            params=params,
+            lora=None,
+            lora_config=None,
+            module=self.module.clone(lora=None),
+            name=f"{self.name} + {self.adapter_name}",
+            adapter_name=None,
+        )
 
     def logits(
         self, token_ids: ArrayLike, lengths: ArrayLike | None = None, left_padded: bool = False
@@ -74,16 +87,16 @@ class LoadedModel:
         token_ids: ArrayLike,
         max_new_tokens: int,
         lengths: ArrayLike | None = None,
-        stop_id: int | None = EOS_ID,
+        stop_id: int | Literal["end"] | None = "end",
     ) -> np.ndarray:
         """The likeliest next token, again and again: ids [B, T] -> new ids [B, max_new_tokens] int32.
 
-        Rows are padded on the right, `lengths` [B] as in `logits`. A row ends with `stop_id` (None: never)
-        and has the pad id after it. The engine for many prompts of one prefix is `decoding`; this is the
-        plain loop.
+        Rows are padded on the right, `lengths` [B] as in `logits`. A row ends with `stop_id`
+        ("end": the tokenizer's end token, None: never) and has the pad id after it. The engine for many
+        prompts of one prefix is `decoding`; this is the plain loop.
         """
         tokens_BT, lengths_B = self._checked(token_ids, lengths, new=max_new_tokens)
-        stop = -1 if stop_id is None else stop_id
+        stop = -1 if stop_id is None else self.tokenizer.eos_id if stop_id == "end" else stop_id
         with self._on_mesh():
             new_BN = _greedy(
                 self.module, max_new_tokens, self.variables, self.inverse_norms, tokens_BT, lengths_B, stop
@@ -116,7 +129,11 @@ class LoadedModel:
 
 @partial(jax.jit, static_argnums=0)
 def _logits(
-    module: Transformer, variables: Any, inverse_norm_V: jax.Array, tokens_BT: jax.Array, layout: Causal
+    module: Transformer,
+    variables: Any,
+    inverse_norm_V: jax.Array | None,
+    tokens_BT: jax.Array,
+    layout: Causal,
 ) -> Any:
     hidden_BTD, _ = module.apply(variables, tokens_BT, layout.positions(tokens_BT.shape[1]), layout)
     return module.apply(variables, hidden_BTD, inverse_norm_V, method="logits")
@@ -127,7 +144,7 @@ def _greedy(
     module: Transformer,
     new_tokens: int,
     variables: Any,
-    inverse_norm_V: jax.Array,
+    inverse_norm_V: jax.Array | None,
     tokens_BT: jax.Array,
     lengths_B: jax.Array,
     stop_id: jax.Array,

@@ -1,6 +1,7 @@
 """PEFT LoRA adapters: a folder with `adapter_config.json` and `adapter_model.safetensors`, in and out.
 
-Its tensors are A [r, in] and B [out, r] of each adapted kernel, layer by layer.
+Old ones with `adapter_model.bin` come in as well. The tensors are A [r, in] and B [out, r] of each adapted
+kernel, layer by layer.
 """
 
 import math
@@ -10,15 +11,17 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from kcx_jax.checkpoints.names import adapter_places
-from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
+from kcx_jax.checkpoints.pickle_file import read_pickle
+from kcx_jax.checkpoints.stored import StoredTensor
+from kcx_jax.checkpoints.tensor_file import read_header
 from kcx_jax.checkpoints.weights import check_tensors, read_json
 from kcx_jax.errors import KcxError, UsageError
-from kcx_jax.lora import LoraConfig
-from kcx_jax.lora.adapter import TARGETS
+from kcx_jax.lora import TARGETS, LoraConfig
 from kcx_jax.models import ModelConfig
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
+OLD_WEIGHTS_FILE = "adapter_model.bin"  # PEFT's, before safetensors became its default
 
 _TARGET = re.compile(r"base_model\.model\.model\.layers\.\d+\.(?:self_attn|mlp)\.(\w+)\.lora_[AB]\.weight")
 
@@ -32,8 +35,6 @@ _PLAIN = {
     "use_qalora": False,
     "use_bdlora": None,
     "lora_bias": False,
-    "rank_pattern": {},
-    "alpha_pattern": {},
     "modules_to_save": None,
     "layers_to_transform": None,
     "layer_replication": None,
@@ -46,32 +47,43 @@ _PLAIN = {
 def open_adapter(folder: Path, config: ModelConfig) -> tuple[LoraConfig, dict[str, StoredTensor]]:
     """An adapter's settings and its tensors by PEFT name, checked against the model, opened but not read.
 
-    rsLoRA's alpha / sqrt(r) becomes the alpha that gives the same scale. Raises `KcxError` naming file and
+    Raises `KcxError` naming file and
     key or tensor for what does not fit or is not computed here.
     """
     settings, where = read_json(folder / CONFIG_FILE), folder / CONFIG_FILE
     for key, plain in _PLAIN.items():
         if (settings.get(key, plain) or None) != (plain or None):
             raise KcxError(f"{where}: {key} is {settings[key]!r}; only plain LoRA is computed so far.")
-    if not (folder / WEIGHTS_FILE).exists():
-        raise KcxError(f"{folder} holds no {WEIGHTS_FILE}: adapters are read from safetensors so far.")
-    tensors = read_header(folder / WEIGHTS_FILE)
+    tensors = open_adapter_weights(folder)
     lora = _lora_config(settings, where, _targets(settings, tensors, where))
     expected = {name: place.shape for name, place in adapter_places(config, lora).items()}
     check_tensors(tensors, expected, folder)
     return lora, tensors
 
 
+def open_adapter_weights(folder: Path) -> dict[str, StoredTensor]:
+    """The tensors of an adapter's folder by PEFT name, opened but not read; safetensors where both are there.
+
+    Raises `KcxError` when there are none or the file is damaged.
+    """
+    if (folder / WEIGHTS_FILE).exists():
+        return read_header(folder / WEIGHTS_FILE)
+    if (folder / OLD_WEIGHTS_FILE).exists():
+        return read_pickle(folder / OLD_WEIGHTS_FILE)
+    raise KcxError(f"{folder} holds neither {WEIGHTS_FILE} nor {OLD_WEIGHTS_FILE}: no adapter to read.")
+
+
 def _targets(settings: Mapping[str, Any], tensors: Mapping[str, Any], where: Path) -> tuple[str, ...]:
-    """The adapted kernels: those listed, or those found where a pattern is given."""
+    """The adapted kernels: those listed (by name or by path in each layer), or those found where a pattern is given."""
     listed = settings.get("target_modules")
-    if not isinstance(listed, list):
+    if isinstance(listed, list):
+        listed = {str(name).rpartition(".")[2] for name in listed}
+    else:
         listed = {match[1] for name in tensors if (match := _TARGET.fullmatch(name))}
-    unknown = sorted(str(name) for name in listed if name not in TARGETS)
+    unknown = sorted(name for name in listed if name not in TARGETS)
     if unknown or not listed:
         raise KcxError(
-            f"{where}: target_modules {unknown or listed} cannot be adapted here, only {', '.join(TARGETS)} "
-            "(an adapter of separate q, k and v is one of another layout)."
+            f"{where}: target_modules {unknown or sorted(listed)} cannot be adapted here, only {', '.join(TARGETS)}."
         )
     return tuple(name for name in TARGETS if name in listed)
 
@@ -81,12 +93,28 @@ def _lora_config(settings: Mapping[str, Any], where: Path, targets: tuple[str, .
     if type(rank) is not int or rank < 1 or not _is_number(alpha) or not _is_number(dropout):
         found = f"{rank!r}, {alpha!r}, {dropout!r}"
         raise KcxError(f"{where}: r, lora_alpha and lora_dropout must be numbers, found {found}.")
-    if settings.get("use_rslora"):
-        alpha = alpha * math.sqrt(rank)
+    rslora = bool(settings.get("use_rslora"))
+    ranks = _pattern(settings, "rank_pattern", where, targets)
+    alphas = _pattern(settings, "alpha_pattern", where, targets)
     try:
-        return LoraConfig(rank, float(alpha), float(dropout), targets)
+        return LoraConfig(rank, float(alpha), float(dropout), targets, rslora, ranks, alphas)
     except UsageError as error:
         raise KcxError(f"{where}: {error}") from error
+
+
+def _pattern(settings: Mapping[str, Any], key: str, where: Path, targets: tuple[str, ...]) -> dict[str, Any]:
+    """The values of single targets: PEFT's patterns as far as each names one target in all layers."""
+    found: dict[str, Any] = {}
+    for pattern, value in (settings.get(key) or {}).items():
+        name = pattern.rpartition(".")[2]
+        if name not in targets or pattern not in (name, f"self_attn.{name}", f"mlp.{name}"):
+            raise KcxError(
+                f"{where}: {key} has {pattern!r}; only a target's name, for all layers, is computed here."
+            )
+        if not _is_number(value) or (key == "rank_pattern" and type(value) is not int):
+            raise KcxError(f"{where}: {key} of {pattern!r} must be a number, found {value!r}.")
+        found[name] = value
+    return found
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
@@ -94,7 +122,12 @@ def _is_number(value: Any) -> TypeGuard[int | float]:
 
 
 def adapter_settings(lora: LoraConfig, base: str) -> dict[str, Any]:
-    """`adapter_config.json`: the keys every PEFT since 0.4 reads."""
+    """`adapter_config.json`: the keys every PEFT since 0.4 reads, and those of newer ones where they say something."""
+    newer = {
+        "alpha_pattern": dict(lora.alphas),
+        "rank_pattern": dict(lora.ranks),
+        "use_rslora": lora.rslora,
+    }
     return {
         "auto_mapping": None,
         "base_model_name_or_path": base,
@@ -112,4 +145,5 @@ def adapter_settings(lora: LoraConfig, base: str) -> dict[str, Any]:
         "revision": None,
         "target_modules": list(lora.targets),
         "task_type": "CAUSAL_LM",
+        **{key: value for key, value in newer.items() if value},
     }

@@ -15,38 +15,14 @@ from math import prod
 from pathlib import Path
 from typing import Any, TypeGuard
 
-import ml_dtypes
 import numpy as np
 
+from kcx_jax.checkpoints.stored import DTYPES, StoredTensor
 from kcx_jax.errors import KcxError
-
-DTYPES = {
-    "float32": np.dtype(np.float32),
-    "bfloat16": np.dtype(ml_dtypes.bfloat16),
-    "float16": np.dtype(np.float16),
-}
-"""The dtypes of weights by name."""
 
 _CODES = {"F32": DTYPES["float32"], "BF16": DTYPES["bfloat16"], "F16": DTYPES["float16"]}
 _CODE_OF = {dtype: code for code, dtype in _CODES.items()}
 _LARGEST_HEADER = 100_000_000  # the limit of the reference implementation
-
-
-@dataclass(frozen=True)
-class StoredTensor:
-    """Where one tensor's bytes lie: row-major, little endian, from byte `offset` of `file` on."""
-
-    name: str
-    file: Path
-    dtype: np.dtype
-    shape: tuple[int, ...]
-    offset: int
-
-    def open(self) -> np.ndarray:
-        """The tensor as a read-only view of the file: slicing it reads those bytes and no others."""
-        if 0 in self.shape:
-            return np.empty(self.shape, self.dtype)
-        return np.memmap(self.file, self.dtype, "r", self.offset, self.shape)
 
 
 @dataclass(frozen=True)

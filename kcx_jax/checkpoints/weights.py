@@ -1,22 +1,38 @@
-"""The weight files of a checkpoint folder: one `model.safetensors`, or shards with their index."""
+"""The weight files of a checkpoint folder: one file, or shards with their index, in either format.
+
+They are called `model.safetensors` and `model.safetensors.index.json`, or `pytorch_model.bin` and
+`pytorch_model.bin.index.json`.
+"""
 
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kcx_jax.checkpoints.tensor_file import StoredTensor, read_header
+import numpy as np
+
+from kcx_jax.checkpoints.names import param_places
+from kcx_jax.checkpoints.pickle_file import read_pickle
+from kcx_jax.checkpoints.stored import StoredTensor
+from kcx_jax.checkpoints.tensor_file import read_header
 from kcx_jax.errors import KcxError
 from kcx_jax.models import ModelConfig
 
 SINGLE_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 
+Reader = Callable[[Path], dict[str, StoredTensor]]
+_FORMATS: tuple[tuple[str, str, Reader], ...] = (  # the first that a folder has, as in transformers
+    (SINGLE_FILE, INDEX_FILE, read_header),
+    ("pytorch_model.bin", "pytorch_model.bin.index.json", read_pickle),
+)
+
 # Computed from the config, yet saved by some programs.
 _DERIVED = re.compile(r"model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq")
+_HEAD, _TABLE = "lm_head.weight", "model.embed_tokens.weight"
 _WHOLE_TENSOR = 2**16
 _SAMPLES, _SAMPLE_BYTES = 16, 1024
 
@@ -37,32 +53,29 @@ def read_json(path: Path) -> dict[str, Any]:
 def open_weights(folder: Path) -> dict[str, StoredTensor]:
     """All tensors of a model folder by name, opened but not read.
 
-    Raises `KcxError` when there are none, when index and shards disagree, or when a file is damaged.
+    Where both formats are there, safetensors is read. Raises `KcxError` when there are none, when index and
+    shards disagree, or when a file is damaged.
     """
-    single, index = folder / SINGLE_FILE, folder / INDEX_FILE
-    if single.exists() and index.exists():
-        raise KcxError(f"{folder} holds both {SINGLE_FILE} and {INDEX_FILE}: remove the one that is stale.")
-    if single.exists():
-        tensors = read_header(single)
-    elif index.exists():
-        tensors = _open_shards(index)
-    else:
-        raise KcxError(f"{folder} holds no weights: {_what_instead(folder)}")
-    return {name: tensor for name, tensor in tensors.items() if not _DERIVED.fullmatch(name)}
+    for single, index, read in _FORMATS:
+        if not (folder / single).exists() and not (folder / index).exists():
+            continue
+        if (folder / single).exists() and (folder / index).exists():
+            raise KcxError(f"{folder} holds both {single} and {index}: remove the one that is stale.")
+        whole = (folder / single).exists()
+        tensors = read(folder / single) if whole else _open_shards(folder / index, read)
+        return {name: tensor for name, tensor in tensors.items() if not _DERIVED.fullmatch(name)}
+    raise KcxError(f"{folder} holds no weights: {_what_instead(folder)}")
 
 
 def _what_instead(folder: Path) -> str:
-    if any(folder.glob("pytorch_model*.bin")):
-        return (
-            "only PyTorch pickles (pytorch_model*.bin), which are not read so far. Where torch is installed, "
-            "convert each: safetensors.torch.save_file(torch.load(BIN, weights_only=True), SAFETENSORS)."
-        )
-    if any(folder.glob("*.safetensors")):
-        return f"its .safetensors files have neither the name {SINGLE_FILE} nor an index {INDEX_FILE}."
-    return f"neither {SINGLE_FILE} nor {INDEX_FILE} is there."
+    for single, index, _ in _FORMATS:
+        suffix = Path(single).suffix
+        if any(folder.glob(f"*{suffix}")):
+            return f"its {suffix} files have neither the name {single} nor an index {index}."
+    return f"none of {', '.join(name for single, index, _ in _FORMATS for name in (single, index))} is there."
 
 
-def _open_shards(index: Path) -> dict[str, StoredTensor]:
+def _open_shards(index: Path, read: Reader) -> dict[str, StoredTensor]:
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not all(isinstance(file, str) for file in weight_map.values()):
         raise KcxError(f"{index}: expected a weight_map from tensor names to file names.")
@@ -70,7 +83,7 @@ def _open_shards(index: Path) -> dict[str, StoredTensor]:
     for file in sorted(set(weight_map.values())):
         if Path(file).name != file or "\\" in file or file in ("", ".", ".."):
             raise KcxError(f"{index} points outside its folder: {file!r} is not a plain file name.")
-        for name, tensor in read_header(index.parent / file).items():
+        for name, tensor in read(index.parent / file).items():
             if name in tensors:
                 raise KcxError(f"tensor {name} is both in {tensors[name].file} and in {tensor.file}.")
             if weight_map.get(name) != file:
@@ -80,6 +93,23 @@ def _open_shards(index: Path) -> dict[str, StoredTensor]:
     for name in weight_map:
         if name not in tensors:
             raise KcxError(f"{index} puts tensor {name} in {weight_map[name]}, where it is not found.")
+    return tensors
+
+
+def open_model(folder: Path, config: ModelConfig) -> dict[str, StoredTensor]:
+    """The tensors of a model folder, exactly those that `config` asks for.
+
+    Raises `KcxError` as `open_weights` does, and for any that is missing, unexpected or of another shape.
+    """
+    tensors = open_weights(folder)
+    if config.tied_head and (head := tensors.pop(_HEAD, None)) is not None:  # some programs save it once more
+        table = tensors.get(_TABLE)
+        if table is not None and not np.array_equal(head.open(), table.open()):
+            raise KcxError(
+                f"{folder}: its config ties the head to the embeddings, but {_HEAD} differs from {_TABLE}. "
+                "Set tie_word_embeddings to false in config.json if the head has weights of its own."
+            )
+    check_tensors(tensors, {name: place.shape for name, place in param_places(config).items()}, folder)
     return tensors
 
 

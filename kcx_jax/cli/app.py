@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from kcx_jax import __version__
-from kcx_jax.cli import data, demo, doctor, export, extract, inspect, parallel, schema, score, train
+from kcx_jax.cli import bench, data, demo, doctor, export, extract, inspect, parallel, schema, score, train
 from kcx_jax.cli.extras import extra_of, how_to_install
 from kcx_jax.errors import KcxError
 
@@ -25,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": train.command,
 }
 GROUPS = {
+    "bench": bench.app,
     "data": data.app,
     "schema": schema.app,
     "parallel": parallel.app,

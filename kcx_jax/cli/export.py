@@ -16,6 +16,13 @@ class Format(StrEnum):
     peft = "peft"
 
 
+class Qkv(StrEnum):
+    """How an adapter's base holds queries, keys and values."""
+
+    FUSED = "fused"
+    SPLIT = "split"
+
+
 class Dtype(StrEnum):
     """The dtypes that can be written."""
 
@@ -32,7 +39,10 @@ def command(
         typer.Option(help="baichuan: as released; llama: plain LlamaForCausalLM; peft: the adapter alone."),
     ],
     adapter: Annotated[
-        str | None, typer.Option(help="PEFT LoRA adapter on top of the model; merged, except by peft.")
+        list[str] | None,
+        typer.Option(
+            help="PEFT LoRA adapter on top of the model; merged, except by peft. Several make a chain."
+        ),
     ] = None,
     dtype: Annotated[
         Dtype | None, typer.Option(help="Stored dtype (default: that of the model, of the adapter for peft).")
@@ -40,11 +50,24 @@ def command(
     shard_size: Annotated[
         str | None, typer.Option(help="Largest file, like 5GB (default: one file).")
     ] = None,
+    qkv: Annotated[
+        Qkv | None,
+        typer.Option(
+            help="For peft: adapt W_pack (fused) or q_proj, k_proj and v_proj (split); default: as the base has them. "
+            "Fusing three pairs gives one of the sum of their ranks."
+        ),
+    ] = None,
+    check_logits: Annotated[
+        bool,
+        typer.Option(
+            "--check-logits", help="Load the result again and print the largest difference of logits."
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace OUT; the old folder is kept beside it.")
     ] = False,
 ) -> None:
-    """Write a model in the Baichuan2 or the Llama layout, an adapter merged in, or the adapter alone.
+    """Write a model in the Baichuan2 or the Llama layout, adapters merged in, or the adapter alone.
 
     Example: kcx export --model base --adapter runs/zh/adapter --format llama --out merged-llama
     """
@@ -54,9 +77,16 @@ def command(
 
     refuse_existing(out, overwrite)  # before minutes of loading
     parse_size(shard_size)
-    print(f"loading {model}{' with ' + adapter if adapter else ''}", file=sys.stderr)
+    print(f"loading {model}{' with ' + ', '.join(adapter) if adapter else ''}", file=sys.stderr)
     # A wider dtype is taken from the start, so that a merged weight is rounded once only.
     loaded = load_pretrained(model, adapter, dtype=dtype if dtype == Dtype.float32 else None)
     print(f"writing {out}", file=sys.stderr)
-    export_pretrained(loaded, out, format.value, dtype, shard_size, overwrite)
+    export_pretrained(
+        loaded, out, format.value, dtype, shard_size, overwrite, None if qkv is None else qkv.value
+    )
+    if check_logits:
+        from kcx_jax.checkpoints.verify import logit_difference
+
+        difference = logit_difference(loaded, out, adapter_only=format == Format.peft)
+        print(f"loaded again: largest logit difference {difference:.1e}", file=sys.stderr)
     print(out)

@@ -60,7 +60,7 @@ def read_prefix(module: Transformer, variables: Any, tokens_P: jax.Array, length
 def admit(
     module: Transformer,
     variables: Any,
-    inverse_norm_V: jax.Array,
+    inverse_norm_V: jax.Array | None,
     prefix: Prefix,
     slots: Slots,
     tokens_AC: jax.Array,
@@ -97,7 +97,7 @@ def admit(
 def decode(
     module: Transformer,
     variables: Any,
-    inverse_norm_V: jax.Array,
+    inverse_norm_V: jax.Array | None,
     prefix: Prefix,
     slots: Slots,
     live_floor: jax.Array,
@@ -122,7 +122,7 @@ def _forward(
 
 
 def _choose(
-    module: Transformer, variables: Any, inverse_norm_V: jax.Array, hidden_BD: jax.Array
+    module: Transformer, variables: Any, inverse_norm_V: jax.Array | None, hidden_BD: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """The most likely next token of each row and its log-probability."""
     logits_BV: Any = module.apply(variables, hidden_BD, inverse_norm_V, method="logits")

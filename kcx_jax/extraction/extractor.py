@@ -51,12 +51,12 @@ class Extractor:
     def from_pretrained(
         cls,
         path_or_hub_id: str | Path,
-        adapter: str | Path | None = None,
+        adapter: str | Path | Sequence[str | Path] | None = None,
         dtype: str | None = None,
         *,
         max_new_tokens: int = 256,
     ) -> "Extractor":
-        """Answers from a checkpoint folder or a Hub id, with a LoRA adapter on top if one is given.
+        """Answers from a checkpoint folder or a Hub id, with LoRA adapters on top if any are given.
 
         `dtype` ("float32", "bfloat16") is that of the computation; None keeps the checkpoint's. Answers
         longer than `max_new_tokens` are cut off, which shows in the result's problems. Raises `KcxError` as

@@ -1,31 +1,38 @@
-"""Model configurations, the Linen transformer (Baichuan2-7B first) and the sharding table.
+"""Model configurations, the Linen transformer (Baichuan2 and the Llama family) and the sharding table.
 
 Lives here: what is computed and where its arrays lie. Not here: loading (`checkpoints`), loops (`training`).
 """
 
 from kcx_jax.models.config import ModelConfig
+from kcx_jax.models.hf_config import config_from_hf, config_to_hf
 from kcx_jax.models.parameters import (
     abstract_lora,
     abstract_params,
+    bytes_per_device,
     init_lora,
     init_params,
     lora_shardings,
     param_shardings,
 )
-from kcx_jax.models.sharding import batch_sharding, make_mesh
-from kcx_jax.models.transformer import Transformer, empty_cache, prefix_cache
+from kcx_jax.models.sharding import abstract_mesh, batch_sharding, make_mesh
+from kcx_jax.models.transformer import Transformer, empty_cache, output_head, prefix_cache
 
 __all__ = [
     "ModelConfig",
     "Transformer",
     "abstract_lora",
+    "abstract_mesh",
     "abstract_params",
     "batch_sharding",
+    "bytes_per_device",
+    "config_from_hf",
+    "config_to_hf",
     "empty_cache",
     "init_lora",
     "init_params",
     "lora_shardings",
     "make_mesh",
+    "output_head",
     "param_shardings",
     "prefix_cache",
 ]

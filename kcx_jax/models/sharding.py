@@ -45,12 +45,17 @@ def make_mesh(
     return jax.make_mesh(tuple(sizes.values()), MESH_AXES, axis_types=(AxisType.Auto,) * 3, devices=devices)
 
 
+def abstract_mesh(data: int = 1, fsdp: int = 1, tensor: int = 1) -> AbstractMesh:
+    """A mesh without devices, to ask where arrays would lie."""
+    return AbstractMesh((data, fsdp, tensor), MESH_AXES, axis_types=(AxisType.Auto,) * 3)
+
+
 def batch_sharding(mesh: Mesh) -> NamedSharding:
     """The sharding of arrays whose first axis is rows of the batch."""
     return NamedSharding(mesh, PartitionSpec(BATCH_AXES))
 
 
-def shardings(parameters: Any, mesh: Mesh) -> Any:
+def shardings(parameters: Any, mesh: Mesh | AbstractMesh) -> Any:
     """The tree of `NamedSharding` for a tree of `Parameter`. `UsageError` where a size does not divide."""
 
     def leaf(path: tuple, parameter: Parameter) -> NamedSharding:

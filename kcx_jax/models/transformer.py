@@ -1,32 +1,37 @@
-"""The transformer as Linen modules: Baichuan2-7B's block, scanned over the layers.
+"""The transformer as Linen modules: one block for every family, scanned over the layers.
 
 Collections: `params` (the base) and `lora` (adapters, float32 master weights); their trees are described in
 `parameters`.
 
-Shapes: B = rows, T = tokens of a row, D = hidden size, F = inner size of the MLP, H = heads, C = channels of
-a head, V = vocabulary, P = prefix slots, S = own cache slots.
+Shapes: B = rows, T = tokens of a row, D = hidden size, F = inner size of the MLP, H = query heads, G = heads
+of keys and values, C = channels of a head, V = vocabulary, P = prefix slots, S = own cache slots.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
-from kcx_jax.lora.adapter import LoraConfig, adapter_output
+from kcx_jax.lora.adapter import FUSED, LoraConfig, adapter_output
 from kcx_jax.models.config import ModelConfig
 from kcx_jax.models.parameters import layer_parameters, lora_parameters, outer_parameters
 from kcx_jax.models.sharding import constrain
 from kcx_jax.ops.layouts import KV, Causal, Layout
 from kcx_jax.ops.numerics import (
+    head_logits,
     inverse_row_norms,
     linear,
-    norm_head_logits,
     rms_norm,
     statistics_dtype,
 )
 from kcx_jax.ops.parameters import initialise
 from kcx_jax.ops.rope import Rotation, rotate, rotation
+
+Activation = Literal["qkv", "attention", "mlp"]
+"""What a layer's backward pass may keep: W_pack's output, attention's output, the MLP's inner product."""
 
 
 class Layer(nn.Module):
@@ -39,7 +44,7 @@ class Layer(nn.Module):
     def __call__(
         self,
         carry: tuple[jax.Array, KV | None],
-        angles: Rotation,
+        angles: Rotation | None,
         layout: Layout,
         state: Any,
         dropout_key: jax.Array | None,
@@ -52,26 +57,32 @@ class Layer(nn.Module):
         weights = {
             name: self.param(name, p.init, p.shape) for name, p in layer_parameters(self.config).items()
         }
-        pairs = self._pairs()
-
-        def dense(name: str, x: jax.Array) -> jax.Array:
-            y = linear(x, weights[name])
-            if name not in pairs:
-                return y
-            assert self.lora is not None
-            key = None if dropout_key is None else jax.random.fold_in(dropout_key, list(pairs).index(name))
-            return y + adapter_output(x, pairs[name], self.lora, key)
-
+        dense = _Dense(weights, self.lora, self._pairs(), dropout_key)
         eps = self.config.norm_eps
-        q, k, v = jnp.split(dense("W_pack", rms_norm(x_BTD, weights["input_layernorm"], eps)), 3, axis=-1)
-        q, k, v = (y.reshape(*y.shape[:2], -1, self.config.head_dim) for y in (q, k, v))
-        seen_BTHC, cache, kept = layout.attend(rotate(q, angles), rotate(k, angles), v, state, cache)
-        x_BTD = x_BTD + dense("o_proj", seen_BTHC.reshape(x_BTD.shape))
+        q, k, v = self._heads(dense, rms_norm(x_BTD, weights["input_layernorm"], eps), weights, angles)
+        seen_BTHC, cache, kept = layout.attend(q, k, v, self.config.distance, state, cache)
+        seen_BTHC = checkpoint_name(seen_BTHC, "attention")
+        x_BTD = x_BTD + dense("o_proj", seen_BTHC.reshape(*x_BTD.shape[:2], -1))
         h_BTD = rms_norm(x_BTD, weights["post_attention_layernorm"], eps)
         inner_BTF = jax.nn.silu(dense("gate_proj", h_BTD)) * dense("up_proj", h_BTD)
-        x_BTD = constrain(x_BTD + dense("down_proj", inner_BTF), "batch", None, None)
+        x_BTD = x_BTD + dense("down_proj", checkpoint_name(inner_BTF, "mlp"))
+        x_BTD = constrain(x_BTD, "batch", None, None)
         self.sow("intermediates", "hidden", x_BTD)
         return (x_BTD, cache), kept
+
+    def _heads(
+        self, dense: "_Dense", h_BTD: jax.Array, weights: Mapping[str, jax.Array], angles: Rotation | None
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Queries [B, T, H, C], keys and values [B, T, G, C], turned to their positions."""
+        qkv = checkpoint_name(dense(FUSED, h_BTD), "qkv")
+        q, k, v = (
+            dense.adapted(name, qkv[..., rows], h_BTD).reshape(*h_BTD.shape[:2], -1, self.config.head_dim)
+            for name, rows in self.config.qkv_rows.items()
+        )
+        if self.config.qk_norm:
+            q = rms_norm(q, weights["q_norm"], self.config.norm_eps)
+            k = rms_norm(k, weights["k_norm"], self.config.norm_eps)
+        return (q, k, v) if angles is None else (rotate(q, angles), rotate(k, angles), v)
 
     def _pairs(self) -> dict[str, dict[str, jax.Array]]:
         """The adapter pairs of this layer by kernel name; none without a LoRA configuration."""
@@ -85,8 +96,41 @@ class Layer(nn.Module):
         return {name: self.variable("lora", name, initial, pair).value for name, pair in described.items()}
 
 
+class _Dense:
+    """The linear maps of a layer by name: kernel, bias and adapter, as far as they are there."""
+
+    def __init__(
+        self,
+        weights: Mapping[str, jax.Array],
+        lora: LoraConfig | None,
+        pairs: Mapping[str, Mapping[str, jax.Array]],
+        dropout_key: jax.Array | None,
+    ):
+        self.weights, self.lora, self.pairs, self.dropout_key = weights, lora, pairs, dropout_key
+
+    def __call__(self, name: str, x: jax.Array) -> jax.Array:
+        """[..., in] -> [..., out]."""
+        y = linear(x, self.weights[name])
+        if f"{name}_bias" in self.weights:
+            y = y + self.weights[f"{name}_bias"].astype(y.dtype)
+        return self.adapted(name, y, x)
+
+    def adapted(self, target: str, y: jax.Array, x: jax.Array) -> jax.Array:
+        """y and what the adapter of `target` makes of x."""
+        if target not in self.pairs:
+            return y
+        assert self.lora is not None
+        key = self.dropout_key
+        if key is not None:
+            key = jax.random.fold_in(key, list(self.pairs).index(target))
+        return y + adapter_output(x, self.pairs[target], self.lora.scale_of(target), self.lora.dropout, key)
+
+
 class Transformer(nn.Module):
-    """Baichuan2-7B's architecture, computed in `dtype`; `remat` recomputes layers in the backward pass.
+    """The architecture of `config`, computed in `dtype`.
+
+    The backward pass keeps all activations of a layer, or with `keep` only those named there (() recomputes the
+    whole layer). `unrolled` compiles the layers one after another instead of one loop over them.
 
     With a `LoraConfig` the collection `lora` must be there. When `deterministic` is false and the adapter has
     dropout, `apply` needs rngs={"dropout": key}. Layer outputs are sown as intermediates/layers/hidden.
@@ -95,18 +139,20 @@ class Transformer(nn.Module):
     config: ModelConfig
     lora: LoraConfig | None = None
     dtype: Any = jnp.float32
-    remat: bool = False
+    keep: tuple[Activation, ...] | None = None
+    unrolled: bool = False
 
     def setup(self) -> None:
         self.outer = {
             name: self.param(name, p.init, p.shape) for name, p in outer_parameters(self.config).items()
         }
         self.layers = nn.scan(
-            nn.remat(Layer, prevent_cse=False) if self.remat else Layer,
+            Layer if self.keep is None else _recomputed(self.keep),
             variable_axes={"params": 0, "lora": 0, "intermediates": 0},
             split_rngs={"params": True},
             in_axes=(nn.broadcast, nn.broadcast, 0, 0),
             length=self.config.num_layers,
+            unroll=self.config.num_layers if self.unrolled else 1,
         )(self.config, self.lora)
 
     def __call__(
@@ -121,9 +167,8 @@ class Transformer(nn.Module):
 
         tokens and positions are int32; `cache` is the rows' own cache of the layout `Cached`.
         """
-        angles = rotation(
-            positions_BT, self.config.head_dim, self.config.rope_theta, statistics_dtype(self.dtype)
-        )
+        rope, wide = self.config.rope, statistics_dtype(self.dtype)
+        angles = None if rope is None else rotation(positions_BT, self.config.head_dim, rope, wide)
         dropout_keys = None
         if self.lora is not None and self.lora.dropout > 0 and not deterministic:
             dropout_keys = jax.random.split(self.make_rng("dropout"), self.config.num_layers)
@@ -135,21 +180,38 @@ class Transformer(nn.Module):
         return hidden_BTD, kept if cache is None else cache
 
     def logits(self, hidden: jax.Array, inverse_norm_V: jax.Array | None = None) -> jax.Array:
-        """Scores of the next token, [..., D] -> [..., V] in float32 (norms are computed if not given)."""
-        head_VD = self.outer["lm_head"]
-        if inverse_norm_V is None:
-            inverse_norm_V = inverse_row_norms(head_VD)
-        return norm_head_logits(hidden, head_VD, inverse_norm_V)
+        """Scores of the next token, [..., D] -> [..., V] in float32.
+
+        The norms of a NormHead's rows are computed where they are not given; other heads have none.
+        """
+        head_VD, norms_V = output_head(self.config, self.outer, inverse_norm_V)
+        return head_logits(hidden, head_VD, norms_V)
+
+
+def output_head(
+    config: ModelConfig, params: Mapping[str, Any], inverse_norm_V: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array | None]:
+    """The head's rows [V, D] and, for a NormHead, their inverse norms [V] in float32."""
+    head_VD = params["embed_tokens" if config.tied_head else "lm_head"]
+    if config.norm_head and inverse_norm_V is None:
+        inverse_norm_V = inverse_row_norms(head_VD)
+    return head_VD, inverse_norm_V
+
+
+def _recomputed(keep: tuple[Activation, ...]) -> type[Layer]:
+    """The layer that keeps only the named activations for its backward pass."""
+    policy = jax.checkpoint_policies.save_only_these_names(*keep)
+    return nn.remat(Layer, prevent_cse=False, policy=policy)
 
 
 def prefix_cache(module: Transformer, variables: Any, tokens_P: jax.Array, length: jax.Array | int) -> KV:
-    """Keys and values of a prefix shared by many rows: KV [layers, H, P, C], `length` slots of it real."""
+    """Keys and values of a prefix shared by many rows: KV [layers, G, P, C], `length` slots of it real."""
     layout = Causal(jnp.asarray([length], jnp.int32), keep_kv=True)
     _, kv = module.apply(variables, tokens_P[None], layout.positions(tokens_P.shape[0]), layout)
     return jax.tree.map(lambda x: x[:, 0], kv)
 
 
 def empty_cache(config: ModelConfig, rows: int, slots: int, dtype: jax.typing.DTypeLike) -> KV:
-    """The rows' own cache before any token: KV [layers, B, H, S, C] of zeros."""
+    """The rows' own cache before any token: KV [layers, B, G, S, C] of zeros."""
     shape = (config.num_layers, rows, config.num_kv_heads, slots, config.head_dim)
     return KV(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))

@@ -5,7 +5,7 @@ Lives here: mathematics without parameters of its own. Not here: modules with we
 
 from kcx_jax.ops.layouts import KV, Cached, Causal, Tree
 from kcx_jax.ops.losses import answer_loss
-from kcx_jax.ops.numerics import inverse_row_norms, linear, norm_head_logits, rms_norm
+from kcx_jax.ops.numerics import head_logits, inverse_row_norms, linear, rms_norm
 from kcx_jax.ops.parameters import Parameter
 
 __all__ = [
@@ -15,8 +15,8 @@ __all__ = [
     "Parameter",
     "Tree",
     "answer_loss",
+    "head_logits",
     "inverse_row_norms",
     "linear",
-    "norm_head_logits",
     "rms_norm",
 ]

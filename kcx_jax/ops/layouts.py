@@ -1,13 +1,14 @@
 """How attention sees the stream of tokens: plain rows, trees, or a cache. One strategy object each.
 
 A layout has two methods: `per_layer()` -> (the part all layers share, the part with a leading layer axis),
-and `attend(q, k, v, state, cache)` -> (output, cache, kept) for one layer. `state` is the layer's slice of the
-second part; `cache`, the rows' own cache of all layers, goes from layer to layer and is written in place (cut
-into layers it would be copied whole in every step of decoding); `kept` is stacked over the layers. Keys and
-values are stored head-major, so that no step has to transpose a cache.
+and `attend(q, k, v, distance, state, cache)` -> (output, cache, kept) for one layer. `distance` is the model's rule
+for keys far back; `state` is the layer's slice of the second part; `cache`, the rows' own cache of all layers, goes
+from layer to layer and is written in place (cut into layers it would be copied whole in every step of decoding);
+`kept` is stacked over the layers. Keys and values are stored head-major, so that no step has to transpose a cache.
 
-Shapes: B = rows, T = tokens of a row, H = heads, C = channels of a head, P = prefix slots, K = branches,
-L = slots of a branch, G = P + K*L slots of a grid, S = slots of a row's own cache, W = new tokens of a step.
+Shapes: B = rows, T = tokens of a row, H = query heads, G = heads of keys and values, R = query heads of each,
+C = channels of a head, P = prefix slots, K = branches, L = slots of a branch, N = P + K*L slots of a grid,
+S = slots of a row's own cache, W = new tokens of a step.
 """
 
 from typing import Any, Self
@@ -17,12 +18,14 @@ import jax.numpy as jnp
 from flax import struct
 from jax import lax
 
-from kcx_jax.ops.attention import merge, partial_attention
+from kcx_jax.ops.attention import Part, merge, partial_attention
+from kcx_jax.ops.distance import Distance
+from kcx_jax.ops.numerics import statistics_dtype
 
 
 @struct.dataclass
 class KV:
-    """Keys (after RoPE) and values: [layers, H, P, C] of a prefix, [layers, B, H, S, C] of rows."""
+    """Keys (after RoPE) and values: [layers, G, P, C] of a prefix, [layers, B, G, S, C] of rows."""
 
     k: jax.Array
     v: jax.Array
@@ -32,7 +35,7 @@ class KV:
 class Causal:
     """Plain rows: the first `lengths_B` tokens of a row are real, or the last ones if `left_padded`.
 
-    With `keep_kv` the layers' keys and values come back as the new cache, KV [layers, B, H, T, C].
+    With `keep_kv` the layers' keys and values come back as the new cache, KV [layers, B, G, T, C].
     """
 
     lengths_B: jax.Array
@@ -47,14 +50,23 @@ class Causal:
     def per_layer(self) -> tuple[Self, None]:
         return self, None
 
-    def attend(self, q_BTHC: jax.Array, k_BTHC: jax.Array, v_BTHC: jax.Array, state: None, cache: KV | None):
-        q, k, v = (x.swapaxes(1, 2) for x in (q_BTHC, k_BTHC, v_BTHC))
-        steps = jnp.arange(q.shape[2])
+    def attend(
+        self,
+        q_BTHC: jax.Array,
+        k_BTGC: jax.Array,
+        v_BTGC: jax.Array,
+        distance: Distance,
+        state: None,
+        cache: KV | None,
+    ):
+        k, v = k_BTGC.swapaxes(1, 2), v_BTGC.swapaxes(1, 2)
+        q_BGRTC = _grouped(q_BTHC, k.shape[1])
+        steps = jnp.arange(q_BTHC.shape[1])
         edge_B1 = self.lengths_B[:, None]
         real_BT = steps >= steps.size - edge_B1 if self.left_padded else steps < edge_B1
-        mask = (steps[:, None] >= steps) & real_BT[:, None, None, :]
-        output = merge([partial_attention(q, k, v, mask)]).astype(q.dtype)
-        return output.swapaxes(1, 2), None, KV(k, v) if self.keep_kv else None
+        mask = (steps[:, None] >= steps) & real_BT[:, None, None, None, :]
+        part = _part(q_BGRTC, k, v, mask, distance, steps[:, None], steps)
+        return _ungrouped(merge([part])).astype(q_BTHC.dtype), None, KV(k, v) if self.keep_kv else None
 
 
 @struct.dataclass
@@ -76,53 +88,85 @@ class Tree:
     def per_layer(self) -> tuple[Self, None]:
         return self, None
 
-    def attend(self, q_BTHC: jax.Array, k_BTHC: jax.Array, v_BTHC: jax.Array, state: None, cache: KV | None):
+    def attend(
+        self,
+        q_BTHC: jax.Array,
+        k_BTGC: jax.Array,
+        v_BTGC: jax.Array,
+        distance: Distance,
+        state: None,
+        cache: KV | None,
+    ):
         B, T, H, C = q_BTHC.shape
         P = self.prefix_index_BP.shape[1]
         K, L = self.branch_index_BKL.shape[1:]
-        token_BG, slot_BT = self._permutation()
-        q, k, v = (
-            _take_rows(x.reshape(B, T, H * C), token_BG, slot_BT).reshape(B, -1, H, C).swapaxes(1, 2)
-            for x in (q_BTHC, k_BTHC, v_BTHC)
-        )
+        token_BN, slot_BT = self._permutation()
+
+        def on_grid(x_BTHC: jax.Array) -> jax.Array:
+            heads = x_BTHC.shape[2]
+            return _take_rows(x_BTHC.reshape(B, T, heads * C), token_BN, slot_BT).reshape(B, -1, heads, C)
+
+        k, v = (on_grid(x).swapaxes(1, 2) for x in (k_BTGC, v_BTGC))
+        G = k.shape[1]
+        q_BGRNC = _grouped(on_grid(q_BTHC), G)
         filled_BP = jnp.arange(P) < self.prefix_length_B[:, None]
-        filled_B11P = filled_BP[:, None, None, :]
-        prefix = partial_attention(q[:, :, :P], k[:, :, :P], v[:, :, :P], filled_B11P & _causal(P))
+        filled_BxP = filled_BP[:, None, None, None, :]
+        in_prefix, in_branch = jnp.arange(P), jnp.arange(L)
+        k_prefix, v_prefix = k[:, :, :P], v[:, :, :P]
+        prefix = _part(
+            q_BGRNC[:, :, :, :P],
+            k_prefix,
+            v_prefix,
+            filled_BxP & _causal(P),
+            distance,
+            in_prefix[:, None],
+            in_prefix,
+        )
         # Branches look at the prefix as one long block of queries, at themselves branch by branch.
-        over_prefix = partial_attention(q[:, :, P:], k[:, :, :P], v[:, :, :P], filled_B11P)
-        filled_BKL = jnp.arange(L) < self.branch_length_BK[:, :, None]
-        q_BHKLC, k_BHKLC, v_BHKLC = (x[:, :, P:].reshape(B, H, K, L, C) for x in (q, k, v))
-        seen = filled_BKL[:, None, :, None, :] & _causal(L)
-        own = partial_attention(q_BHKLC, k_BHKLC, v_BHKLC, seen)
-        own = jax.tree.map(lambda x: x.reshape(B, H, K * L, *x.shape[4:]), own)
-        grid = jnp.concatenate([merge([prefix]), merge([over_prefix, own])], axis=2).astype(q.dtype)
-        grid_BGX = grid.swapaxes(1, 2).reshape(B, P + K * L, H * C)
-        return _take_rows(grid_BGX, slot_BT, token_BG).reshape(B, T, H, C), None, None
+        position_BX1 = self.prefix_length_B[:, None, None] + jnp.tile(in_branch, K)[:, None]
+        over_prefix = _part(
+            q_BGRNC[:, :, :, P:],
+            k_prefix,
+            v_prefix,
+            filled_BxP,
+            distance,
+            position_BX1[:, None, None],
+            in_prefix,
+        )
+        q_BGKRLC = q_BGRNC[:, :, :, P:].reshape(B, G, H // G, K, L, C).swapaxes(2, 3)
+        k_BGKLC, v_BGKLC = (x[:, :, P:].reshape(B, G, K, L, C) for x in (k, v))
+        filled_BKL = in_branch < self.branch_length_BK[:, :, None]
+        seen = filled_BKL[:, None, :, None, None, :] & _causal(L)
+        own = _part(q_BGKRLC, k_BGKLC, v_BGKLC, seen, distance, in_branch[:, None], in_branch, inner_axes=1)
+        own = jax.tree.map(lambda x: x.swapaxes(2, 3).reshape(B, G, H // G, K * L, *x.shape[5:]), own)
+        grid_BNHC = _ungrouped(jnp.concatenate([merge([prefix]), merge([over_prefix, own])], axis=3))
+        grid_BNX = grid_BNHC.astype(q_BTHC.dtype).reshape(B, P + K * L, H * C)
+        return _take_rows(grid_BNX, slot_BT, token_BN).reshape(B, T, H, C), None, None
 
     def _permutation(self) -> tuple[jax.Array, jax.Array]:
-        """Stream token of each slot [B, G] and slot of each stream token [B, T]; one past the end = none."""
+        """Stream token of each slot [B, N] and slot of each stream token [B, T]; one past the end = none."""
         B, T = self.grid_index_BT.shape
         P, L = self.prefix_index_BP.shape[1], self.branch_index_BKL.shape[2]
         in_prefix = jnp.arange(P) < self.prefix_length_B[:, None]
         in_branch = jnp.arange(L) < self.branch_length_BK[:, :, None]
-        token_BG = jnp.concatenate(
+        token_BN = jnp.concatenate(
             [
                 jnp.where(in_prefix, self.prefix_index_BP, T),
                 jnp.where(in_branch, self.branch_index_BKL, T).reshape(B, -1),
             ],
             axis=1,
         )
-        back_BT = jnp.take_along_axis(token_BG, self.grid_index_BT, axis=1)
-        slot_BT = jnp.where(back_BT == jnp.arange(T), self.grid_index_BT, token_BG.shape[1])
-        return token_BG, slot_BT
+        back_BT = jnp.take_along_axis(token_BN, self.grid_index_BT, axis=1)
+        slot_BT = jnp.where(back_BT == jnp.arange(T), self.grid_index_BT, token_BN.shape[1])
+        return token_BN, slot_BT
 
 
 @struct.dataclass
 class Cached:
     """Decoding: every row sees one shared prefix, then its own tokens so far, then the new ones causally.
 
-    prefix_kv: KV [layers, H, P, C], `prefix_length` of its slots are filled; own_length_B: filled slots of
-    each row's own cache, which is passed to the model as `cache`, KV [layers, B, H, S, C], and comes back
+    prefix_kv: KV [layers, G, P, C], `prefix_length` of its slots are filled; own_length_B: filled slots of
+    each row's own cache, which is passed to the model as `cache`, KV [layers, B, G, S, C], and comes back
     with the W new tokens at slots own_length .. own_length + W. Rows with fewer new tokens are padded on the
     right: the next step overwrites the padding, provided its own_length counts real tokens only. The caller
     keeps own_length + W <= S for real tokens; what does not fit is not stored.
@@ -143,8 +187,9 @@ class Cached:
     def attend(
         self,
         q_BWHC: jax.Array,
-        k_BWHC: jax.Array,
-        v_BWHC: jax.Array,
+        k_BWGC: jax.Array,
+        v_BWGC: jax.Array,
+        distance: Distance,
         state: tuple[jax.Array, KV],
         cache: KV | None,
     ):
@@ -154,22 +199,55 @@ class Cached:
         slot_BW = self.own_length_B[:, None] + jnp.arange(W)
         row_B1 = jnp.arange(B)[:, None]
         cache = KV(
-            cache.k.at[layer, row_B1, :, slot_BW].set(k_BWHC.astype(cache.k.dtype), mode="drop"),
-            cache.v.at[layer, row_B1, :, slot_BW].set(v_BWHC.astype(cache.v.dtype), mode="drop"),
+            cache.k.at[layer, row_B1, :, slot_BW].set(k_BWGC.astype(cache.k.dtype), mode="drop"),
+            cache.v.at[layer, row_B1, :, slot_BW].set(v_BWGC.astype(cache.v.dtype), mode="drop"),
         )
         own = jax.tree.map(lambda x: lax.dynamic_index_in_dim(x, layer, keepdims=False), cache)
+        G, P = prefix.k.shape[:2]
         # All rows share the prefix, so their queries form one block: a single matmul a head.
-        q_HNC = q_BWHC.reshape(B * W, H, C).swapaxes(0, 1)
-        filled_P = jnp.arange(prefix.k.shape[1]) < self.prefix_length
-        over_prefix = partial_attention(q_HNC, prefix.k, prefix.v, filled_P)
-        over_prefix = jax.tree.map(lambda x: x.reshape(H, B, W, *x.shape[2:]).swapaxes(0, 1), over_prefix)
-        seen_BWS = jnp.arange(own.k.shape[2]) <= slot_BW[:, :, None]
-        over_own = partial_attention(q_BWHC.swapaxes(1, 2), own.k, own.v, seen_BWS[:, None])
-        output = merge([over_prefix, over_own]).astype(q_BWHC.dtype)
-        return output.swapaxes(1, 2), cache, None
+        q_GRXC = _grouped(q_BWHC.reshape(1, B * W, H, C), G)[0]
+        in_prefix = jnp.arange(P)
+        position_X1 = (self.prefix_length + slot_BW).reshape(-1, 1)
+        over_prefix = _part(
+            q_GRXC, prefix.k, prefix.v, in_prefix < self.prefix_length, distance, position_X1, in_prefix
+        )
+        over_prefix = jax.tree.map(
+            lambda x: jnp.moveaxis(x.reshape(G, H // G, B, W, *x.shape[3:]), 2, 0), over_prefix
+        )
+        in_own = jnp.arange(own.k.shape[2])
+        slot_BxW1 = slot_BW[:, None, None, :, None]
+        over_own = _part(_grouped(q_BWHC, G), own.k, own.v, in_own <= slot_BxW1, distance, slot_BxW1, in_own)
+        return _ungrouped(merge([over_prefix, over_own])).astype(q_BWHC.dtype), cache, None
 
 
 Layout = Causal | Tree | Cached
+
+
+def _grouped(q_BTHC: jax.Array, kv_heads: int) -> jax.Array:
+    """Query heads by the head of keys they share: [B, G, R, T, C]."""
+    B, T, H, C = q_BTHC.shape
+    return jnp.moveaxis(q_BTHC.reshape(B, T, kv_heads, H // kv_heads, C), 1, 3)
+
+
+def _ungrouped(x_BGRTC: jax.Array) -> jax.Array:
+    """The way back from `_grouped`: [B, T, H, C]."""
+    B, G, R, T, C = x_BGRTC.shape
+    return jnp.moveaxis(x_BGRTC, 3, 1).reshape(B, T, G * R, C)
+
+
+def _part(
+    q: jax.Array,
+    k: jax.Array,
+    v: jax.Array,
+    mask: jax.Array,
+    distance: Distance,
+    query: jax.Array,
+    key: jax.Array,
+    inner_axes: int = 0,
+) -> Part:
+    """`partial_attention` of a model whose `distance` rule looks at the positions of queries and keys."""
+    bias = distance.bias(query, key, q.shape[-3], statistics_dtype(q.dtype), inner_axes)
+    return partial_attention(q, k, v, distance.sees(mask, query, key), bias)
 
 
 def _causal(length: int) -> jax.Array:

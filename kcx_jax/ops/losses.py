@@ -12,13 +12,13 @@ import jax.numpy as jnp
 from jax import lax
 from jax.sharding import PartitionSpec
 
-from kcx_jax.ops.numerics import norm_head_logits, statistics_dtype
+from kcx_jax.ops.numerics import head_logits, statistics_dtype
 
 
 def answer_loss(
     hidden_RTD: jax.Array,
     head_VD: jax.Array,
-    inverse_norm_V: jax.Array,
+    inverse_norm_V: jax.Array | None,
     target_position_RM: jax.Array,
     target_label_RM: jax.Array,
     target_mask_RM: jax.Array,
@@ -41,7 +41,7 @@ def answer_loss(
     be a multiple of their size: left to itself, XLA would let every device compute every target.
     """
 
-    def local(*arrays: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def local(*arrays: Any) -> tuple[jax.Array, jax.Array]:
         return _local_loss(
             *arrays, frozen_head=frozen_head, z_loss_weight=z_loss_weight, chunk_size=chunk_size
         )
@@ -62,7 +62,7 @@ def answer_loss(
 def _local_loss(
     hidden_RTD: jax.Array,
     head_VD: jax.Array,
-    inverse_norm_V: jax.Array,
+    inverse_norm_V: jax.Array | None,
     position_RM: jax.Array,
     label_RM: jax.Array,
     mask_RM: jax.Array,
@@ -88,12 +88,12 @@ def _local_loss(
 def _loss(
     hidden_ND: jax.Array,
     head_VD: jax.Array,
-    inverse_norm_V: jax.Array,
+    inverse_norm_V: jax.Array | None,
     label_N: jax.Array,
     weight_N: jax.Array,
     z_loss_weight: float,
 ) -> jax.Array:
-    logits_NV = norm_head_logits(hidden_ND, head_VD, inverse_norm_V)
+    logits_NV = head_logits(hidden_ND, head_VD, inverse_norm_V)
     # A comparison fuses with the sum; a gather's gradient would be a scatter into an array of logits.
     is_label_NV = jnp.arange(logits_NV.shape[-1]) == label_N[:, None]
     label_logit_N = jnp.sum(jnp.where(is_label_NV, logits_NV, 0), axis=-1)
@@ -107,7 +107,7 @@ def _loss(
 def _frozen_loss(
     hidden_ND: jax.Array,
     head_VD: jax.Array,
-    inverse_norm_V: jax.Array,
+    inverse_norm_V: jax.Array | None,
     label_N: jax.Array,
     weight_N: jax.Array,
     z_loss_weight: float,
@@ -121,7 +121,7 @@ def _frozen_loss(
 def _frozen_loss_forward(
     hidden_ND: jax.Array,
     head_VD: jax.Array,
-    inverse_norm_V: jax.Array,
+    inverse_norm_V: jax.Array | None,
     label_N: jax.Array,
     weight_N: jax.Array,
     z_loss_weight: float,

@@ -1,4 +1,4 @@
-"""The small functions of a layer and of the head: linear map, RMSNorm, NormHead.
+"""The small functions of a layer and of the head: linear map, RMSNorm, logits.
 
 Shapes: ... any leading axes, N = tokens flattened, D = hidden size, F = outputs, V = vocabulary.
 """
@@ -42,11 +42,13 @@ def inverse_row_norms(head_VD: jax.Array) -> jax.Array:
     return lax.rsqrt(jnp.maximum(squares, _SMALLEST_NORM**2))
 
 
-def norm_head_logits(hidden: jax.Array, head_VD: jax.Array, inverse_norm_V: jax.Array) -> jax.Array:
-    """Baichuan2's NormHead, [..., D] -> [..., V]: (h W^T) * inverse row norm in float32; rows stay raw."""
+def head_logits(hidden: jax.Array, head_VD: jax.Array, inverse_norm_V: jax.Array | None) -> jax.Array:
+    """h W^T in float32, [..., D] -> [..., V]; for Baichuan2's NormHead times the inverse norms of the raw rows."""
     wide = statistics_dtype(hidden.dtype)
     h_ND = hidden.reshape(-1, hidden.shape[-1])
     product_NV = lax.dot_general(
         h_ND, head_VD.astype(hidden.dtype), (((1,), (1,)), ((), ())), preferred_element_type=wide
     )
-    return (product_NV * inverse_norm_V.astype(wide)).reshape(*hidden.shape[:-1], head_VD.shape[0])
+    if inverse_norm_V is not None:
+        product_NV *= inverse_norm_V.astype(wide)
+    return product_NV.reshape(*hidden.shape[:-1], head_VD.shape[0])

@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Sequence
 
-from kcx_jax.tokenizer.tokenizer import Tokenizer
+from kcx_jax.tokenizer.face import Tokenizer
 
 
 def encode_below(
@@ -30,12 +30,14 @@ def _common_start(a: Sequence[int], b: Sequence[int]) -> int:
 
 def _is_hard_border(tokenizer: Tokenizer, prefix: str, texts: Sequence[str]) -> bool:
     """Whether no piece can cross the border: then the prefix need not be encoded again for every text."""
-    after_newline = prefix.endswith("\n") and _newline_ends_pieces(tokenizer)
-    return after_newline and not any(text.startswith(("\n", "\r")) for text in texts)
+    if not prefix.endswith("\n") or any(text[:1].isspace() for text in texts):
+        return False
+    return _newline_ends_words(tokenizer)
 
 
 @functools.lru_cache(maxsize=8)
-def _newline_ends_pieces(tokenizer: Tokenizer) -> bool:
-    """Whether no piece joins a newline ("Ċ" in byte-level vocabularies) to a character after it."""
-    crossing = re.compile("[\nĊ][^\nĊ]")
-    return not any(crossing.search(tokenizer.piece(i)) for i in range(tokenizer.vocab_size))
+def _newline_ends_words(tokenizer: Tokenizer) -> bool:
+    """Whether no piece joins a newline to anything but white space after it, nor a pattern looks at that."""
+    crossing = re.compile(r"\n\S")
+    pieces = (tokenizer.piece(token_id) for token_id in range(tokenizer.vocab_size))
+    return not tokenizer.looks_ahead and not any(map(crossing.search, pieces))

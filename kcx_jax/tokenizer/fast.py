@@ -10,24 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from kcx_jax.files import atomic_write
-from kcx_jax.tokenizer.tokenizer import (
-    CONFIG_FILE,
-    MODEL_FILE,
-    SPACE,
-    SPECIAL_TOKENS_FILE,
-    PieceType,
-    Tokenizer,
-)
-
-FAST_FILE = "tokenizer.json"
+from kcx_jax.tokenizer.face import CONFIG_FILE, SPACE, SPECIAL_TOKENS_FILE, Tokenizer
+from kcx_jax.tokenizer.json_tokenizer import TOKENIZER_FILE
+from kcx_jax.tokenizer.sentencepiece_tokenizer import MODEL_FILE, PieceType, SentencePieceTokenizer
 
 
 def save_fast(tokenizer: Tokenizer, folder: str | Path, overwrite: bool = False) -> None:
     """Write the tokenizer for transformers into `folder`: `tokenizer.json` with its two settings files, and
     `tokenizer.model` for programs that read that.
 
-    Typed text that spells a reserved symbol becomes that symbol there, as in the release.
+    Typed text that spells a reserved symbol becomes that symbol there, as in the release. A tokenizer that
+    was read from a `tokenizer.json` is written as it was read.
     """
+    if not isinstance(tokenizer, SentencePieceTokenizer):
+        tokenizer.save(folder, overwrite)
+        return
     folder = Path(folder)
     specials = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<unk>"}
     config = {
@@ -39,7 +36,7 @@ def save_fast(tokenizer: Tokenizer, folder: str | Path, overwrite: bool = False)
         **specials,
     }
     for name, content in (
-        (FAST_FILE, tokenizer_json(tokenizer)),
+        (TOKENIZER_FILE, tokenizer_json(tokenizer)),
         (CONFIG_FILE, config),
         (SPECIAL_TOKENS_FILE, specials),
     ):
@@ -49,7 +46,7 @@ def save_fast(tokenizer: Tokenizer, folder: str | Path, overwrite: bool = False)
         binary.write(tokenizer.model)
 
 
-def tokenizer_json(tokenizer: Tokenizer) -> dict[str, Any]:
+def tokenizer_json(tokenizer: SentencePieceTokenizer) -> dict[str, Any]:
     """The content of `tokenizer.json`: a BPE with bytes for unknown characters and no pre-tokeniser."""
     pieces = tokenizer.proto.pieces
     return {

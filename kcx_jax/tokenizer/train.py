@@ -9,14 +9,13 @@ import sentencepiece
 
 from kcx_jax.errors import KcxError
 from kcx_jax.files import refuse_existing
-from kcx_jax.tokenizer.tokenizer import (
+from kcx_jax.tokenizer.face import SPACE, refuse_surrogates
+from kcx_jax.tokenizer.sentencepiece_tokenizer import (
     BOS_ID,
     EOS_ID,
     MODEL_FILE,
-    SPACE,
     UNK_ID,
-    Tokenizer,
-    refuse_surrogates,
+    SentencePieceTokenizer,
 )
 
 # In the release <reserved_k> has id k + 89 from k = 12 on, which puts the user marker <reserved_106> at 195
@@ -36,7 +35,7 @@ def train_tokenizer(
     stable_spans: bool = True,
     character_coverage: float = 0.9998,
     overwrite: bool = False,
-) -> Tokenizer:
+) -> SentencePieceTokenizer:
     """Train a byte-fallback BPE model of exactly `vocab_size` pieces on `texts` and save it in `out_dir`.
 
     Identity normaliser, no invented leading space, digits apart, unk 0, bos 1, eos 2, newline 5, tab 6, role
@@ -83,7 +82,7 @@ def train_tokenizer(
     except (RuntimeError, OSError) as error:
         reason = str(error).rpartition("] ")[2]  # the library's own source line comes before it
         raise KcxError(f"cannot train a tokenizer of {vocab_size} pieces on these texts: {reason}") from error
-    tokenizer = Tokenizer(writer.getvalue())
+    tokenizer = SentencePieceTokenizer(writer.getvalue())
     tokenizer.save(out_dir, overwrite=True)
     return tokenizer
 

@@ -38,6 +38,9 @@ class LoraSettings(Settings):
     alpha: Annotated[float, Field(gt=0)] = 64.0
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     targets: tuple[str, ...] = ("W_pack", "o_proj", "gate_proj", "up_proj", "down_proj")
+    rslora: bool = False  # scale alpha / sqrt(rank) in place of alpha / rank
+    ranks: dict[str, Positive] = {}  # of single targets, instead of `rank`
+    alphas: dict[str, Annotated[float, Field(gt=0)]] = {}  # of single targets, instead of `alpha`
 
 
 class OptimiserSettings(Settings):
@@ -74,9 +77,17 @@ class LoopSettings(Settings):
     mesh: MeshSettings = MeshSettings()
     dtype: Literal["bfloat16", "float32"] = "bfloat16"  # of the computation; what trains is kept in float32
     remat: bool = False  # recompute each layer in the backward pass: less memory, more time
+    remat_except: tuple[
+        Literal["qkv", "attention", "mlp"], ...
+    ] = ()  # what a recomputed layer keeps all the same
     save_every: Positive = 500  # steps
     keep: Positive = 2  # checkpoints
     allow_overlong: bool = False  # train without the samples that do not fit the model's positions
+
+    @property
+    def kept_activations(self) -> tuple[Literal["qkv", "attention", "mlp"], ...] | None:
+        """What each layer's backward pass finds computed; None: everything."""
+        return self.remat_except if self.remat else None
 
 
 class DataSettings(Settings):

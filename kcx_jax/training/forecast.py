@@ -16,6 +16,7 @@ from kcx_jax.models import (
     abstract_lora,
     abstract_params,
     batch_sharding,
+    config_from_hf,
     lora_shardings,
     make_mesh,
     param_shardings,
@@ -51,13 +52,13 @@ class Forecast:
 def forecast(config: TrainConfig, say: Say) -> Forecast:
     """Read the data, plan the rows, compile the costliest step. Raises as `train` does for bad data."""
     folder = local_folder(config.model)
-    model = ModelConfig.from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
+    model = config_from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
     stages = read_stages(config, load_tokenizer(folder), model.max_positions, say)
     plans = plan_stages(stages, config)
     mesh = make_mesh(**config.mesh.model_dump())
     lora, trained, frozen = _abstract(model, config, mesh)
     shape = max((step.shape for plan in plans for step in plan.steps), key=Shape.cost)
-    module = Transformer(model, lora, jnp.dtype(config.dtype), config.remat)
+    module = Transformer(model, lora, jnp.dtype(config.dtype), config.kept_activations)
     return Forecast(
         stages={stage.name: plan for stage, plan in zip(stages, plans, strict=True)},
         trained=_size(trained),

@@ -135,7 +135,7 @@ class _Run:
         self.plans = plan_stages(stages, settings)
         self.collection = "lora" if settings.mode == "lora" else "params"
         lora, self.placed, self.frozen = _place(model, settings, self.mesh)
-        self.module = Transformer(model.config, lora, jnp.dtype(settings.dtype), settings.remat)
+        self.module = Transformer(model.config, lora, jnp.dtype(settings.dtype), settings.kept_activations)
 
     def rate(self, number: int) -> Callable[[int], Any]:
         """Learning rate of stage `number` by its step."""

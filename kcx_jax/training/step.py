@@ -15,8 +15,8 @@ from flax import struct
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from kcx_jax.data.batch import TreeBatch
-from kcx_jax.models import Transformer, batch_sharding
-from kcx_jax.ops import Tree, answer_loss, inverse_row_norms
+from kcx_jax.models import Transformer, batch_sharding, output_head
+from kcx_jax.ops import Tree, answer_loss
 
 PyTree = Any
 
@@ -62,11 +62,11 @@ def summed_loss(
         deterministic=dropout_key is None,
         rngs=None if dropout_key is None else {"dropout": dropout_key},
     )
-    head_VD = variables["params"]["lm_head"]
+    head_VD, inverse_norm_V = output_head(module.config, variables["params"])
     return answer_loss(
         hidden_RTD,
         head_VD,
-        inverse_row_norms(head_VD),
+        inverse_norm_V,
         batch.target_position_RM,
         batch.target_label_RM,
         batch.target_mask_RM,

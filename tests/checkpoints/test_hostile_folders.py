@@ -3,13 +3,16 @@
 import json
 import shutil
 
+import jax
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
 from kcx_jax.checkpoints import load_pretrained
+from kcx_jax.checkpoints.describe import describe
 from kcx_jax.checkpoints.tensor_file import read_header
 from kcx_jax.errors import KcxError
+from kcx_jax.testing.torch_file import called, state_dict, text, write_torch_file, write_zip
 
 
 @pytest.fixture
@@ -17,9 +20,9 @@ def single(tiny, tmp_path):
     return shutil.copytree(tiny / "base_fp32", tmp_path / "single", copy_function=shutil.copyfile)
 
 
-@pytest.fixture
-def sharded(tiny, tmp_path):
-    source = tiny / "base_bf16_safetensors_sharded"
+@pytest.fixture(params=["safetensors", "bin"])
+def sharded(request, tiny, tmp_path):
+    source = tiny / f"base_bf16_{request.param}_sharded"
     return shutil.copytree(source, tmp_path / "sharded", copy_function=shutil.copyfile)
 
 
@@ -90,52 +93,78 @@ def test_derived_buffers_are_skipped(single):
     load_pretrained(single)
 
 
-SHARD = "model-00002-of-00003.safetensors"
+def index_of(folder):
+    return next(folder.glob("*.index.json"))
 
 
 def test_missing_shard(sharded):
-    (sharded / SHARD).unlink()
-    refuses(sharded, f"cannot read .*{SHARD}")
+    shard = sorted(set(json.loads(index_of(sharded).read_text())["weight_map"].values()))[1]
+    (sharded / shard).unlink()
+    refuses(sharded, f"cannot read .*{shard}")
 
 
 def test_index_without_a_tensor_and_with_a_strange_one(sharded):
-    index = sharded / "model.safetensors.index.json"
+    index = index_of(sharded)
     weight_map = json.loads(index.read_text())["weight_map"]
     name = "model.layers.1.self_attn.W_pack.weight"
     edit_json(index, weight_map={key: file for key, file in weight_map.items() if key != name})
     refuses(sharded, f"puts tensor {name} in no file, found in .*{weight_map[name]}")
-    edit_json(index, weight_map={**weight_map, "strange": SHARD})
-    refuses(sharded, f"puts tensor strange in {SHARD}, where it is not found")
+    edit_json(index, weight_map={**weight_map, "strange": weight_map[name]})
+    refuses(sharded, f"puts tensor strange in {weight_map[name]}, where it is not found")
     edit_json(index, weight_map=["a"])
     refuses(sharded, "expected a weight_map")
 
 
 def test_a_tensor_in_two_shards(sharded):
-    def change(arrays):
-        arrays["model.embed_tokens.weight"] = np.zeros((2304, 64), np.float32)
-
-    rewrite(sharded / "model-00003-of-00003.safetensors", change)
-    refuses(sharded, r"tensor model\.embed_tokens\.weight is both in .*00001.* and in .*00003")
+    index = index_of(sharded)
+    weight_map = json.loads(index.read_text())["weight_map"]
+    first, *_, last = sorted(set(weight_map.values()))
+    shutil.copyfile(sharded / first, sharded / last)
+    refuses(sharded, rf"tensor model\.embed_tokens\.weight is both in .*{first} and in .*{last}")
 
 
 @pytest.mark.parametrize("file", ["../outside.safetensors", "/etc/passwd", "..", "a\\b", ""])
 def test_index_pointing_outside(sharded, file):
-    index = sharded / "model.safetensors.index.json"
+    index = index_of(sharded)
     edit_json(index, weight_map={**json.loads(index.read_text())["weight_map"], "x": file})
     refuses(sharded, "points outside its folder")
 
 
-def test_stale_second_layout(single, sharded):
-    shutil.copyfile(sharded / "model.safetensors.index.json", single / "model.safetensors.index.json")
-    refuses(single, "holds both")
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_stale_second_layout(single, name):
+    (single / "model.safetensors").rename(single / name)
+    (single / f"{name}.index.json").write_text("{}")
+    refuses(single, f"holds both {name} and {name}.index.json")
 
 
-def test_folders_without_weights_say_what_is_there(tiny, single):
-    refuses(tiny / "base_bf16_bin_sharded", r"PyTorch pickles .*convert each: safetensors\.torch\.save_file")
+def test_safetensors_are_preferred(single, base):
+    (single / "pytorch_model.bin").write_bytes(b"never opened")
+    (single / "pytorch_model.bin.index.json").write_text("never opened")
+    assert load_pretrained(single, dtype="float32").fingerprint == base.fingerprint
+
+
+def test_a_pickle_that_would_run_something(single):
+    record = state_dict({"lm_head.weight": called("posix", "system", text("true"))})
+    write_zip(single / "pytorch_model.bin", record, [])
+    (single / "model.safetensors").unlink()
+    refuses(single, r"pytorch_model\.bin: its pickle asks for 'posix\.system'.* nothing in it was run")
+
+
+def test_derived_buffers_of_pickles_are_skipped(single):
+    arrays = {name: tensor.open() for name, tensor in read_header(single / "model.safetensors").items()}
+    arrays["model.layers.0.self_attn.rotary_emb.inv_freq"] = np.zeros(8, np.float32)
+    write_torch_file(single / "pytorch_model.bin", arrays)
+    (single / "model.safetensors").unlink()
+    load_pretrained(single)
+
+
+def test_folders_without_weights_say_what_is_there(single):
     (single / "model.safetensors").rename(single / "weights.safetensors")
-    refuses(single, "have neither the name")
-    (single / "weights.safetensors").unlink()
-    refuses(single, r"neither model\.safetensors nor")
+    refuses(single, r"its \.safetensors files have neither the name")
+    (single / "weights.safetensors").rename(single / "weights.bin")
+    refuses(single, r"its \.bin files have neither the name pytorch_model\.bin nor an index")
+    (single / "weights.bin").unlink()
+    refuses(single, r"none of model\.safetensors, .*, pytorch_model\.bin\.index\.json is there")
 
 
 @pytest.mark.parametrize(
@@ -197,4 +226,27 @@ def test_rank_stabilised_scale(tiny, adapter):
 
 def test_adapter_without_weights(tiny, adapter):
     (adapter / "adapter_model.safetensors").unlink()
-    refuses(tiny / "base_fp32", r"holds no adapter_model\.safetensors", adapter=adapter)
+    message = r"holds neither adapter_model\.safetensors nor adapter_model\.bin"
+    refuses(tiny / "base_fp32", message, adapter=adapter)
+    with pytest.raises(KcxError, match=message):
+        describe(adapter)
+
+
+def test_old_adapters(tiny, adapter, adapted):
+    arrays = {
+        name: np.array(tensor.open())
+        for name, tensor in read_header(adapter / "adapter_model.safetensors").items()
+    }
+    (adapter / "adapter_model.bin").write_bytes(b"not opened beside safetensors")
+    load_pretrained(tiny / "base_fp32", adapter)
+    (adapter / "adapter_model.safetensors").unlink()
+    refuses(tiny / "base_fp32", r"adapter_model\.bin is not a whole PyTorch file", adapter=adapter)
+    write_torch_file(adapter / "adapter_model.bin", arrays)
+    model = load_pretrained(tiny / "base_fp32", adapter, dtype="float32")
+    for left, right in zip(jax.tree.leaves(model.lora), jax.tree.leaves(adapted.lora), strict=True):
+        np.testing.assert_array_equal(np.asarray(left), np.asarray(right))
+    told = describe(adapter)
+    assert (told.files, told.parameters) == (("adapter_model.bin",), sum(a.size for a in arrays.values()))
+    arrays.popitem()
+    write_torch_file(adapter / "adapter_model.bin", arrays)
+    refuses(tiny / "base_fp32", r"lora_B\.weight is missing", adapter=adapter)

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from kcx_jax.checkpoints import export_pretrained
+from kcx_jax.checkpoints.pickle_file import read_pickle
+from kcx_jax.errors import KcxError
 from kcx_jax.tokenizer import load_tokenizer
 from kcx_jax.tokenizer.fast import save_fast
 
@@ -50,6 +52,58 @@ def test_the_adapter_loads_in_peft(base, adapted, tiny, prompts, tmp_path):
         out = export_pretrained(adapted, tmp_path / "out", format="peft")
         model = peft.PeftModel.from_pretrained(model, out).base_model
         np.testing.assert_allclose(model(ids)[0].numpy(), our_logits(adapted, prompts), atol=1e-4, rtol=0)
+
+
+def state() -> dict:
+    """Module state as torch keeps it: tied, transposed, sliced and empty tensors of the dtypes of weights."""
+    torch.manual_seed(0)
+    whole = torch.randn(6, 8)
+    return {
+        "whole": whole,
+        "tied": whole,
+        "transposed": whole.T,
+        "slice": whole[1:4, 2:5],
+        "turned": torch.randn(2, 3, 4).permute(2, 0, 1),
+        "half": torch.randn(3).half(),
+        "bfloat16": torch.randn(5, 2).bfloat16(),
+        "scalar": torch.tensor(2.5),
+        "empty": torch.empty(0, 3),
+        "parameter": nn.Parameter(torch.randn(4)),
+    }
+
+
+@pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}])
+@pytest.mark.parametrize(
+    "make", [state, lambda: nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4)).state_dict()]
+)
+def test_files_of_torch_are_read_as_torch_reads_them(tmp_path, make, options):
+    path = tmp_path / "x.bin"
+    torch.save(make(), path, **options)
+    expected = torch.load(path, weights_only=True)
+    found = {name: tensor.open() for name, tensor in read_pickle(path).items()}
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert found[name].dtype.name == str(tensor.dtype).removeprefix("torch.")
+        assert found[name].shape == tensor.shape
+        np.testing.assert_array_equal(found[name].astype(np.float32), tensor.detach().float().numpy())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"a": torch.zeros(3, dtype=torch.float64)}, "tensor a has dtype float64"),
+        ({"a": torch.zeros(3, dtype=torch.uint16)}, "_rebuild_tensor_v3"),
+        ({"state_dict": {"a": torch.zeros(3)}, "epoch": 3}, "holds a dict under 'state_dict'"),
+        ({"a": torch.zeros(3).expand(2, 3)}, r"\[2, 3\] with strides \[0, 1\]"),
+        ({"a": torch.eye(2).to_sparse()}, "_rebuild_sparse_tensor"),
+        (nn.Linear(2, 2), r"torch\.nn\.modules\.linear\.Linear"),
+    ],
+)
+@pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}])
+def test_what_torch_saves_beyond_plain_weights(tmp_path, content, message, options):
+    torch.save(content, tmp_path / "x.bin", **options)
+    with pytest.raises(KcxError, match=message):
+        read_pickle(tmp_path / "x.bin")
 
 
 # Baichuan2-7B's forward pass, written from its description, with the release's module names.

@@ -1,13 +1,18 @@
 """Loaded checkpoints compute the golden logits and tokens, on one device and on a mesh."""
 
 import json
+import shutil
 
 import jax
 import numpy as np
 import pytest
 
 from kcx_jax.checkpoints import LoadedModel, load_pretrained
+from kcx_jax.checkpoints.weights import open_weights
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.testing.torch_file import whole_tensors, write_zip
+from kcx_jax.tokenizer import load_tokenizer
+from kcx_jax.tokenizer.fast import tokenizer_json
 
 SHORT = ("one", "zh", "mix", "chat", "rand31")
 
@@ -52,11 +57,12 @@ def test_merged(tiny, prompts):
         np.testing.assert_allclose(found[name][-1], golden[f"{name}.logits_last"], atol=1e-4, rtol=0)
 
 
+@pytest.mark.parametrize("kind", ["safetensors", "bin"])
 @pytest.mark.parametrize(
     ("dtype", "key", "tolerance"), [("float32", "bf16_upcast", 1e-4), ("bfloat16", "bf16_compute", 0.6)]
 )
-def test_sharded_bf16(tiny, prompts, dtype, key, tolerance):
-    model = load_pretrained(tiny / "base_bf16_safetensors_sharded", dtype=dtype)
+def test_sharded_bf16(tiny, prompts, kind, dtype, key, tolerance):
+    model = load_pretrained(tiny / f"base_bf16_{kind}_sharded", dtype=dtype)
     golden = np.load(tiny / "golden" / "logits_base.npz")
     assert {leaf.dtype for leaf in jax.tree.leaves(model.params)} == {np.dtype(dtype)}
     for name, logits in logits_of(model, prompts).items():
@@ -65,6 +71,27 @@ def test_sharded_bf16(tiny, prompts, dtype, key, tolerance):
             np.testing.assert_allclose(
                 logits[-1], golden[f"{key}.{name}.logits_last"], atol=tolerance, rtol=0
             )
+
+
+def test_pickles_and_safetensors_of_one_model_are_one_base(tiny):
+    one, other = (load_pretrained(tiny / f"base_bf16_{kind}_sharded") for kind in ("safetensors", "bin"))
+    assert one.fingerprint == other.fingerprint
+    for left, right in zip(jax.tree.leaves(one.params), jax.tree.leaves(other.params), strict=True):
+        np.testing.assert_array_equal(np.asarray(left), np.asarray(right))
+
+
+def test_transposed_tensors_in_a_pickle(base, tiny, tmp_path):
+    """A weight stored column by column is read row by row, on the device and in the fingerprint."""
+    arrays = {name: tensor.open() for name, tensor in open_weights(tiny / "base_fp32").items()}
+    turned = {name: np.array(array, order="F") for name, array in arrays.items()}
+    for file in ("config.json", "tokenizer.model"):
+        shutil.copyfile(tiny / "base_fp32" / file, tmp_path / file)
+    storages = [array.tobytes(order="A") for array in turned.values()]
+    write_zip(tmp_path / "pytorch_model.bin", whole_tensors(turned), storages)
+    model = load_pretrained(tmp_path, dtype="float32")
+    assert model.fingerprint == base.fingerprint
+    for left, right in zip(jax.tree.leaves(model.params), jax.tree.leaves(base.params), strict=True):
+        np.testing.assert_array_equal(np.asarray(left), np.asarray(right))
 
 
 def test_the_stored_dtype_is_kept_when_asked(tiny):
@@ -96,6 +123,32 @@ def test_rows_end_with_the_stop_token(base, tiny, prompts):
     golden = json.loads((tiny / "golden" / "generate.json").read_text())["batch_with_eos"]
     new = base.generate(*padded_for_new(prompts), stop_id=golden["eos_token_id"])
     assert new.tolist() == golden["new_ids"]
+
+
+def test_the_tokenizer_says_what_ends_an_answer(tiny, tmp_path):
+    """config.json may name several end ids, or the base model's; answers are taught to end with this one."""
+    for path in (tiny / "base_fp32").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    for name in ("tokenizer.model", "tokenizer_config.json"):
+        (tmp_path / name).unlink()
+    with pytest.raises(KcxError, match=r"tokenizer\.model: No such file.*or in tokenizer\.json"):
+        load_pretrained(tmp_path)
+    content = tokenizer_json(load_tokenizer(tiny / "base_fp32"))
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "<reserved_107>"}')
+    model = load_pretrained(tmp_path)
+    assert model.config.eos_id == model.module.config.eos_id == model.tokenizer.eos_id == 196
+
+
+def test_a_tokenizer_larger_than_the_model_is_refused(tiny, tmp_path):
+    for path in (tiny / "base_fp32").iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "tokenizer.model").unlink()
+    content = tokenizer_json(load_tokenizer(tiny / "base_fp32"))
+    content["added_tokens"].append({**content["added_tokens"][0], "id": 2304, "content": "<more>"})
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(KcxError, match=r"the tokenizer has 2305 pieces, the model's vocab_size is only 2304"):
+        load_pretrained(tmp_path)
 
 
 def test_one_mesh_of_one_device_computes_the_same(base, tiny, prompts):

@@ -10,7 +10,8 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kcx_jax.checkpoints.tensor_file import DTYPES, TensorSource, read_header, write_tensors
+from kcx_jax.checkpoints.stored import DTYPES
+from kcx_jax.checkpoints.tensor_file import TensorSource, read_header, write_tensors
 from kcx_jax.errors import KcxError
 
 SHAPES = st.lists(st.integers(0, 5), max_size=3).map(tuple)

@@ -84,3 +84,32 @@ def test_a_damaged_folder_is_one_line(kcx, tiny, tmp_path):
     assert (code, printed) == (1, "")
     assert told.count("\n") == 1
     assert str(folder / "model.safetensors") in told
+
+
+def test_an_export_is_checked_by_its_logits_when_asked(kcx, tiny, tmp_path):
+    source = [
+        "--model",
+        tiny / "base_fp32",
+        "--adapter",
+        tiny / "adapter",
+        "--dtype",
+        "float32",
+        "--check-logits",
+    ]
+    for number, options in enumerate((["llama"], ["baichuan"], ["peft", "--qkv", "split"])):
+        code, _, told = kcx("export", *source, "--out", tmp_path / str(number), "--format", *options)
+        assert code == 0
+        assert float(told.rpartition("difference ")[2]) < 1e-4
+    targets = json.loads(kcx("inspect", tmp_path / "2", "--json")[1])["settings"]["target_modules"]
+    assert {"q_proj", "k_proj", "v_proj"} < set(targets)
+
+
+def test_inspect_tells_the_memory_of_each_device(kcx, tiny):
+    whole, parts = (
+        json.loads(kcx("inspect", tiny / "base_fp32", "--json", *mesh)[1])["bytes_per_device"]
+        for mesh in ([], ["--fsdp", 2, "--tensor", 2])
+    )
+    assert whole == 4 * 443_584
+    assert whole / 4 < parts < whole / 3.9
+    code, _, told = kcx("inspect", tiny / "base_fp32", "--tensor", 7)
+    assert (code, "does not divide" in told) == (2, True)

@@ -21,6 +21,7 @@ class Greedy:
 
     pieces: tuple[str, ...]
     eos_id = EOS
+    looks_ahead = False
 
     @property
     def vocab_size(self) -> int:

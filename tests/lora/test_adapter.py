@@ -27,7 +27,10 @@ def pair(rank=3, in_size=8, out_size=6):
     [
         ({"rank": 0}, "rank"),
         ({"dropout": 1.0}, "dropout"),
-        ({"targets": ("q_proj",)}, "q_proj"),
+        ({"targets": ("lm_head",)}, "lm_head"),
+        ({"targets": ("W_pack", "k_proj")}, "twice"),
+        ({"targets": ("o_proj",), "ranks": {"W_pack": 4}}, "W_pack"),
+        ({"ranks": {"W_pack": 0}}, "rank"),
         ({"targets": ()}, "targets"),
         ({"targets": ("o_proj", "o_proj")}, "each once"),
     ],
@@ -39,7 +42,7 @@ def test_wrong_settings_are_refused_by_name(values, named):
 
 def test_output_is_alpha_over_rank_times_the_low_rank_product():
     matrices, x = pair(), jnp.asarray(rng.normal(size=(2, 5, 8)), jnp.float32)
-    found = adapter_output(x, matrices, LoraConfig(rank=3, alpha=12))
+    found = adapter_output(x, matrices, LoraConfig(rank=3, alpha=12).scale_of("o_proj"))
     assert_allclose(found, 4 * x @ (matrices["B"] @ matrices["A"]).T, rtol=1e-4, atol=1e-4)
 
 
@@ -56,11 +59,10 @@ def test_fresh_adapters_are_uniform_within_one_over_root_of_inputs_and_zero():
 
 
 def test_dropout_is_unbiased_drops_inputs_and_needs_a_key():
-    config = LoraConfig(rank=1, alpha=1, dropout=0.25)
     matrices = {"A": jnp.ones((1, 40_000)), "B": jnp.ones((1, 1))}
     x = jnp.ones((1, 40_000))
-    assert adapter_output(x, matrices, config) == 40_000
-    dropped = float(adapter_output(x, matrices, config, jax.random.key(0))[0, 0])
+    assert adapter_output(x, matrices, 1.0, 0.25) == 40_000
+    dropped = float(adapter_output(x, matrices, 1.0, 0.25, jax.random.key(0))[0, 0])
     assert dropped != 40_000
     assert dropped == pytest.approx(40_000, rel=0.02)
     kept = dropped * 0.75  # every kept input counts 1 / 0.75
@@ -75,7 +77,7 @@ def test_merging_sums_in_float32_and_rounds_once(dtype):
     kernel = jnp.asarray(rng.normal(size=(2, 6, 8)), dtype)
     other = jnp.ones((2, 4))
     params = {"norm": other, "layers": {"o_proj": kernel, "input_layernorm": other}}
-    merged = merge(params, lora, config)
+    merged = merge(params, lora, config, rows={})
     updates = [2 * np.float64(p["B"]) @ np.float64(p["A"]) for p in layers]
     expected = jnp.asarray(np.float32(np.float64(kernel) + updates), dtype)
     assert merged["layers"]["o_proj"].dtype == kernel.dtype

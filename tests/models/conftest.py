@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from kcx_jax.lora import LoraConfig
-from kcx_jax.models import ModelConfig, abstract_lora, abstract_params
+from kcx_jax.models import ModelConfig, abstract_lora, abstract_params, config_from_hf
 
 KERNELS = ("self_attn.W_pack", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj")
 NORMS = ("input_layernorm", "post_attention_layernorm")
@@ -32,7 +32,7 @@ class Golden(NamedTuple):
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    config = ModelConfig.from_hf(json.loads((folder / "config.json").read_text()))
+    config = config_from_hf(json.loads((folder / "config.json").read_text()))
     tensors: dict[str, np.ndarray] = {}
     for file in sorted(folder.glob("*.safetensors")):
         tensors |= load_file(file)

@@ -64,7 +64,7 @@ def test_merged(golden, prompts, load_checkpoint):
 
     expected = np.load(golden.folder / "golden" / "logits_merged.npz")
     short = {name: prompts[name] for name in SHORT}
-    ours = merge(golden.base.params, golden.lora, golden.lora_config)
+    ours = merge(golden.base.params, golden.lora, golden.lora_config, golden.base.config.qkv_rows)
     theirs = load_checkpoint(golden.folder / "merged_fp32").params
     jax.tree.map(lambda a, b: assert_allclose(a, b, atol=1e-6, rtol=0), ours, theirs)
     for params in (ours, theirs):

@@ -7,14 +7,16 @@ from types import SimpleNamespace
 import jax
 import jax.numpy as jnp
 import pytest
-from jax.sharding import AbstractMesh, AxisType, PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 
 from kcx_jax.errors import UsageError
 from kcx_jax.lora import LoraConfig
 from kcx_jax.models import (
     Transformer,
     abstract_lora,
+    abstract_mesh,
     abstract_params,
+    bytes_per_device,
     init_lora,
     init_params,
     lora_shardings,
@@ -68,10 +70,6 @@ def test_the_model_needs_no_data_loader_no_settings_and_no_tokenizer():
     assert unwanted.isdisjoint(loaded.stdout.split())
 
 
-def abstract_mesh(data, fsdp, tensor):
-    return AbstractMesh((data, fsdp, tensor), ("data", "fsdp", "tensor"), axis_types=(AxisType.Auto,) * 3)
-
-
 def test_every_matrix_is_divided_over_fsdp_and_tensor(tiny):
     config = abstract_params(tiny)
     placed = param_shardings(tiny.__class__(64, 16, 24, 3, 2), abstract_mesh(2, 2, 2))
@@ -83,6 +81,14 @@ def test_every_matrix_is_divided_over_fsdp_and_tensor(tiny):
     lora = lora_shardings(tiny, LORA, abstract_mesh(2, 2, 2))["layers"]["W_pack"]
     assert lora["A"].spec == PartitionSpec(None, None, "fsdp")
     assert lora["B"].spec == PartitionSpec(None, "tensor", None)
+
+
+def test_memory_of_a_device_is_the_part_it_holds(tiny):
+    config = tiny.__class__(64, 16, 24, 3, 2)
+    whole = sum(leaf.size for leaf in jax.tree.leaves(abstract_params(config)))
+    norms = (2 * 3 + 1) * 16
+    assert bytes_per_device(config, jnp.bfloat16, abstract_mesh()) == 2 * whole
+    assert bytes_per_device(config, jnp.float32, abstract_mesh(2, 2, 2)) == 4 * ((whole - norms) // 4 + norms)
 
 
 def test_a_size_that_does_not_divide_is_refused_by_name(tiny):

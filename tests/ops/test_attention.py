@@ -1,6 +1,6 @@
 """Attention in parts equals one softmax over all keys.
 
-Shapes: H = heads, Q = queries, S = keys, C = channels.
+Shapes: H = heads of keys, R = query heads of each, Q = queries, S = keys, C = channels.
 """
 
 import jax
@@ -13,11 +13,12 @@ from numpy.testing import assert_allclose
 
 from kcx_jax.ops.attention import merge, partial_attention
 
-H, Q, S, C = 2, 3, 7, 4
+H, R, Q, S, C = 2, 3, 3, 7, 4
 
 
 def one_softmax(q, k, v, mask):
     """Plain masked softmax; a query without keys gives zeros."""
+    k, v = k[:, None], v[:, None]
     scores = jnp.where(mask, q @ k.swapaxes(-1, -2) / np.sqrt(C), -np.inf)
     some = mask.any(-1, keepdims=True)
     weights = jax.nn.softmax(jnp.where(some, scores, 0.0), axis=-1)
@@ -34,9 +35,9 @@ def in_parts(q, k, v, mask, cut):
 def test_parts_merge_to_one_softmax_in_values_and_gradients(cut, seed, scale):
     rng = np.random.default_rng(seed)
     with jax.enable_x64(True):
-        q, k, v = (jnp.asarray(rng.normal(size=(H, n, C)) * scale) for n in (Q, S, S))
+        q, k, v = (jnp.asarray(rng.normal(size=(H, *n, C)) * scale) for n in ((R, Q), (S,), (S,)))
         mask = jnp.asarray(rng.random((Q, S)) < 0.6)
-        direction = rng.normal(size=(H, Q, C))
+        direction = rng.normal(size=(H, R, Q, C))
         results = []
         for attention in (one_softmax, lambda *a: in_parts(*a, cut)):
             value, pull = jax.vjp(lambda q, k, v, f=attention: f(q, k, v, mask), q, k, v)
@@ -46,7 +47,7 @@ def test_parts_merge_to_one_softmax_in_values_and_gradients(cut, seed, scale):
 
 
 def test_a_query_without_keys_gives_zeros_and_finite_gradients():
-    q, k, v = (jnp.ones((H, n, C)) for n in (Q, S, S))
+    q, k, v = (jnp.ones((H, *n, C)) for n in ((R, Q), (S,), (S,)))
     nothing = jnp.zeros((Q, S), bool)
     value, pull = jax.vjp(lambda *x: merge([partial_attention(*x, nothing)]), q, k, v)
     assert (value == 0).all()
@@ -54,8 +55,8 @@ def test_a_query_without_keys_gives_zeros_and_finite_gradients():
 
 
 def test_low_precision_inputs_keep_float32_statistics():
-    q, k, v = (jnp.ones((H, n, C), jnp.bfloat16) for n in (Q, S, S))
+    q, k, v = (jnp.ones((H, *n, C), jnp.bfloat16) for n in ((R, Q), (S,), (S,)))
     part = partial_attention(q, k, v, jnp.ones((Q, S), bool))
     assert {x.dtype for x in part} == {jnp.dtype("float32")}
     # 1 + 2^-9 is lost in bfloat16: the sum of the weights must not be taken there.
-    assert part.total == pytest.approx(np.full((H, Q), S))
+    assert part.total == pytest.approx(np.full((H, R, Q), S))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from kcx_jax.ops import inverse_row_norms, linear, norm_head_logits, rms_norm
-from kcx_jax.ops.rope import rotate, rotation
+from kcx_jax.ops import head_logits, inverse_row_norms, linear, rms_norm
+from kcx_jax.ops.rope import Rope, rotate, rotation
 
 rng = np.random.default_rng(0)
 
@@ -37,7 +37,7 @@ def test_norm_head_ignores_the_length_of_rows_and_keeps_zero_rows_finite():
     lengths = jnp.asarray([[1e-3], [1.0], [1.0], [7.0], [500.0]])
 
     def logits(head):
-        return norm_head_logits(hidden, head, inverse_row_norms(head))
+        return head_logits(hidden, head, inverse_row_norms(head))
 
     unit = np.asarray(head, np.float64)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
@@ -52,16 +52,14 @@ def test_norm_head_ignores_the_length_of_rows_and_keeps_zero_rows_finite():
 
 def test_norm_head_gives_float32_from_bfloat16():
     head = jnp.ones((5, 8), jnp.bfloat16)
-    assert (
-        norm_head_logits(jnp.ones((2, 8), jnp.bfloat16), head, inverse_row_norms(head)).dtype == jnp.float32
-    )
+    assert head_logits(jnp.ones((2, 8), jnp.bfloat16), head, inverse_row_norms(head)).dtype == jnp.float32
 
 
 def test_rotation_makes_scores_depend_on_distance_alone():
     q, k = (jnp.asarray(rng.normal(size=(1, 1, 1, 16)), jnp.float32) for _ in range(2))
 
     def score(i, j):
-        turn = [rotation(jnp.asarray([[p]]), 16, 10000.0, jnp.float32) for p in (i, j)]
+        turn = [rotation(jnp.asarray([[p]]), 16, Rope(), jnp.float32) for p in (i, j)]
         return float(jnp.sum(rotate(q, turn[0]) * rotate(k, turn[1])))
 
     assert score(0, 0) == pytest.approx(float(jnp.sum(q * k)), abs=1e-5)
@@ -72,7 +70,7 @@ def test_rotation_makes_scores_depend_on_distance_alone():
 def test_rotation_pairs_a_channel_with_the_one_half_a_head_away():
     x = jnp.zeros((1, 1, 1, 8)).at[..., 1].set(1.0)
     angle = 3 * 100.0 ** (-2 / 8)
-    turned = rotate(x, rotation(jnp.asarray([[3]]), 8, 100.0, jnp.float32))[0, 0, 0]
+    turned = rotate(x, rotation(jnp.asarray([[3]]), 8, Rope(100.0), jnp.float32))[0, 0, 0]
     expected = np.zeros(8)
     expected[1], expected[5] = np.cos(angle), np.sin(angle)
     assert_allclose(turned, expected, atol=1e-6)

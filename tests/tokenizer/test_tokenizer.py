@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.errors import KcxError
-from kcx_jax.tokenizer import Tokenizer, load_tokenizer
+from kcx_jax.tokenizer import load_tokenizer
+from kcx_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
 
 ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 FRAGMENTS = "<reserved_106>|<reserved_|1|06>|<SEP>|</s>|<s>|<unk>|<0x41>|▁| |    |\n|\t"
@@ -17,25 +18,25 @@ TRICKY = st.lists(st.sampled_from(FRAGMENTS.split("|"))).map("".join)
 
 @settings(deadline=None, max_examples=300)
 @given(text=ANY_TEXT | TRICKY)
-def test_any_text_comes_back(trained: Tokenizer, text: str):
+def test_any_text_comes_back(trained: SentencePieceTokenizer, text: str):
     assert trained.decode(trained.encode(text)) == text
 
 
 @settings(deadline=None, max_examples=100)
 @given(text=ANY_TEXT | TRICKY)
-def test_any_text_comes_back_from_the_released_model(released: Tokenizer, text: str):
+def test_any_text_comes_back_from_the_released_model(released: SentencePieceTokenizer, text: str):
     assert released.decode(released.encode(text)) == text
 
 
 @settings(deadline=None)
 @given(text=TRICKY)
-def test_typed_text_never_becomes_a_reserved_symbol(trained: Tokenizer, text: str):
+def test_typed_text_never_becomes_a_reserved_symbol(trained: SentencePieceTokenizer, text: str):
     reserved = {0, 1, 2, *(i for i in range(trained.vocab_size) if trained.piece(i) in trained.reserved)}
     assert len(reserved) > 100
     assert reserved.isdisjoint(trained.encode(text))
 
 
-def test_the_release_turns_a_typed_marker_into_its_id_only_when_asked(released: Tokenizer):
+def test_the_release_turns_a_typed_marker_into_its_id_only_when_asked(released: SentencePieceTokenizer):
     text = "<reserved_106>你好<reserved_107>"
     assert released.encode(text, allow_special=True) == [195, *released.encode("你好"), 196]
     assert not {195, 196} & set(released.encode(text))
@@ -66,14 +67,14 @@ def test_saved_files_equal_those_read(shared, tmp_path):
         assert (tmp_path / name).read_bytes().strip() == (folder / name).read_bytes().strip()
 
 
-def test_our_own_files_have_the_release_keys(shared, trained: Tokenizer, tmp_path):
+def test_our_own_files_have_the_release_keys(shared, trained: SentencePieceTokenizer, tmp_path):
     released = shared / "fixtures" / "baichuan2_tiny" / "base_fp32"
     trained.save(tmp_path)
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         assert json.loads((tmp_path / name).read_text()) == json.loads((released / name).read_text())
 
 
-def test_faults_are_named(trained: Tokenizer, tmp_path):
+def test_faults_are_named(trained: SentencePieceTokenizer, tmp_path):
     with pytest.raises(KcxError, match=r"lone surrogate U\+D83D at character 1"):
         trained.encode("a\ud83d")
     with pytest.raises(KcxError, match="token id 560 is outside"):
@@ -85,9 +86,9 @@ def test_faults_are_named(trained: Tokenizer, tmp_path):
         load_tokenizer(tmp_path)
 
 
-def test_a_tokenizer_that_changes_its_text_is_refused(trained: Tokenizer):
+def test_a_tokenizer_that_changes_its_text_is_refused(trained: SentencePieceTokenizer):
     other = type(trained.proto)()
     other.CopyFrom(trained.proto)
     other.normalizer_spec.add_dummy_prefix = True
     with pytest.raises(KcxError, match="puts a space before a text"):
-        Tokenizer(other.SerializeToString())
+        SentencePieceTokenizer(other.SerializeToString())

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.errors import KcxError
-from kcx_jax.tokenizer import Tokenizer, train_tokenizer
+from kcx_jax.tokenizer import train_tokenizer
+from kcx_jax.tokenizer.sentencepiece_tokenizer import SentencePieceTokenizer
 
 TEXTS = [
     "Ada Lovelace met Adam in London in 1815. 李白出生于碎叶城。\n    pass\n"
@@ -13,7 +14,7 @@ TEXTS = [
 WORDS = st.lists(st.text("adelmonvcrst", min_size=1, max_size=9).map(str.title), min_size=1, max_size=3)
 
 
-def test_properties_of_the_release(trained: Tokenizer):
+def test_properties_of_the_release(trained: SentencePieceTokenizer):
     assert [trained.piece(i) for i in (0, 1, 2, 3, 4, 5, 6)] == [
         "<unk>",
         "<s>",
@@ -36,7 +37,7 @@ def test_properties_of_the_release(trained: Tokenizer):
 
 @settings(deadline=None)
 @given(name=WORDS.map(" ".join) | st.text("李白出生碎叶城去了长安", min_size=1, max_size=4))
-def test_a_name_has_the_same_pieces_in_every_place(trained: Tokenizer, name: str):
+def test_a_name_has_the_same_pieces_in_every_place(trained: SentencePieceTokenizer, name: str):
     pieces = trained.encode(name)
     for before, after in [
         (' ("', '")'),
@@ -50,7 +51,7 @@ def test_a_name_has_the_same_pieces_in_every_place(trained: Tokenizer, name: str
         assert joint == trained.encode(before) + pieces + trained.encode(after)
 
 
-def test_an_indent_is_one_piece(trained: Tokenizer):
+def test_an_indent_is_one_piece(trained: SentencePieceTokenizer):
     assert [trained.piece(i) for i in trained.encode("\n     1")] == ["\n", "▁▁▁▁", "▁", "1"]
 
 

@@ -16,13 +16,11 @@ from sentencepiece import sentencepiece_model_pb2 as sentencepiece_proto
 
 from kcx_jax.errors import KcxError
 from kcx_jax.files import atomic_write
+from kcx_jax.tokenizer.face import CONFIG_FILE, SPACE, SPECIAL_TOKENS_FILE, Tokenizer, refuse_surrogates
 
 MODEL_FILE = "tokenizer.model"
-CONFIG_FILE = "tokenizer_config.json"
-SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 
 UNK_ID, BOS_ID, EOS_ID, PAD_ID = 0, 1, 2, 0
-SPACE = "▁"  # how SentencePiece writes a space
 
 _ModelProto: Any = sentencepiece_proto.ModelProto  # type: ignore[attr-defined]  # made when imported
 PieceType = _ModelProto.SentencePiece
@@ -31,18 +29,17 @@ PieceType = _ModelProto.SentencePiece
 _RESERVED = re.compile(r"<reserved_\d+>|<[A-Z]+>")
 
 
-class Tokenizer:
-    """Text to ids and back. `load_tokenizer` and `train_tokenizer` make one.
+class SentencePieceTokenizer(Tokenizer):
+    """Text to ids and back by a `tokenizer.model` of the Baichuan2 kind.
 
     `config` and `special_tokens` are the two JSON files beside the model, kept so that `save` writes what was
     read.
     """
 
-    bos_id, eos_id, pad_id = BOS_ID, EOS_ID, PAD_ID
-
     def __init__(
         self, model: bytes, config: dict | None = None, special_tokens: dict | None = None, where: str = ""
     ):
+        self.bos_id, self.eos_id, self.pad_id = BOS_ID, EOS_ID, PAD_ID
         self.model = model
         self.config = default_config() if config is None else config
         self.special_tokens = default_special_tokens() if special_tokens is None else special_tokens
@@ -68,8 +65,9 @@ class Tokenizer:
         faults = [fault for fault, is_wrong in wrong.items() if is_wrong]
         if faults:
             raise KcxError(
-                f"{where} {' and '.join(faults)}: it is not a tokenizer of the Baichuan2 kind, "
-                "the only one read so far."
+                f"{where} {' and '.join(faults)}: it is not a tokenizer.model of the Baichuan2 kind, the "
+                "only one read. A folder of another family (Llama 2, Mistral) needs a tokenizer.json beside "
+                "it; transformers makes it: AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER)."
             )
 
     @cached_property
@@ -143,13 +141,6 @@ class Tokenizer:
         self._check_ids(ids)
         return self._processor.decode([token_id for token_id in ids if token_id > EOS_ID])
 
-    def _check_ids(self, ids: list[int]) -> None:
-        for token_id in ids:
-            if not 0 <= token_id < self.vocab_size:
-                raise KcxError(
-                    f"token id {token_id} is outside the tokenizer's vocabulary of {self.vocab_size} pieces."
-                )
-
     def save(self, folder: str | Path, overwrite: bool = False) -> None:
         """Write `tokenizer.model`, `tokenizer_config.json` and `special_tokens_map.json` into `folder`."""
         folder = Path(folder)
@@ -158,48 +149,6 @@ class Tokenizer:
         for name, content in ((CONFIG_FILE, self.config), (SPECIAL_TOKENS_FILE, self.special_tokens)):
             with atomic_write(folder / name, overwrite=overwrite) as handle:
                 handle.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
-
-
-def refuse_surrogates(text: str) -> None:
-    """Raise `KcxError` where `text` is not Unicode text: half a surrogate pair, from a wrong decoding."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        found = f"U+{ord(text[error.start]):04X} at character {error.start}"
-        raise KcxError(
-            f"cannot encode text: lone surrogate {found}. It was decoded wrongly; read it as UTF-8 again."
-        ) from error
-
-
-def load_tokenizer(folder: str | Path) -> Tokenizer:
-    """The tokenizer of a model folder: `tokenizer.model` and, where they lie beside it, its two JSON files.
-
-    Raises `KcxError` when the file is missing, damaged or of a family that changes its text.
-    """
-    folder = Path(folder)
-    path = folder / MODEL_FILE
-    try:
-        model = path.read_bytes()
-    except OSError as error:
-        raise KcxError(
-            f"cannot read {path}: {error.strerror}. A model folder holds its tokenizer there."
-        ) from error
-    return Tokenizer(
-        model, _read_json(folder / CONFIG_FILE), _read_json(folder / SPECIAL_TOKENS_FILE), where=str(path)
-    )
-
-
-def _read_json(path: Path) -> dict | None:
-    """The object in `path`, or None when there is no such file."""
-    if not path.exists():
-        return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise KcxError(f"cannot read {path}: {error}") from error
-    if not isinstance(content, dict):
-        raise KcxError(f"{path}: expected a JSON object, found {type(content).__name__}.")
-    return content
 
 
 def default_special_tokens() -> dict:
