@@ -14,11 +14,15 @@ import numpy as np
 from jax.sharding import Mesh
 from numpy.typing import ArrayLike
 
+from kcx_jax.checkpoints.generate import generate
 from kcx_jax.errors import UsageError
 from kcx_jax.lora import LoraConfig, merge
-from kcx_jax.models import ModelConfig, Transformer, empty_cache, output_head
-from kcx_jax.ops.layouts import KV, Cached, Causal
+from kcx_jax.models import ModelConfig, Transformer, output_head
+from kcx_jax.ops.layouts import Causal
+from kcx_jax.ops.sampling import Sampling
 from kcx_jax.tokenizer import Tokenizer
+
+GREEDY = Sampling()
 
 
 @dataclass(frozen=True)
@@ -88,18 +92,22 @@ class LoadedModel:
         max_new_tokens: int,
         lengths: ArrayLike | None = None,
         stop_id: int | Literal["end"] | None = "end",
+        sampling: Sampling = GREEDY,
+        seed: int = 0,
     ) -> np.ndarray:
-        """The likeliest next token, again and again: ids [B, T] -> new ids [B, max_new_tokens] int32.
+        """The next token, again and again: ids [B, T] -> new ids [B, max_new_tokens] int32.
 
-        Rows are padded on the right, `lengths` [B] as in `logits`. A row ends with `stop_id`
-        ("end": the tokenizer's end token, None: never) and has the pad id after it. The engine for many
-        prompts of one prefix is `decoding`; this is the plain loop.
+        The likeliest one, or as `sampling` says, drawn by `seed`. Rows are padded on the right, `lengths` [B] as in
+        `logits`. A row ends with `stop_id` ("end": the tokenizer's end token, None: never) and has the pad id after
+        it. The engine for many prompts of one prefix is `decoding`; this is the plain loop.
         """
         tokens_BT, lengths_B = self._checked(token_ids, lengths, new=max_new_tokens)
         stop = -1 if stop_id is None else self.tokenizer.eos_id if stop_id == "end" else stop_id
         with self._on_mesh():
-            new_BN = _greedy(
-                self.module, max_new_tokens, self.variables, self.inverse_norms, tokens_BT, lengths_B, stop
+            new_BN = generate(
+                *(self.module, max_new_tokens, sampling),
+                *(self.variables, self.inverse_norms, tokens_BT, lengths_B, stop),
+                jax.random.key(seed),
             )
         return np.asarray(new_BN)
 
@@ -137,44 +145,3 @@ def _logits(
 ) -> Any:
     hidden_BTD, _ = module.apply(variables, tokens_BT, layout.positions(tokens_BT.shape[1]), layout)
     return module.apply(variables, hidden_BTD, inverse_norm_V, method="logits")
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _greedy(
-    module: Transformer,
-    new_tokens: int,
-    variables: Any,
-    inverse_norm_V: jax.Array | None,
-    tokens_BT: jax.Array,
-    lengths_B: jax.Array,
-    stop_id: jax.Array,
-) -> jax.Array:
-    """The prompts fill the rows' own caches; then one token a step, until every row has stopped."""
-    config = module.config
-    rows, width = tokens_BT.shape
-    no_prefix = jax.tree.map(lambda kv: kv[:, 0], empty_cache(config, 1, 1, module.dtype))
-
-    def step(cache: KV, own_length_B: jax.Array, tokens_BW: jax.Array, last_B: jax.Array) -> tuple:
-        layout = Cached(no_prefix, jnp.int32(0), own_length_B)
-        positions_BW = layout.positions(tokens_BW.shape[1])
-        hidden_BWD, new_cache = module.apply(variables, tokens_BW, positions_BW, layout, cache)
-        hidden_BD = hidden_BWD[jnp.arange(rows), last_B]
-        scores_BV: Any = module.apply(variables, hidden_BD, inverse_norm_V, method="logits")
-        return new_cache, jnp.argmax(scores_BV, axis=-1).astype(jnp.int32)
-
-    def go_on(state: tuple) -> jax.Array:
-        count, _, _, ended_B, _ = state
-        return (count < new_tokens) & ~jnp.all(ended_B)
-
-    def add_token(state: tuple) -> tuple:
-        count, cache, next_B, ended_B, new_BN = state
-        new_BN = new_BN.at[:, count].set(jnp.where(ended_B, config.pad_id, next_B))
-        ended_B |= next_B == stop_id
-        cache, next_B = step(cache, lengths_B + count, next_B[:, None], jnp.zeros(rows, jnp.int32))
-        return count + 1, cache, next_B, ended_B, new_BN
-
-    cache = empty_cache(config, rows, width + new_tokens, module.dtype)
-    cache, next_B = step(cache, jnp.zeros(rows, jnp.int32), tokens_BT, lengths_B - 1)
-    new_BN = jnp.full((rows, new_tokens), config.pad_id, jnp.int32)
-    state = (0, cache, next_B, jnp.zeros(rows, bool), new_BN)
-    return jax.lax.while_loop(go_on, add_token, state)[-1]

@@ -71,7 +71,8 @@ def tune(
             "lora": {"rank": settings.lora_rank, "alpha": 2.0 * settings.lora_rank},
             "optimiser": {"learning_rate": settings.learning_rate},
             "branches": settings.branches,
-            "rows_per_step": settings.rows * ceil(jax.device_count() / settings.rows),  # some for every device
+            "rows_per_step": settings.rows
+            * ceil(jax.device_count() / settings.rows),  # some for every device
             "shapes": 4,
             "seed": settings.seed,
             "save_every": 50,

@@ -10,6 +10,7 @@ import pytest
 from kcx_jax.checkpoints import LoadedModel, load_pretrained
 from kcx_jax.checkpoints.weights import open_weights
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.ops.sampling import Sampling, distribution
 from kcx_jax.testing.torch_file import whole_tensors, write_zip
 from kcx_jax.tokenizer import load_tokenizer
 from kcx_jax.tokenizer.fast import tokenizer_json
@@ -112,6 +113,36 @@ def test_greedy_tokens(base, adapted, tiny, prompts, key):
     golden = json.loads((tiny / "golden" / "generate.json").read_text())[key]
     new = (adapted if key == "greedy_adapter" else base).generate(*padded_for_new(prompts), stop_id=None)
     assert new.tolist() == [case["new_ids"] for case in golden]
+
+
+def test_repetition_penalty(base, tiny, prompts):
+    golden = json.loads((tiny / "golden" / "generate.json").read_text())["greedy_repetition_penalty_1.1"]
+    new = base.generate(*padded_for_new(prompts), stop_id=None, sampling=Sampling(repetition_penalty=1.1))
+    assert new.tolist() == [case["new_ids"] for case in golden]
+
+
+def test_the_first_step_of_sampling(base, tiny, prompts):
+    golden = json.loads((tiny / "golden" / "generate.json").read_text())["sampling_first_step"]
+    assert len(golden) == len(SHORT)
+    for case in golden:
+        ids = prompts[case["prompt"]]
+        seen = np.zeros((1, base.config.vocab_size), bool)
+        seen[0, ids] = True
+        chat = Sampling(temperature=0.3, top_k=5, top_p=0.85, repetition_penalty=1.05)
+        probabilities = np.exp(distribution(base.logits([ids])[:, -1], seen, chat))[0]
+        kept = np.flatnonzero(probabilities)
+        assert set(kept) == set(case["ids"])
+        np.testing.assert_allclose(probabilities[case["ids"]], case["probs"], atol=1e-3)
+
+
+def test_drawn_tokens_follow_their_seed(base, prompts):
+    rows = padded_for_new(prompts)
+    warm = Sampling(temperature=1.0, top_k=50)
+    first, again, other = (base.generate(*rows, sampling=warm, seed=seed) for seed in (1, 1, 2))
+    assert (first == again).all()
+    assert (first != other).any()
+    only = Sampling(temperature=1.0, top_k=1)
+    assert (base.generate(*rows, sampling=only, seed=3) == base.generate(*rows)).all()
 
 
 def padded_for_new(prompts):
