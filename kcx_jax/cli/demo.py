@@ -22,7 +22,7 @@ def command(
 
     Example: kcx demo --out demo-run --seed 0
     """
-    from kcx_jax.demo.environment import use_cores
+    from kcx_jax.demo.environment import compiled_once, use_cores
     from kcx_jax.demo.run import run_steps
     from kcx_jax.demo.settings import Settings
     from kcx_jax.demo.steps import STEPS
@@ -34,7 +34,8 @@ def command(
     settings = Settings.of(seed, quick, from_scratch)
     use_cores(settings.rows)
     try:
-        results = run_steps(STEPS, out, settings, say)
+        with compiled_once():
+            results = run_steps(STEPS, out, settings, say)
     except KeyboardInterrupt:
         say(f"Stopped. What is done lies in {out}; the same call goes on from there.")
         raise

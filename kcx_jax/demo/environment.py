@@ -2,6 +2,9 @@
 
 import os
 import platform
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from typing import Any
 
@@ -16,6 +19,25 @@ def use_cores(rows: int) -> None:
     import jax
 
     jax.config.update("jax_num_cpu_devices", max(1, min(rows, os.cpu_count() or 1)))
+
+
+@contextmanager
+def compiled_once() -> Iterator[None]:
+    """Within the block the same program is compiled once, though two systems are tuned and three answer.
+
+    What was compiled is not kept: on another processor it might not run.
+    """
+    import jax
+
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="kcx-compiled-") as folder:
+        jax.config.update("jax_compilation_cache_dir", folder)
+        try:
+            yield
+        finally:
+            jax.config.update("jax_compilation_cache_dir", None)
 
 
 def environment() -> dict[str, Any]:

@@ -73,7 +73,7 @@ def tune(
             "branches": settings.branches,
             "rows_per_step": settings.rows
             * ceil(jax.device_count() / settings.rows),  # some for every device
-            "shapes": 4,
+            "shapes": settings.shapes,
             "seed": settings.seed,
             "save_every": 50,
         }
