@@ -105,7 +105,10 @@ def _lora_config(settings: Mapping[str, Any], where: Path, targets: tuple[str, .
 def _pattern(settings: Mapping[str, Any], key: str, where: Path, targets: tuple[str, ...]) -> dict[str, Any]:
     """The values of single targets: PEFT's patterns as far as each names one target in all layers."""
     found: dict[str, Any] = {}
-    for pattern, value in (settings.get(key) or {}).items():
+    given = settings.get(key) or {}
+    if not isinstance(given, Mapping):
+        raise KcxError(f"{where}: {key} must be an object, found {given!r}.")
+    for pattern, value in given.items():
         name = pattern.rpartition(".")[2]
         if name not in targets or pattern not in (name, f"self_attn.{name}", f"mlp.{name}"):
             raise KcxError(

@@ -170,7 +170,8 @@ def test_folders_without_weights_say_what_is_there(single):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "llama"}, "model_type is 'llama'"),
+        ({"model_type": "gemma"}, "model_type is 'gemma'"),
+        ({"model_type": "llama"}, r"q_proj\.weight is missing"),
         ({"num_hidden_layers": 4}, r"model\.layers\.3\.input_layernorm\.weight is missing"),
         ({"vocab_size": 2303}, "2304 pieces, the model's vocab_size is only 2303"),
         ({"hidden_size": "64"}, "hidden_size"),
@@ -195,11 +196,14 @@ def test_damaged_json(single):
     [
         ({"peft_type": "IA3"}, "peft_type is 'IA3'"),
         ({"use_dora": True}, "use_dora is True"),
-        ({"rank_pattern": {"W_pack": 8}}, "rank_pattern"),
+        ({"rank_pattern": {"W_pack": 8}}, r"W_pack\.lora_A\.weight .* expected \[8, 64\], found \[4, 64\]"),
+        ({"rank_pattern": {"layers.0.self_attn.W_pack": 4}}, "rank_pattern has 'layers.0.self_attn.W_pack'"),
+        ({"rank_pattern": {"W_pack": "4"}}, "rank_pattern of 'W_pack' must be a number"),
+        ({"alpha_pattern": ["W_pack"]}, "alpha_pattern must be an object"),
         ({"modules_to_save": ["lm_head"]}, "modules_to_save"),
         (
-            {"target_modules": ["q_proj", "v_proj"]},
-            r"target_modules \['q_proj', 'v_proj'\] cannot be adapted",
+            {"target_modules": ["embed_tokens", "W_pack"]},
+            r"target_modules \['embed_tokens'\] cannot be adapted",
         ),
         ({"target_modules": ["W_pack"]}, r"down_proj\.lora_A\.weight .* is not expected"),
         ({"r": 8}, r"lora_A\.weight in adapter_model\.safetensors: expected \[8, 64\], found \[4, 64\]"),
@@ -221,7 +225,7 @@ def test_adapter_targets_by_pattern(tiny, adapter, adapted):
 
 def test_rank_stabilised_scale(tiny, adapter):
     edit_json(adapter / "adapter_config.json", use_rslora=True)
-    assert load_pretrained(tiny / "base_fp32", adapter).lora_config.scale == 8 / 4**0.5
+    assert load_pretrained(tiny / "base_fp32", adapter).lora_config.scale_of("W_pack") == 8 / 4**0.5
 
 
 def test_adapter_without_weights(tiny, adapter):

@@ -51,7 +51,7 @@ def test_dtype_and_shards(kcx, tiny, tmp_path):
     code, _, _ = kcx("export", "--model", tiny / "base_fp32", *options, "--out", tmp_path / "out")
     assert code == 0
     description = json.loads(kcx("inspect", tmp_path / "out", "--json")[1])
-    assert (description["layout"], len(description["files"])) == ("llama", 5)
+    assert (description["layout"], len(description["files"])) == ("llama", 4)
     assert description["parameters_by_dtype"] == {"bfloat16": 443_584}
 
 
