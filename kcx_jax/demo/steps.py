@@ -10,8 +10,10 @@ from kcx_jax.demo.corpus import generate, schema
 from kcx_jax.demo.run import Say, Step, read_json
 from kcx_jax.demo.settings import Settings
 from kcx_jax.errors import KcxError
+from kcx_jax.files import atomic_write
 from kcx_jax.llm import ChatClient
 from kcx_jax.parallel import BuildResult, build
+from kcx_jax.schema import render_schema
 from kcx_jax.testing.llm_server import ScriptedServer
 
 BASE, PARALLEL, ALIGN, EXTRACT, ANSWERS, EXPORT, REPORT = (
@@ -163,6 +165,10 @@ def answer(out: Path, folder: Path, settings: Settings, say: Say) -> dict[str, A
     gold = {language: [item[language] for item in heldout] for language in (*TUNED, UNSEEN)}
     for language, records in gold.items():
         write_records(records, folder / f"gold-{language}.jsonl", overwrite=True)
+    with atomic_write(
+        folder / "schema.py", overwrite=True
+    ) as handle:  # for `kcx extract` with what was tuned here
+        handle.write(render_schema(schema()))
     return answers.answer_all(out / BASE / "model", adapters(out), gold, schema(), folder, say)
 
 

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from kcx_jax.schema import TASKS
+from kcx_jax.demo.corpus import schema
+from kcx_jax.schema import TASKS, load_schema
 
 KCX = [sys.executable, "-c", "from kcx_jax.cli import main; main()"]
 
@@ -30,6 +31,7 @@ def test_the_quick_demo_runs_end_to_end_and_is_done_once(tmp_path):
         assert all(set(cells) == set(TASKS) for cells in system.values())
     page = (run / "report.html").read_text(encoding="utf-8")
     assert page.lower().startswith("<!doctype html>")
+    assert load_schema(run / "5-answers" / "schema.py") == schema()
     assert (run / "6-export" / "llama" / "config.json").exists()
     assert (run / "6-export" / "peft" / "adapter_config.json").exists()
 
