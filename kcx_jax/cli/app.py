@@ -3,8 +3,10 @@
 Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by a budget, 130 interrupted. A bug keeps its traceback.
 """
 
+import _thread
 import os
 import sys
+import threading
 from collections.abc import Callable
 from typing import Annotated, NoReturn
 
@@ -61,8 +63,17 @@ for _name, _group in GROUPS.items():
     app.add_typer(_group, name=_name)
 
 
+def interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
+    """Python drops a Ctrl-C that falls into a callback of the garbage collector (JAX has one): it comes again."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        threading.Timer(0.05, _thread.interrupt_main).start()  # at once, it would fall into this hook
+    else:
+        sys.__unraisablehook__(lost)
+
+
 def main() -> NoReturn:
     """Run ``kcx`` on ``sys.argv`` and leave with its exit code."""
+    sys.unraisablehook = interrupt_again
     try:
         try:
             app()

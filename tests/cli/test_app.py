@@ -103,3 +103,26 @@ def test_a_reader_that_leaves_costs_no_message():
         assert process.stderr is not None
         assert process.stderr.read() == ""
     assert process.returncode == 1
+
+
+def test_a_ctrl_c_in_a_callback_of_the_garbage_collector_is_not_lost():
+    code = """
+import gc, sys, time
+from kcx_jax.cli.app import interrupt_again
+
+sys.unraisablehook = interrupt_again
+
+def once(phase, info):
+    gc.callbacks.remove(once)
+    raise KeyboardInterrupt
+
+gc.callbacks.append(once)
+try:
+    gc.collect()
+    time.sleep(10)
+    print("lost")
+except KeyboardInterrupt:
+    print("kept")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("kept\n", "")
