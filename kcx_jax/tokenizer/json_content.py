@@ -138,7 +138,8 @@ class JsonContent:
         }
         model = self.content["model"]
         vocab = {piece: token_id for piece, token_id in model["vocab"].items() if piece not in self.reserved}
-        vocab |= {word: token["id"] for word, token in words.items()}  # or the library would number them anew
+        # As pieces too, or tokenizers 0.20 would number the words anew.
+        vocab |= {word: token["id"] for word, token in words.items()}
         unreachable = {*self.reserved, *(() if self.byte_level else BYTE_PIECES)}
         merges = [
             pair for pair in map(_pair, model["merges"]) if unreachable.isdisjoint([*pair, "".join(pair)])
