@@ -10,8 +10,6 @@ from typing import Any
 
 from kcx_jax.files import atomic_write
 
-ROUNDS = 3  # the least that a median needs
-
 
 @dataclass(frozen=True)
 class Report:

@@ -28,11 +28,12 @@ from kcx_jax.files import atomic_write
 from kcx_jax.lora import fuse, split
 from kcx_jax.models import ModelConfig
 from kcx_jax.tokenizer import Tokenizer
+from kcx_jax.tokenizer.chat import ASSISTANT_ID, USER_ID
 from kcx_jax.tokenizer.fast import save_fast
 
 Format = Literal["baichuan", "llama", "peft"]
 
-_ROLES = {"user_token_id": 195, "assistant_token_id": 196}
+_ROLES = {"user_token_id": USER_ID, "assistant_token_id": ASSISTANT_ID}
 
 
 def save_pretrained(

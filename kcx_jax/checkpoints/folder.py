@@ -64,7 +64,7 @@ def write_weights(
 
     A tensor larger than `shard_size` has a shard of its own; one file holds all without a size.
     """
-    shards = _shards(tensors, parse_size(shard_size))
+    shards = divide(tensors, parse_size(shard_size))
     if len(shards) == 1:
         return write_tensors(folder / SINGLE_FILE, tensors)
     weight_map: dict[str, str] = {}
@@ -91,7 +91,8 @@ def parse_size(size: int | str | None) -> int | None:
     return int(float(match[1]) * unit)
 
 
-def _shards(tensors: Mapping[str, TensorSource], limit: int | None) -> list[list[str]]:
+def divide(tensors: Mapping[str, TensorSource], limit: int | None) -> list[list[str]]:
+    """The tensors' names by shard, in order, each of at most `limit` bytes or of one tensor (None: all in one)."""
     shards: list[list[str]] = [[]]
     filled = 0
     for name, source in tensors.items():
