@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -9,7 +10,7 @@ import jax
 import numpy as np
 
 from kcx_jax.checkpoints import peft
-from kcx_jax.checkpoints.card import model_card
+from kcx_jax.checkpoints.card import write_card
 from kcx_jax.checkpoints.folder import new_folder, verify, write_json, write_weights
 from kcx_jax.checkpoints.layouts import (
     Tensors,
@@ -20,11 +21,10 @@ from kcx_jax.checkpoints.layouts import (
     llama_tensors,
 )
 from kcx_jax.checkpoints.model import LoadedModel
-from kcx_jax.checkpoints.stored import DTYPES
-from kcx_jax.checkpoints.tensor_file import read_header, write_tensors
+from kcx_jax.checkpoints.stored import DTYPES, Progress
+from kcx_jax.checkpoints.tensor_file import TensorSource, read_header, write_tensors
 from kcx_jax.checkpoints.weights import open_weights
 from kcx_jax.errors import UsageError
-from kcx_jax.files import atomic_write
 from kcx_jax.lora import fuse, split
 from kcx_jax.models import ModelConfig
 from kcx_jax.tokenizer import Tokenizer
@@ -69,6 +69,7 @@ def export_pretrained(
     shard_size: int | str | None = None,
     overwrite: bool = False,
     qkv: Literal["fused", "split"] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Write `model` for other programs, and return the folder.
 
@@ -78,8 +79,9 @@ def export_pretrained(
     "peft": the adapter alone, for a base whose files hold q, k and v as `qkv` says: "fused" in W_pack, or "split"
     (None: as the model's family has them). Splitting W_pack's pair keeps the rank, fusing three pairs adds theirs up.
 
-    Every tensor is read back and compared before the folder gets its name. `dtype`, `shard_size`, `overwrite`
-    and errors as in `save_pretrained`; `UsageError` for "peft" without an adapter.
+    Every tensor is read back and compared before the folder gets its name; `progress` is told of the weights' bytes,
+    once as they are written and once as they are read back. `dtype`, `shard_size`, `overwrite` and errors as in
+    `save_pretrained`; `UsageError` for "peft" without an adapter.
     """
     if format not in get_args(Format):
         raise UsageError(f"format must be one of {', '.join(get_args(Format))}, found {format!r}.")
@@ -93,8 +95,8 @@ def export_pretrained(
     write = _write_llama if format == "llama" else _write_baichuan
     with new_folder(Path(out), overwrite) as work:
         write(work, model.config, model.tokenizer, model.generation, stored)
-        _write_card(work, model_card(model, format, stored))
-        _write_checked(work, tensors, shard_size)
+        write_card(work, model, format, stored)
+        _write_checked(work, tensors, shard_size, progress)
     return Path(out)
 
 
@@ -109,7 +111,7 @@ def _export_adapter(
     tensors = adapter_tensors(model.config, lora, lora_config, stored)
     with new_folder(out, overwrite) as work:
         write_json(work / peft.CONFIG_FILE, peft.adapter_settings(lora_config, model.name))
-        _write_card(work, model_card(replace(model, lora=lora, lora_config=lora_config), "peft", stored))
+        write_card(work, replace(model, lora=lora, lora_config=lora_config), "peft", stored)
         checksums = write_tensors(work / peft.WEIGHTS_FILE, tensors)
         verify(read_header(work / peft.WEIGHTS_FILE), checksums, work)
     return out
@@ -123,9 +125,26 @@ def _dtype(asked: str | None, tree: Any) -> np.dtype:
     return DTYPES[asked]
 
 
-def _write_checked(folder: Path, tensors: Tensors, shard_size: int | str | None) -> None:
-    checksums = write_weights(folder, tensors, shard_size)
-    verify(open_weights(folder), checksums, folder)
+def _write_checked(
+    folder: Path, tensors: Tensors, shard_size: int | str | None, progress: Progress | None = None
+) -> None:
+    """Write all tensors and read them back; every byte counts twice in `progress`."""
+    done, total = 0, 2 * sum(source.nbytes for source in tensors.values())
+
+    def told(nbytes: int) -> None:
+        nonlocal done
+        done += nbytes
+        if progress is not None:
+            progress(done, total)
+
+    def made(source: TensorSource) -> Any:
+        array = source.make()
+        told(source.nbytes)
+        return array
+
+    counted = {name: replace(source, make=partial(made, source)) for name, source in tensors.items()}
+    checksums = write_weights(folder, counted, shard_size)
+    verify(open_weights(folder), checksums, folder, told)
 
 
 def _write_baichuan(
@@ -152,8 +171,3 @@ def _greedy(config: ModelConfig) -> dict[str, Any]:
         "do_sample": False,
         "transformers_version": "4.29.2",
     }
-
-
-def _write_card(folder: Path, text: str) -> None:
-    with atomic_write(folder / "README.md") as handle:
-        handle.write(text)

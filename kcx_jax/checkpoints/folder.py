@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +104,18 @@ def divide(tensors: Mapping[str, TensorSource], limit: int | None) -> list[list[
     return shards
 
 
-def verify(stored: Mapping[str, StoredTensor], checksums: Mapping[str, int], folder: Path) -> None:
-    """Read back every tensor that was written; `KcxError` where its bytes are others now."""
-    found = {name: checksum(tensor.open()) for name, tensor in stored.items()}
+def verify(
+    stored: Mapping[str, StoredTensor],
+    checksums: Mapping[str, int],
+    folder: Path,
+    told: Callable[[int], None] = lambda nbytes: None,
+) -> None:
+    """Read back every tensor that was written, `told` the bytes of each; `KcxError` where they are others now."""
+    found = {}
+    for name, tensor in stored.items():
+        array = tensor.open()
+        found[name] = checksum(array)
+        told(array.nbytes)
     changed = sorted(name for name in {*found, *checksums} if found.get(name) != checksums.get(name))
     if changed:
         raise KcxError(f"{folder}: tensor {changed[0]} reads back otherwise than written. Check the disk.")

@@ -13,10 +13,11 @@ import jax.numpy as jnp
 
 from kcx_jax.models import Transformer, empty_cache
 from kcx_jax.ops.layouts import KV, Cached
+from kcx_jax.ops.program import Program
 from kcx_jax.ops.sampling import Sampling, choose
 
 
-@partial(jax.jit, static_argnums=(0, 1, 2))
+@partial(Program, static_argnums=(0, 1, 2))
 def generate(
     module: Transformer,
     new_tokens: int,

@@ -6,7 +6,7 @@ from pathlib import Path
 from kcx_jax.errors import KcxError
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-_WANTED = ["*.json", "*.safetensors", "tokenizer.model", "chat_template.jinja"]
+_WANTED = ["*.json", "*.safetensors", "tokenizer.model", "chat_template.jinja", "training.yaml"]
 # Only where there is nothing else: many have both.
 _WANTED_OF_OLD = ["pytorch_model*.bin", "adapter_model.bin"]
 

@@ -19,6 +19,8 @@ from kcx_jax.lora import LoraConfig, merge_layer, targets_of
 from kcx_jax.models import ModelConfig, config_to_hf
 from kcx_jax.ops.numerics import inverse_row_norms
 
+_ROWS = 4096
+
 Tensors = dict[str, TensorSource]
 Make = Callable[[], np.ndarray]
 
@@ -43,7 +45,7 @@ def llama_tensors(
     for name, place in param_places(config, fused=False).items():
         make: Make = partial(_part, layer, place)
         if place.path == ("lm_head",) and config.norm_head:
-            make = partial(_normalised, make)
+            make = partial(_normalised, make, dtype)
         tensors[name] = TensorSource(place.shape, dtype, make)
     return tensors
 
@@ -94,9 +96,15 @@ def _part(layer: Layer, place: Place) -> np.ndarray:
     return whole if place.rows is None else whole[place.rows]
 
 
-def _normalised(make: Make) -> np.ndarray:
-    head_VD = make().astype(np.float32)
-    return head_VD * np.asarray(inverse_row_norms(jnp.asarray(head_VD)))[:, None]
+def _normalised(make: Make, dtype: np.dtype) -> np.ndarray:
+    """The head's rows divided by their norms in float32, block by block: the whole in float32 would be 2 GB for 7B."""
+    head_VD = make()
+    normalised_VD = np.empty(head_VD.shape, dtype)
+    for row in range(0, len(head_VD), _ROWS):
+        some = slice(row, row + _ROWS)
+        wide = head_VD[some].astype(np.float32)
+        normalised_VD[some] = wide * np.asarray(inverse_row_norms(jnp.asarray(wide)))[:, None]
+    return normalised_VD
 
 
 def baichuan_config(config: ModelConfig, dtype: np.dtype) -> dict[str, Any]:

@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from kcx_jax.checkpoints.card import read_training
 from kcx_jax.checkpoints.hub import local_folder
 from kcx_jax.checkpoints.model import LoadedModel
 from kcx_jax.checkpoints.names import adapter_places, param_places
 from kcx_jax.checkpoints.peft import open_adapter
 from kcx_jax.checkpoints.placing import place
-from kcx_jax.checkpoints.stored import DTYPES, StoredTensor
+from kcx_jax.checkpoints.stored import DTYPES, Progress, StoredTensor
 from kcx_jax.checkpoints.weights import fingerprint, open_model, read_json
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.lora import LoraConfig, joined
@@ -36,6 +37,7 @@ def load_pretrained(
     adapter: str | Path | Sequence[str | Path] | None = None,
     dtype: str | None = "bfloat16",
     mesh: Mesh | None = None,
+    progress: Progress | None = None,
 ) -> LoadedModel:
     """Load a checkpoint folder (or a Hub id) of Baichuan2 or the Llama family, and PEFT LoRA adapters on top.
 
@@ -44,7 +46,7 @@ def load_pretrained(
     `dtype` is that of the weights on the device and of the computation ("float32", "bfloat16" or "float16";
     None keeps the stored one); an adapter stays in float32. With a mesh the arrays lie as
     `models.param_shardings` says, without one on the first device; every process reads only the bytes its
-    devices hold.
+    devices hold. `progress` is told of the base's bytes as they arrive.
 
     Raises `KcxError` naming file, tensor, expected and found, for anything missing, unexpected or damaged.
     """
@@ -58,7 +60,7 @@ def load_pretrained(
     tensors, places = open_model(folder, config), param_places(config)
     stored = _stored_dtype(tensors) if dtype is None else jnp.dtype(dtype)
     shardings = param_shardings(config, mesh) if mesh else None
-    params = place(abstract_params(config, stored), places, tensors, shardings)
+    params = place(abstract_params(config, stored), places, tensors, shardings, progress)
     chain = [adapter] if isinstance(adapter, str | Path) else list(adapter or ())
     lora, lora_config = _load_adapters(chain, config, mesh) if chain else (None, None)
     generation = folder / "generation_config.json"
@@ -74,6 +76,7 @@ def load_pretrained(
         adapter_name=" + ".join(map(str, chain)) or None,
         fingerprint=fingerprint(config, tensors),
         generation=read_json(generation) if generation.exists() else None,
+        training=read_training([folder, *map(local_folder, chain)]),
     )
 
 

@@ -19,6 +19,7 @@ from kcx_jax.errors import UsageError
 from kcx_jax.lora import LoraConfig, merge
 from kcx_jax.models import ModelConfig, Transformer, output_head
 from kcx_jax.ops.layouts import Causal
+from kcx_jax.ops.program import Program
 from kcx_jax.ops.sampling import Sampling
 from kcx_jax.tokenizer import Tokenizer
 
@@ -32,7 +33,8 @@ class LoadedModel:
     `lora` and `lora_config` are None without an adapter.
 
     `name` and `adapter_name` are what was asked for; `fingerprint` tells the base from others (see
-    `RunStore`); `generation` is the checkpoint's generation_config.json, if it has one.
+    `RunStore`); `generation` is the checkpoint's generation_config.json, if it has one. `training` are the settings of
+    the runs that made model and adapters, data included, as YAML, the first run first (none where none is known).
     """
 
     config: ModelConfig
@@ -46,6 +48,7 @@ class LoadedModel:
     adapter_name: str | None
     fingerprint: dict[str, str]
     generation: dict | None
+    training: tuple[str, ...]
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -135,7 +138,7 @@ class LoadedModel:
         return tokens_BT.astype(np.int32), lengths_B.astype(np.int32)
 
 
-@partial(jax.jit, static_argnums=0)
+@partial(Program, static_argnums=0)
 def _logits(
     module: Transformer,
     variables: Any,

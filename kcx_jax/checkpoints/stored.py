@@ -1,10 +1,15 @@
 """A tensor that lies in a file, whatever the file's format: found, not yet read."""
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+
+from kcx_jax.errors import KcxError
 
 DTYPES = {
     "float32": np.dtype(np.float32),
@@ -12,6 +17,11 @@ DTYPES = {
     "float16": np.dtype(np.float16),
 }
 """The dtypes of weights by name."""
+
+Progress = Callable[[int, int], None]
+"""Called now and then with the bytes done and the bytes there are to do."""
+
+_EXPONENT = {"float32": 0x7F800000, "bfloat16": 0x7F80, "float16": 0x7C00}
 
 
 @dataclass(frozen=True)
@@ -39,3 +49,29 @@ class StoredTensor:
         span = np.memmap(self.file, np.uint8, "r", self.offset, ((last + 1) * self.dtype.itemsize,))
         steps = [stride * self.dtype.itemsize for stride in self.strides]
         return np.ndarray(self.shape, self.dtype, span, strides=steps)
+
+    def read_rows(self, first: int, out: np.ndarray) -> None:
+        """Read rows from `first` on into `out`, in its dtype; for tensors without `strides`.
+
+        Raises `KcxError` where the file has become shorter.
+        """
+        rows = out if out.dtype == self.dtype and out.flags.c_contiguous else np.empty(out.shape, self.dtype)
+        left = rows.reshape(-1).view(np.uint8).data
+        position = self.offset + first * prod(self.shape[1:]) * self.dtype.itemsize
+        with self.file.open("rb", buffering=0) as handle:
+            while left:
+                count = os.preadv(handle.fileno(), [left], position)
+                if count == 0:
+                    raise KcxError(f"{self.file} has become shorter while it was read: load it again.")
+                left, position = left[count:], position + count
+        if rows is not out:
+            out[...] = rows
+
+
+def is_finite(values: np.ndarray) -> bool:
+    """Whether no value of a dtype of `DTYPES` has an exponent of all ones: many times faster than `np.isfinite` of
+    bfloat16. Takes as much memory again, so large tensors go through it in parts.
+    """
+    unsigned = np.dtype(f"u{values.dtype.itemsize}")
+    exponent = unsigned.type(_EXPONENT[values.dtype.name])
+    return (values.view(unsigned) & exponent).max(initial=0) != exponent

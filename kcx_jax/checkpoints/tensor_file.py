@@ -17,11 +17,12 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
-from kcx_jax.checkpoints.stored import DTYPES, StoredTensor
+from kcx_jax.checkpoints.stored import DTYPES, StoredTensor, is_finite
 from kcx_jax.errors import KcxError
 
 _CODES = {"F32": DTYPES["float32"], "BF16": DTYPES["bfloat16"], "F16": DTYPES["float16"]}
 _CODE_OF = {dtype: code for code, dtype in _CODES.items()}
+_CHUNK = 2**21  # elements checked, written and summed while they are in the processor's cache
 _LARGEST_HEADER = 100_000_000  # the limit of the reference implementation
 
 
@@ -80,11 +81,16 @@ def write_tensors(path: Path, tensors: Mapping[str, TensorSource]) -> dict[str, 
             handle.write(len(text).to_bytes(8, "little") + text)
             checksums = {}
             for name, source in tensors.items():
-                array = source.array()
-                if not np.isfinite(array).all():
-                    raise KcxError(f"cannot write {path}: tensor {name} holds NaN or Inf as {array.dtype}.")
-                handle.write(array.reshape(-1).view(np.uint8).data)
-                checksums[name] = checksum(array)
+                array = source.array().reshape(-1)
+                checksums[name] = 0
+                for start in range(0, array.size, _CHUNK):
+                    some = array[start : start + _CHUNK]
+                    if not is_finite(some):
+                        raise KcxError(
+                            f"cannot write {path}: tensor {name} holds NaN or Inf as {array.dtype}."
+                        )
+                    handle.write(some.view(np.uint8).data)
+                    checksums[name] = checksum(some, checksums[name])
             handle.flush()
             os.fsync(handle.fileno())
             return checksums
@@ -92,9 +98,9 @@ def write_tensors(path: Path, tensors: Mapping[str, TensorSource]) -> dict[str, 
         raise KcxError(f"cannot write {path}: {error.strerror or error}.") from error
 
 
-def checksum(array: np.ndarray) -> int:
-    """CRC-32 of a tensor's bytes."""
-    return zlib.crc32(array.reshape(-1).view(np.uint8).data)
+def checksum(array: np.ndarray, before: int = 0) -> int:
+    """CRC-32 of a tensor's bytes, going on from that of those `before` them."""
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data, before)
 
 
 def _parse(path: Path, text: bytes) -> dict[str, Any]:

@@ -6,9 +6,11 @@ They are called `model.safetensors` and `model.safetensors.index.json`, or `pyto
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -137,18 +139,30 @@ def fingerprint(config: ModelConfig, tensors: Mapping[str, StoredTensor]) -> dic
     described = [[name, str(tensors[name].dtype), tensors[name].shape] for name in sorted(tensors)]
     values = hashlib.sha256()
     for name in sorted(tensors):
-        flat = tensors[name].open().reshape(-1).view("uint8")
-        if flat.size <= _WHOLE_TENSOR:
-            values.update(flat.tobytes())
-            continue
-        stride = (flat.size - _SAMPLE_BYTES) // (_SAMPLES - 1)
-        for sample in range(_SAMPLES):
-            values.update(flat[sample * stride :][:_SAMPLE_BYTES].tobytes())
+        values.update(_sampled(tensors[name]))
     return {
         "config": _digest(asdict(config)),
         "tensors": _digest(described),
         "values": values.hexdigest(),
     }
+
+
+def _sampled(tensor: StoredTensor) -> bytes:
+    """All bytes of a small tensor, some from all over a large one."""
+    size = prod(tensor.shape) * tensor.dtype.itemsize
+    if size <= _WHOLE_TENSOR or tensor.strides is not None:
+        flat = np.ascontiguousarray(tensor.open()).tobytes()
+        return flat if size <= _WHOLE_TENSOR else b"".join(flat[s : s + _SAMPLE_BYTES] for s in _starts(size))
+    with tensor.file.open("rb", buffering=0) as handle:
+        os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_RANDOM)  # nothing around a sample is read
+        places = (tensor.offset + start for start in _starts(size))
+        return b"".join(os.pread(handle.fileno(), _SAMPLE_BYTES, place) for place in places)
+
+
+def _starts(size: int) -> range:
+    """Where samples of `size` bytes begin."""
+    stride = (size - _SAMPLE_BYTES) // (_SAMPLES - 1)
+    return range(0, _SAMPLES * stride, stride)
 
 
 def _digest(content: Any) -> str:

@@ -1,6 +1,7 @@
 """``kcx export``: a model, or its adapter, for other programs."""
 
 import sys
+import time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -73,20 +74,32 @@ def command(
     """
     from kcx_jax.checkpoints import export_pretrained, load_pretrained
     from kcx_jax.checkpoints.folder import parse_size
+    from kcx_jax.checkpoints.verify import probe_logits
+    from kcx_jax.cli.bars import byte_bar
     from kcx_jax.files import refuse_existing
 
     refuse_existing(out, overwrite)  # before minutes of loading
     parse_size(shard_size)
-    print(f"loading {model}{' with ' + ', '.join(adapter) if adapter else ''}", file=sys.stderr)
-    # A wider dtype is taken from the start, so that a merged weight is rounded once only.
-    loaded = load_pretrained(model, adapter, dtype=dtype if dtype == Dtype.float32 else None)
-    print(f"writing {out}", file=sys.stderr)
-    export_pretrained(
-        loaded, out, format.value, dtype, shard_size, overwrite, None if qkv is None else qkv.value
-    )
-    if check_logits:
-        from kcx_jax.checkpoints.verify import logit_difference
-
-        difference = logit_difference(loaded, out, adapter_only=format == Format.peft)
+    started = time.monotonic()
+    # Merging sums in float32 whatever is loaded; only logits that are to be compared in float32 need all of it.
+    wide = "float32" if check_logits and dtype == Dtype.float32 else None
+    with byte_bar(f"loading {model}{' with ' + ', '.join(adapter) if adapter else ''}") as progress:
+        loaded = load_pretrained(model, adapter, dtype=wide, progress=progress)
+    told = probe_logits(loaded) if check_logits else None
+    with byte_bar(f"writing {out}") as progress:
+        export_pretrained(
+            loaded,
+            out,
+            *(format.value, dtype, shard_size, overwrite, None if qkv is None else qkv.value, progress),
+        )
+    if told is not None:
+        computed = loaded.module.dtype.name
+        del loaded  # so that one model at a time is in memory
+        base, own = (model, out) if format == Format.peft else (out, None)
+        with byte_bar(f"loading {out}") as progress:
+            again = load_pretrained(base, own, dtype=computed, progress=progress)
+        difference = abs(probe_logits(again) - told).max()
         print(f"loaded again: largest logit difference {difference:.1e}", file=sys.stderr)
+    size = sum(file.stat().st_size for file in out.iterdir())
+    print(f"wrote {size / 1e6:,.1f} MB in {time.monotonic() - started:.0f} s", file=sys.stderr)
     print(out)

@@ -20,7 +20,10 @@ _PROBLEMS_SHOWN = 5  # the others are counted; all of them stand in the records
 
 Texts = Annotated[list[str] | None, typer.Argument(metavar="TEXT", help="Texts to read.")]
 Model = Annotated[str | None, typer.Option(metavar="DIR|ORG/NAME", help="A checkpoint folder or Hub id.")]
-Adapter = Annotated[str | None, typer.Option(metavar="DIR", help="A LoRA adapter for --model.")]
+Adapter = Annotated[
+    list[str] | None,
+    typer.Option(metavar="DIR", help="A LoRA adapter for --model; several make a chain."),
+]
 ChatModel = Annotated[
     str | None, typer.Option(metavar="NAME", help="A model behind an OpenAI-compatible endpoint.")
 ]
@@ -82,7 +85,7 @@ def command(
     wanted = None if tasks is None else cast("list[Task]", _words(tasks, "--tasks"))
     settings = {
         "model": model,
-        "adapter": adapter,
+        "adapter": adapter or None,
         "chat_model": chat_model,
         "base_url": base_url,
         "dtype": dtype,

@@ -17,6 +17,7 @@ from jax import lax
 from kcx_jax.decoding.prefixes import Prefix
 from kcx_jax.models import ModelConfig, Transformer, empty_cache, prefix_cache
 from kcx_jax.ops.layouts import KV, Cached
+from kcx_jax.ops.program import Program
 
 
 class Slots(NamedTuple):
@@ -50,13 +51,13 @@ def empty_slots(
     )
 
 
-@partial(jax.jit, static_argnames="module")
+@partial(Program, static_argnames="module")
 def read_prefix(module: Transformer, variables: Any, tokens_P: jax.Array, length: jax.Array) -> KV:
     """Keys and values [layers, H, P, C] of a prefix whose first `length` tokens are real."""
     return prefix_cache(module, variables, tokens_P, length)
 
 
-@partial(jax.jit, static_argnames="module", donate_argnames="slots")
+@partial(Program, static_argnames="module", donate_argnames="slots")
 def admit(
     module: Transformer,
     variables: Any,
@@ -93,7 +94,7 @@ def admit(
     return _write(slots, token_B, logprob_B, chosen_B, module.config.eos_id)
 
 
-@partial(jax.jit, static_argnames="module", donate_argnames="slots")
+@partial(Program, static_argnames="module", donate_argnames="slots")
 def decode(
     module: Transformer,
     variables: Any,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import yaml
 
 from kcx_jax.checkpoints import export_pretrained, load_pretrained
 from kcx_jax.corpora import ParallelRecord, Record
@@ -80,7 +81,10 @@ def tune(
     )
     result = train_trees(model, [stage], loop, run_dir, resume=True, base=model.fingerprint)
     if not (run_dir / ADAPTER).exists():
-        export_pretrained(tuned_model(model, result), run_dir / ADAPTER, format="peft")
+        told = yaml.safe_dump(
+            {"stage": name, "data": "the demo's own corpus", **loop.model_dump(mode="json")}
+        )
+        export_pretrained(tuned_model(model, result, told), run_dir / ADAPTER, format="peft")
     (plan,) = plan_stages([stage], loop)
     return {
         "curve": [(line["step"], line["loss"]) for line in read_metrics(run_dir)],

@@ -1,6 +1,7 @@
 """Pure functions on arrays: attention, RoPE, RMSNorm, cross-entropy.
 
-Lives here: mathematics without parameters of its own. Not here: modules with weights (`models`).
+Lives here: mathematics without parameters of its own, and how it is compiled. Not here: modules with weights
+(`models`).
 """
 
 from kcx_jax.ops.layouts import KV, Cached, Causal, Tree

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,12 @@ def run_in_processes(function: Callable[..., Any], *arguments: Any, count: int =
     ]
     results = []
     try:
-        for index, child in enumerate(children):
-            output, _ = child.communicate()
+        # All at once: a process whose output nobody reads stands still, and the others wait for it.
+        with ThreadPoolExecutor(count) as readers:
+            outputs = list(readers.map(lambda child: child.communicate()[0], children))
+        for index, (child, output) in enumerate(zip(children, outputs, strict=True)):
             if child.returncode:
-                raise RuntimeError(f"{function.__name__} failed in process {index} of {count}:\\n{output}")
+                raise RuntimeError(f"{function.__name__} failed in process {index} of {count}:\n{output}")
             lines = [line for line in output.splitlines() if line.startswith("result:")]
             results.append(json.loads(lines[-1].removeprefix("result:")))
     finally:

@@ -46,7 +46,7 @@ def train(
     except KeyboardInterrupt:
         say(f"stopped; the run is saved in {run_dir}. Go on with --resume.")
         raise
-    tuned = tuned_model(model, result)
+    tuned = tuned_model(model, result, dump_config(config))
     if config.mode == "lora":
         _export(tuned, run_dir / ADAPTER, "peft", say)
     else:
@@ -60,9 +60,10 @@ def _export(model: LoadedModel, out: Path, format: Literal["peft", "baichuan"], 
         say(f"wrote {out}")
 
 
-def tuned_model(model: LoadedModel, result: TrainResult) -> LoadedModel:
-    """The loaded model with what a run trained in the place of what it had."""
+def tuned_model(model: LoadedModel, result: TrainResult, settings: str) -> LoadedModel:
+    """The loaded model with what a run trained in the place of what it had; `settings` (YAML) tell of the run."""
     module = Transformer(model.config, result.lora_config, model.module.dtype)
+    model = replace(model, training=(*model.training, settings))
     if result.collection == "params":
         return replace(model, params=result.trained, module=module)
     return replace(model, lora=result.trained, lora_config=result.lora_config, module=module)

@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from kcx_jax.data.batch import TreeBatch
 from kcx_jax.models import Transformer, batch_sharding, output_head
 from kcx_jax.ops import Tree, answer_loss
+from kcx_jax.ops.program import Program
 
 PyTree = Any
 
@@ -112,7 +113,7 @@ def make_step(
     collection: str,
     state: TrainState,
     seed: int = 0,
-) -> jax.stages.Wrapped:
+) -> Program:
     """A jitted `(state, frozen, batch) -> (state, result)`, to be called under `jax.set_mesh`; donates the
     state.
 
@@ -138,7 +139,7 @@ def make_step(
         return TrainState(state.step + 1, optax.apply_updates(state.trained, updates), moments), result
 
     kept = jax.tree.map(lambda leaf: leaf.sharding, state)
-    return jax.jit(train_step, donate_argnums=0, out_shardings=(kept, None))
+    return Program(train_step, donate_argnums=0, out_shardings=(kept, None))
 
 
 def put_batch(batch: TreeBatch, mesh: Mesh) -> TreeBatch:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 
 import jax
@@ -163,3 +164,36 @@ def test_sizes(text, size):
 def test_sizes_that_are_none(text):
     with pytest.raises(UsageError):
         parse_size(text)
+
+
+def test_the_card_tells_of_the_runs_and_the_next_export_still_does(adapted, tiny, tmp_path):
+    first, second = "data: [zh.jsonl]\n", "note: |-\n  ~~~~~\n  done\n"
+    model = replace(adapted, training=(first, second))
+    adapter = export_pretrained(model, tmp_path / "adapter", format="peft")
+    merged = export_pretrained(model, tmp_path / "merged", format="llama")
+    for out in (adapter, merged):
+        card = (out / "README.md").read_text()
+        assert f"\n~~~~~~yaml\n{first}---\n{second.rstrip()}\n~~~~~~\n" in card
+    assert load_pretrained(tiny / "base_fp32", adapter).training == (first, second)
+    assert load_pretrained(merged).training == (first, second)
+    shutil.copytree(tiny / "base_fp32", tmp_path / "base")
+    (tmp_path / "base" / "training.yaml").write_text(
+        first
+    )  # an adapter of a tuned base tells of the base's run too
+    assert load_pretrained(tmp_path / "base", adapter).training == (first, second)
+    (tmp_path / "base" / "training.yaml").write_bytes(b"\xff")
+    with pytest.raises(KcxError, match=r"training\.yaml"):
+        load_pretrained(tmp_path / "base")
+
+
+def test_progress_counts_every_byte_in_and_twice_out(tiny, tmp_path):
+    seen = []
+    model = load_pretrained(tiny / "base_fp32", progress=lambda *counts: seen.append(counts))
+    size = sum(leaf.nbytes for leaf in jax.tree.leaves(model.params))
+    assert seen == sorted(seen)
+    assert seen[-1] == (size, size)
+    seen.clear()
+    export_pretrained(model, tmp_path / "out", progress=lambda *counts: seen.append(counts))
+    assert seen == sorted(seen)
+    assert seen[-1] == (2 * size, 2 * size)
+    assert (size, 2 * size) in seen

@@ -1,6 +1,8 @@
 """What is exported loads in transformers and PEFT, without remote code, and computes the same logits."""
 
+import gzip
 import json
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -217,33 +219,47 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("name", ["baichuan2_tiny/base_fp32", "baichuan2_tokenizer", "ours"])
-def test_transformers_gives_the_same_ids(shared, tmp_path, name):
-    if name == "ours":
+@pytest.fixture(scope="module", params=["baichuan2_tiny/base_fp32", "baichuan2_tokenizer", "ours"])
+def pair(request, shared, tmp_path_factory):
+    """A tokenizer of ours, and its export in transformers."""
+    folder = tmp_path_factory.mktemp("tokenizers")
+    if request.param == "ours":
         from kcx_jax.tokenizer import train_tokenizer
 
-        ours = train_tokenizer(
-            ["def f(x):\n    return x  # 你好，世界 Hello world 1234\n"] * 20, 500, tmp_path / "ours"
-        )
+        text = "def f(x):\n    return x  # 你好，世界 Hello world 1234\n"
+        ours = train_tokenizer([text] * 20, 500, folder / "ours")
     else:
-        ours = load_tokenizer(shared / "fixtures" / name)
-    save_fast(ours, tmp_path / "fast")
-    (tmp_path / "fast" / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "fast", trust_remote_code=False)
+        ours = load_tokenizer(shared / "fixtures" / request.param)
+    save_fast(ours, folder / "fast")
+    (folder / "fast" / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    theirs = transformers.AutoTokenizer.from_pretrained(folder / "fast", trust_remote_code=False)
     assert (theirs.bos_token_id, theirs.eos_token_id, theirs.pad_token_id) == (1, 2, 0)
-    files = [
-        path
-        for path in sorted((shared / "data").rglob("*"))
-        if path.suffix in (".md", ".txt", ".json", ".jsonl")
-    ]
-    real = [line for path in files for line in head(path)]
-    assert len(real) > 100
-    for text in [*TEXTS, *real]:
+    return ours, theirs
+
+
+def test_transformers_gives_the_same_ids(pair, shared):
+    compare(pair, [*TEXTS, *real_texts(shared, lines=20)])
+
+
+@pytest.mark.slow
+def test_transformers_gives_the_same_ids_for_every_text(pair, shared):
+    compare(pair, real_texts(shared, lines=None))
+
+
+def compare(pair, texts):
+    ours, theirs = pair
+    for text in texts:
         ids = ours.encode(text, allow_special=True)
         assert theirs(text)["input_ids"] == ids, text
         assert theirs.decode(ids, skip_special_tokens=True) == ours.decode(ids)
 
 
-def head(path) -> list[str]:
-    with path.open(encoding="utf-8") as handle:
-        return [line[:2000] for line, _ in zip(handle, range(20), strict=False)]
+def real_texts(shared, lines: int | None) -> list[str]:
+    """Each line once, the first ones of every file or all; a line without an end is cut."""
+    texts: dict[str, None] = {}
+    for path in sorted((shared / "data").rglob("*")):
+        if path.is_file():
+            with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as handle:
+                texts |= dict.fromkeys(line[:2000] for line in islice(handle, lines))
+    assert len(texts) > 500
+    return list(texts)

@@ -1,6 +1,7 @@
 """Safetensors: equal to the reference library's both ways, and hostile files are named and refused."""
 
 import json
+import os
 import struct
 
 import ml_dtypes
@@ -119,3 +120,24 @@ def test_writing_never_replaces_a_file(tmp_path):
     with pytest.raises(KcxError, match="cannot write"):
         write_tensors(tmp_path / "x", {})
     assert (tmp_path / "x").read_text() == "mine"
+
+
+@pytest.mark.parametrize("wanted", [np.float32, np.float16])
+def test_rows_are_those_of_the_whole_in_any_dtype(tmp_path, wanted):
+    whole = np.random.default_rng(0).standard_normal((7, 3)).astype(np.float32)
+    write_tensors(tmp_path / "x", sources({"first": np.ones(2, np.float32), "a": whole}))
+    tensor = read_header(tmp_path / "x")["a"]
+    out = np.full((4, 3), 9, wanted)
+    tensor.read_rows(2, out)
+    np.testing.assert_array_equal(out, whole[2:6].astype(wanted))
+    spread = np.full((4, 6), 9, wanted)[:, ::2]
+    tensor.read_rows(2, spread)
+    np.testing.assert_array_equal(spread, out)
+
+
+def test_a_file_that_becomes_shorter_is_named(tmp_path):
+    write_tensors(tmp_path / "x", sources({"a": np.ones((7, 3), np.float32)}))
+    tensor = read_header(tmp_path / "x")["a"]
+    os.truncate(tmp_path / "x", tensor.offset + 20)
+    with pytest.raises(KcxError, match="has become shorter"):
+        tensor.read_rows(0, np.empty((7, 3), np.float32))

@@ -5,6 +5,7 @@ import json
 import unicodedata
 
 import pytest
+import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
@@ -96,7 +97,10 @@ def theirs(folder):
 @given(text=ORDINARY)
 def test_the_ids_are_those_of_transformers(folder, family, theirs, text):
     found = family.encode(text)
-    if folder.name in DUMMY_PREFIX and text:
+    puts_space = folder.name in DUMMY_PREFIX
+    if folder.name == "gpt2" and transformers.__version__ < "5":
+        puts_space = False  # transformers 4 overrules a byte-level tokenizer.json that asks for it
+    if puts_space and text:
         # The space that they put before a text, ours has to be given.
         taken = folder.name != "llama2" and text.startswith(" ")
         found = family.encode(text if taken else " " + text)

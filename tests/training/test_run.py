@@ -41,6 +41,7 @@ def test_two_stages_leave_a_peft_adapter_and_an_account(plain_config, quiet):
     assert load_config(run / "config.yaml") == config
     loaded = load_pretrained(config.model, run / "adapter", dtype="float32")
     assert loaded.lora_config == tuned.lora_config
+    assert [parse_config(yaml.safe_load(run)) for run in loaded.training] == [config]
     assert all(map(np.array_equal, arrays(loaded.lora), arrays(tuned.lora)))
     assert any(np.abs(leaf).max() > 0 for leaf in arrays(tuned.lora["layers"]["W_pack"]["B"]))
     with pytest.raises(UsageError, match=r"is not empty.*--resume"):
