@@ -70,8 +70,8 @@ class StoredTensor:
 
 def is_finite(values: np.ndarray) -> bool:
     """Whether no value of a dtype of `DTYPES` has an exponent of all ones: many times faster than `np.isfinite` of
-    bfloat16. Takes as much memory again, so large tensors go through it in parts.
+    bfloat16. Takes as much memory again: large tensors go through it in parts.
     """
     unsigned = np.dtype(f"u{values.dtype.itemsize}")
     exponent = unsigned.type(_EXPONENT[values.dtype.name])
-    return (values.view(unsigned) & exponent).max(initial=0) != exponent
+    return bool((values.view(unsigned) & exponent).max(initial=0) != exponent)

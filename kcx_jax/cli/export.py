@@ -74,7 +74,7 @@ def command(
     """
     from kcx_jax.checkpoints import export_pretrained, load_pretrained
     from kcx_jax.checkpoints.folder import parse_size
-    from kcx_jax.checkpoints.verify import probe_logits
+    from kcx_jax.checkpoints.probe import probe_logits
     from kcx_jax.cli.bars import byte_bar
     from kcx_jax.files import refuse_existing
 

@@ -197,3 +197,16 @@ def test_progress_counts_every_byte_in_and_twice_out(tiny, tmp_path):
     assert seen == sorted(seen)
     assert seen[-1] == (2 * size, 2 * size)
     assert (size, 2 * size) in seen
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_the_llama_layout_is_bit_equal_from_the_first_export_on(tiny, tmp_path, dtype):
+    model = load_pretrained(tiny / "base_fp32", dtype=dtype)
+    first = export_pretrained(model, tmp_path / "first", format="llama", shard_size="300KB")
+    again = load_pretrained(first, dtype=None)
+    second = export_pretrained(again, tmp_path / "second", format="llama", shard_size="300KB")
+    assert_bit_equal(arrays(first), arrays(second))
+    names = sorted(file.name for file in first.iterdir() if file.name != "README.md")
+    assert names == sorted(file.name for file in second.iterdir() if file.name != "README.md")
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
