@@ -10,7 +10,7 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from kcx_jax.checkpoints.hub import local_folder
 from kcx_jax.errors import KcxError
 
-NEW = ["*.json", "*.safetensors", "tokenizer.model", "chat_template.jinja"]
+NEW = ["*.json", "*.safetensors", "tokenizer.model", "chat_template.jinja", "training.yaml"]
 OLD = [*NEW, "pytorch_model*.bin", "adapter_model.bin"]
 
 
