@@ -49,7 +49,10 @@ def document_pairs(path: Path) -> list[tuple[Path, Path]]:
         raise KcxError(f"cannot read {path}: {error.strerror or error}") from error
     stems = sorted({file.stem for file in files if file.suffix in SUFFIXES})
     if not stems:
-        raise KcxError(f"{path}: no .txt with its .ann; brat keeps a text and its annotation in two files")
+        raise KcxError(
+            f"{path}: no .txt with its .ann; brat keeps a text and its annotation in two files, and no other "
+            "format is read from a folder"
+        )
     pairs = [(folder / f"{stem}.txt", folder / f"{stem}.ann") for stem in stems]
     for file in (file for pair in pairs for file in pair):
         if not file.is_file():
@@ -75,6 +78,10 @@ class _Links:
     label: str
     ends: list[tuple[str, str]]
 
+    def relation(self, options: Options) -> RelationLink:
+        """The relation from the first end to the second."""
+        return RelationLink(options.labels(self.label, self.where), self.ends[0][1], self.ends[1][1])
+
 
 class _Document:
     """One text and the lines of its annotation file, by their ids."""
@@ -93,46 +100,44 @@ class _Document:
     def record(self, path: Path, options: Options, kinds: set[str]) -> Record:
         """The record; among `kinds`, the first letters of lines, "R" and "E" say which layers are annotated."""
         entities = {key: bound for key, bound in self.bounds.items() if key not in self.triggers}
-        events = [self._event(event) for event in self.events.values()]
-        links = [relation for relation in self.relations.values() if self._is_linking(relation)]
+        events = [self._event(event) for event in self.events.values()] if "E" in kinds else None
+        links = [link for link in self.relations.values() if self._is_linking(link)] if "R" in kinds else None
         meta = event_meta(path.name, events, self.aside)
         meta["source_labels"] = {key: bound.label for key, bound in entities.items()}
-        meta["source_relations"] = [link.label for link in links]
-        mentions = tuple(
-            Mention(
-                key, options.labels(b.label, b.where), b.span.start, b.span.end, b.span.text, b.span.spans
-            )
-            for key, b in entities.items()
-        )
-        relations = tuple(
-            RelationLink(options.labels(link.label, link.where), link.ends[0][1], link.ends[1][1])
-            for link in links
-        )
+        if links is not None:
+            meta["source_relations"] = [link.label for link in links]
         return Record(
             path.stem,
             options.tag,
             self.text,
-            entities=mentions,
-            relations=relations if "R" in kinds else None,
-            events=tuple(e.mention(options.labels, options) for e in events) if "E" in kinds else None,
+            entities=tuple(
+                Mention(
+                    key, options.labels(b.label, b.where), b.span.start, b.span.end, b.span.text, b.span.spans
+                )
+                for key, b in entities.items()
+            ),
+            relations=None if links is None else tuple(link.relation(options) for link in links),
+            events=None
+            if events is None
+            else tuple(event.mention(options.labels, options) for event in events),
             meta=meta,
         )
 
     def _line(self, line: str, where: str) -> None:
         """Take in one line: an id, a tab, what it says."""
         key, tab, rest = line.partition("\t")
-        if key[0] in _ASIDE:
-            self.aside[_ASIDE[key[0]]] += 1
+        if line[0] in _ASIDE:
+            self.aside[_ASIDE[line[0]]] += 1
             return
-        if key[0] not in "TER" or not tab:
+        if line[0] not in "TER" or not tab:
             raise KcxError(
                 f"{where}: {line[:60]!r} is no line of brat (T, E, R, A, M, N, * or #, then a tab)"
             )
         if key in self.bounds or key in self.events or key in self.relations:
             raise KcxError(f"{where}: the id {key!r} is used twice")
-        if key[0] == "T":
+        if line[0] == "T":
             self.bounds[key] = self._text_bound(rest, where)
-        elif key[0] == "E":
+        elif line[0] == "E":
             ends = _ends(rest.split(), where)
             if not ends:
                 raise KcxError(f"{where}: an event without `type:trigger`")

@@ -54,9 +54,14 @@ def surface_span(text: str, parts: Parts, surface: str, where: str) -> Span:
     return Span(start, end, text[start:end], ordered if len(ordered) > 1 else ())
 
 
-def event_meta(source: str, events: Sequence[LabelledEvent], aside: Counter[str]) -> dict[str, Any]:
-    """The `meta` of a record with events; `aside` counts what stood in the file and not in the record."""
-    meta: dict[str, Any] = {"source": source, "source_events": [event.source() for event in events]}
+def event_meta(source: str, events: Sequence[LabelledEvent] | None, aside: Counter[str]) -> dict[str, Any]:
+    """The `meta` of a record with these events (None: not annotated).
+
+    `aside` counts what stands in the file and not in the record.
+    """
+    meta: dict[str, Any] = {"source": source}
+    if events is not None:
+        meta["source_events"] = [event.source() for event in events]
     if aside:
         meta["set_aside"] = dict(aside)
     return meta

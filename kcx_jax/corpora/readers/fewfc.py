@@ -5,6 +5,7 @@ Spans are half-open; the mention whose role is `trigger` is the event's trigger,
 
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from kcx_jax.corpora.json_object import JsonObject
@@ -33,7 +34,7 @@ def read_fewfc(path: Path, options: Options) -> Iterator[Record]:
         row = JsonObject(value, where)
         row.only("id", "content", "events")
         text = row.string("content", empty=True)
-        events = row.items("events", lambda node, text=text: _event(node, text))
+        events = row.items("events", partial(_event, text=text))
         if events is None:
             raise row.error("events", "is missing (an empty list where there are none)")
         yield Record(
@@ -47,7 +48,7 @@ def read_fewfc(path: Path, options: Options) -> Iterator[Record]:
 
 def _event(node: JsonObject, text: str) -> LabelledEvent:
     node.only("type", "mentions")
-    mentions = node.items("mentions", lambda mention: _mention(mention, text)) or ()
+    mentions = node.items("mentions", partial(_mention, text=text)) or ()
     triggers = [span for role, span in mentions if role == "trigger"]
     if len(triggers) != 1:
         raise node.error("mentions", f"{len(triggers)} mentions have the role 'trigger', not one")

@@ -54,7 +54,7 @@ READERS = {
 }
 
 # What the first line of an event corpus holds that no other format's does.
-_EVENT_KEYS = {
+_EVENT_KEYS: dict[str, dict[str, type]] = {
     "fewfc": {"content": str, "events": list},
     "phee": {"context": str, "annotations": list},
     "oneie": {"tokens": list, "event_mentions": list},
