@@ -425,6 +425,8 @@ def test_damage_to_oneie_is_named(row, message, tmp_path):
         ("\tPerson 0 3", "'\\tPerson 0 3' is no line of brat"),
         ("X1\tPerson 0 3\tAda", "'X1\\tPerson 0 3\\tAda' is no line of brat"),
         ("T1\tPerson 0 3\tAda", "the id 'T1' is used twice"),
+        ("E1\tGiving:T2", "the id 'E1' is used twice"),
+        ("R1\tKnows Arg1:T1 Arg2:T3", "the id 'R1' is used twice"),
         ("T6\tPerson 0 3", "expected `id TAB type start end TAB text`, got 'Person 0 3'"),
         ("T6\tPerson 0 -3\tAda", "expected `id TAB type start end TAB text`"),
         ("T6\tPerson 0;3\tAda", "expected `id TAB type start end TAB text`"),
