@@ -435,6 +435,7 @@ def test_damage_to_oneie_is_named(row, message, tmp_path):
         ("T6\tPerson 0 999\tAda", "[0, 999] is no span of a text of 34 characters"),
         ("T6\tPerson 3 3\t", "[3, 3] is no span of a text"),
         ("T6\tPerson 0 3;1 3\tAda da", "[0, 3], [1, 3] is no span of a text"),
+        (f"T6\tPerson {'0 1;' * 99}0 1\tA", "[0, 1], " * 7 + "[0, ... is no span of a text of 34"),
         ("T6\t人 0 3\tAda", "the label '人' is no class name"),
         ("E6\t", "an event without `type:trigger`"),
         ("E6\tGiving", "expected `role:id`, got 'Giving'"),

@@ -43,7 +43,8 @@ def surface_span(text: str, parts: Parts, surface: str, where: str) -> Span:
     inside = all(0 <= start < end <= len(text) for start, end in ordered)
     if not ordered or not inside or any(end > start for (_, end), (start, _) in pairwise(ordered)):
         places = ", ".join(str(list(part)) for part in parts)
-        raise KcxError(f"{where}: {places or 'nothing'} is no span of a text of {len(text)} characters")
+        shown = f"{places[:60]}..." if len(places) > 60 else places or "nothing"
+        raise KcxError(f"{where}: {shown} is no span of a text of {len(text)} characters")
     found = " ".join(text[start:end] for start, end in parts)
     if found != surface:
         raise KcxError(
