@@ -263,6 +263,9 @@ def test_parts_in_any_order_make_one_span(gaps, random):
     assert span.spans == (tuple(parts) if len(parts) > 1 else ())
 
 
+MENTION = ("events", 0, "mentions")
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
@@ -271,38 +274,17 @@ def test_parts_in_any_order_make_one_span(gaps, random):
         (changed(FEWFC, {}, "events"), "events: must be a list"),
         (changed(FEWFC, 1, "event"), "event: unknown key; did you mean 'events'"),
         (changed(FEWFC, "转账", "events", 0, "type"), "events[0]: the label '转账' is no class name"),
+        (changed(FEWFC, "角色", *MENTION, 0, "role"), "events[0]: the role '角色' is no role name"),
         (
-            changed(FEWFC, "角色", "events", 0, "mentions", 0, "role"),
-            "events[0]: the role '角色' is no role name",
-        ),
-        (
-            changed(FEWFC, "sub/org", "events", 0, "mentions", 0, "role"),
+            changed(FEWFC, "sub/org", *MENTION, 0, "role"),
             "events[0]: the roles 'sub-org' and 'sub/org' would both become sub_org",
         ),
-        (
-            changed(FEWFC, [3, 6], "events", 0, "mentions", 1, "span"),
-            "events[0].mentions[1].span: the text has",
-        ),
-        (
-            changed(FEWFC, [-2, 0], "events", 0, "mentions", 0, "span"),
-            "events[0].mentions[0].span: [-2, 0] is no",
-        ),
-        (
-            changed(FEWFC, [11, 99], "events", 0, "mentions", 0, "span"),
-            "events[0].mentions[0].span: [11, 99] is no",
-        ),
-        (
-            changed(FEWFC, [1, True], "events", 0, "mentions", 0, "span"),
-            "events[0].mentions[0].span: must be [start",
-        ),
-        (
-            changed(FEWFC, "sub", "events", 0, "mentions", 1, "role"),
-            "events[0].mentions: 0 mentions have the role",
-        ),
-        (
-            changed(FEWFC, "trigger", "events", 0, "mentions", 0, "role"),
-            "events[0].mentions: 2 mentions have the",
-        ),
+        (changed(FEWFC, [3, 6], *MENTION, 1, "span"), "events[0].mentions[1].span: the text has"),
+        (changed(FEWFC, [-2, 0], *MENTION, 0, "span"), "events[0].mentions[0].span: [-2, 0] is no"),
+        (changed(FEWFC, [11, 99], *MENTION, 0, "span"), "events[0].mentions[0].span: [11, 99] is no"),
+        (changed(FEWFC, [1, True], *MENTION, 0, "span"), "events[0].mentions[0].span: must be [start"),
+        (changed(FEWFC, "sub", *MENTION, 1, "role"), "events[0].mentions: 0 mentions have the role"),
+        (changed(FEWFC, "trigger", *MENTION, 0, "role"), "events[0].mentions: 2 mentions have the"),
     ],
 )
 def test_damage_to_fewfc_is_named(row, message, tmp_path):
