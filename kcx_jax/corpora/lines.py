@@ -1,4 +1,4 @@
-"""Text files, line by line: UTF-8, gzip by suffix, a byte order mark and CRLF tolerated."""
+"""Text files, line by line or whole: UTF-8, gzip by suffix; line by line, a byte order mark and CRLF are tolerated."""
 
 import gzip
 import zlib
@@ -36,3 +36,14 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             raise KcxError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line)") from error
         except (OSError, EOFError, zlib.error) as error:
             raise KcxError(f"{path}: damaged after line {number}: {error}") from error
+
+
+def read_text(path: Path) -> str:
+    """The whole file, every character as it stands; `KcxError` when it cannot be read or is not UTF-8."""
+    try:
+        with open_binary(path) as handle:
+            return handle.read().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise KcxError(f"{path}: not UTF-8 (byte {error.start})") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise KcxError(f"{path}: damaged: {error}") from error

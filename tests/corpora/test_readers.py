@@ -156,7 +156,7 @@ def test_tags_are_read_leniently():
         (
             "iob2",
             "# text = Ada\n1\tAdda\tO\n",
-            ":2: the token 'Adda' does not stand in `# text` at character 0",
+            ":2: the token 'Adda' does not stand in the text at character 0",
         ),
         ("iob2", "# text = Ada\n1\tAda\n", ":2: expected `id TAB token TAB tag"),
         ("conll", "Ada O\n\nAda O x\n", ":3: 3 columns where 2 were expected"),

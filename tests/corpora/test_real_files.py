@@ -1,53 +1,117 @@
 """Every real file of a format we read, against digests made by a parser written apart from this project."""
 
+import gzip
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
-from kcx_jax.corpora import choose_reader, read_records
+from kcx_jax.corpora import Record, choose_reader, read_records
 
 FORMATS = {
-    "wikineural": "wikineural",
-    "uner": "iob2",
-    "cluener": "cluener",
-    "masakhaner2": "conll",
-    "crossner": "conll",
-    "wnut17": "conll",
-    "ncbi_disease_iob": "conll",
-    "bc5cdr_iob": "conll",
-    "hiner": "conll",
-    "turku_fi": "conll",
+    "ner/wikineural": "wikineural",
+    "ner/uner": "iob2",
+    "ner/cluener": "cluener",
+    "ner/masakhaner2": "conll",
+    "ner/crossner": "conll",
+    "ner/wnut17": "conll",
+    "ner/ncbi_disease_iob": "conll",
+    "ner/bc5cdr_iob": "conll",
+    "ner/hiner": "conll",
+    "ner/turku_fi": "conll",
+    "event/fewfc": "fewfc",
+    "event/geneva": "oneie",
+    "event/phee/json": "phee",
+    "event/phee/brat_test60": "brat",
 }
 
 
-def digest(path: Path, reader: str, unit: str) -> tuple[str, int]:
-    """The digest of COUNTS.json over the corpus's own labels, and how many records there are."""
-    lines, count = [], 0
-    for count, record in enumerate(read_records(path, reader, inventory=None), 1):
-        starts = {span[0]: i for i, span in enumerate(record.meta.get("source_tokens", []))}
-        ends = {span[1]: i + 1 for i, span in enumerate(record.meta.get("source_tokens", []))}
-        for mention in record.entities or ():
-            assert record.text[mention.start : mention.end] == mention.text
-            start, end = mention.start, mention.end
-            if unit == "token":
-                start, end = starts[start], ends[end]
-            label = record.meta["source_labels"][mention.id]
-            lines.append(f"ent\t{count - 1}\t{start}\t{end}\t{label}")
-    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest(), count
+def units(index: int, record: Record, unit: str, listed: dict) -> list[str]:
+    """The lines of COUNTS.json for one record, over the corpus's own labels.
+
+    There a discontinuous span runs from its first part to its last as the file lists them, which in a few lines
+    of PHEE is backwards: `listed` maps (record id, parts in order) to those ends.
+    """
+    tokens = record.meta.get("source_tokens", [])
+    starts = {span[0]: i for i, span in enumerate(tokens)}
+    ends = {span[1]: i + 1 for i, span in enumerate(tokens)}
+
+    def place(span) -> str:
+        assert record.text[span.start : span.end] == span.text
+        if unit == "token":
+            return f"{starts[span.start]}\t{ends[span.end]}"
+        start, end = listed.get((record.id, span.spans), (span.start, span.end))
+        return f"{start}\t{end}"
+
+    mentions = {mention.id: mention for mention in record.entities or ()}
+    meta = record.meta
+    lines = [f"ent\t{index}\t{place(m)}\t{meta['source_labels'][m.id]}" for m in mentions.values()]
+    for link, label in zip(record.relations or (), meta.get("source_relations", ()), strict=True):
+        lines.append(f"rel\t{index}\t{label}\t{place(mentions[link.head])}\t{place(mentions[link.tail])}")
+    for event, source in zip(record.events or (), meta.get("source_events", ()), strict=True):
+        head = f"{index}\t{source['type']}\t{place(event.trigger)}"
+        lines.append(f"evt\t{head}")
+        for argument, role in zip(event.arguments, source["roles"], strict=True):
+            filler = argument if argument.entity is None else mentions[argument.entity]
+            lines.append(f"arg\t{head}\t{role}\t{place(filler)}")
+    return lines
+
+
+def backwards(path: Path) -> dict:
+    """The spans of a PHEE file whose parts are not in order: (record id, parts in order) -> ends as listed."""
+    found = {}
+
+    def walk(key: str, value) -> None:
+        if isinstance(value, dict) and "start" in value:
+            for words, starts in zip(value["text"], value["start"], strict=True):
+                parts = [(at, at + len(word)) for word, at in zip(words, starts, strict=True)]
+                if parts != sorted(parts):
+                    found[key, tuple(sorted(parts))] = parts[0][0], parts[-1][1]
+        for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+            walk(key, child)
+
+    for line in (gzip.open if path.suffix == ".gz" else open)(path, "rb"):
+        row = json.loads(line)
+        walk(row["id"], row["annotations"])
+    return found
 
 
 def test_every_file_reads_as_the_independent_parser_read_it(shared: Path) -> None:
     counts = json.loads((shared / "data/COUNTS.json").read_text("utf-8"))
     seen = set()
     for name, expected in counts.items():
-        corpus = name.split("/")[1]
-        if not name.startswith("ner/") or corpus not in FORMATS:
+        folder = next((folder for folder in FORMATS if f"{name}/".startswith(f"{folder}/")), None)
+        if folder is None:
             continue
         path = shared / "data" / name
-        assert choose_reader(path) == FORMATS[corpus], name
-        assert digest(path, FORMATS[corpus], expected["offset_unit"]) == (
-            expected["digest"],
-            expected["units"],
-        ), name
-        seen.add(corpus)
+        assert choose_reader(path) == FORMATS[folder], name
+        listed = backwards(path) if FORMATS[folder] == "phee" else {}
+        lines, count = [], 0
+        for count, record in enumerate(read_records(path, FORMATS[folder], inventory=None), 1):
+            record.check(record.id)
+            lines += units(count - 1, record, expected["offset_unit"], listed)
+        digest = hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+        assert (digest, count) == (expected["digest"], expected["units"]), name
+        seen.add(folder)
     assert seen == set(FORMATS)
+
+
+def test_what_event_corpora_hold_and_a_record_does_not_is_counted(shared: Path) -> None:
+    counts = json.loads((shared / "data/COUNTS.json").read_text("utf-8"))
+    for name in ("event/phee/json/dev.json", "event/phee/json/test.json", "event/phee/json/train.json.gz"):
+        records = list(read_records(shared / "data" / name))
+        aside = sum((Counter(record.meta.get("set_aside", {})) for record in records), Counter())
+        quirks = counts[name]["quirks"]
+        assert aside["Combination"] == quirks["combination_sub_events"]
+        spans = [
+            span
+            for r in records
+            for event in r.events
+            for span in (event.trigger, *event.arguments)
+            if span.spans
+        ]
+        assert len(spans) == quirks["discontinuous_spans"]
+    brat = list(read_records(shared / "data/event/phee/brat_test60"))
+    aside = sum((Counter(record.meta.get("set_aside", {})) for record in brat), Counter())
+    assert aside == {"attributes": 7, "relations on events": 1}
+    assert sum(1 for r in brat for m in r.entities if m.spans) == 4

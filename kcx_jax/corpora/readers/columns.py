@@ -69,6 +69,25 @@ def join_tokens(tokens: Sequence[str], joiner: str) -> tuple[str, list[tuple[int
     return joiner.join(tokens), offsets
 
 
+def align_tokens(text: str, tokens: Sequence[str], places: Sequence[str]) -> list[tuple[int, int]]:
+    """Where each token stands in the `text` as it was written; only white space may lie between two of them.
+
+    Raises `KcxError` opening with the token's place (one a token) where a token does not follow.
+    """
+    offsets, position = [], 0
+    for token, place in zip(tokens, places, strict=True):
+        while position < len(text) and text[position].isspace() and not text.startswith(token, position):
+            position += 1
+        if not text.startswith(token, position):
+            raise KcxError(
+                f"{place}: the token {token!r} does not stand in the text at character {position}, "
+                f"where {text[position : position + 20]!r} is"
+            )
+        offsets.append((position, position + len(token)))
+        position += len(token)
+    return offsets
+
+
 def tagged_record(
     path: Path,
     index: int,

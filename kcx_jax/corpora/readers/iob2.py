@@ -4,10 +4,10 @@ Offsets are those of the original text: every token is found in it, in order. A 
 (the fourth column) is not read.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from kcx_jax.corpora.readers.columns import Row, read_blocks, tagged_record
+from kcx_jax.corpora.readers.columns import align_tokens, read_blocks, tagged_record
 from kcx_jax.corpora.readers.options import Options
 from kcx_jax.corpora.record import Record
 from kcx_jax.errors import KcxError
@@ -31,22 +31,7 @@ def read_iob2(path: Path, options: Options) -> Iterator[Record]:
         for row, columns in zip(rows, cells, strict=True):
             if len(columns) < 3:
                 raise KcxError(f"{path}:{row.line}: expected `id TAB token TAB tag ...`, got {row.text!r}")
-        offsets = _align(texts[0], [columns[1] for columns in cells], rows, path)
+        places = [f"{path}:{row.line}" for row in rows]
+        offsets = align_tokens(texts[0], [columns[1] for columns in cells], places)
         yield tagged_record(path, index, texts[0], offsets, rows, [c[2] for c in cells], options)
         index += 1
-
-
-def _align(text: str, tokens: Sequence[str], rows: Sequence[Row], path: Path) -> list[tuple[int, int]]:
-    """Where each token stands in `text`; only white space may lie between two of them."""
-    offsets, position = [], 0
-    for token, row in zip(tokens, rows, strict=True):
-        while position < len(text) and text[position].isspace() and not text.startswith(token, position):
-            position += 1
-        if not text.startswith(token, position):
-            raise KcxError(
-                f"{path}:{row.line}: the token {token!r} does not stand in `# text` at character {position}, "
-                f"where {text[position : position + 20]!r} is"
-            )
-        offsets.append((position, position + len(token)))
-        position += len(token)
-    return offsets

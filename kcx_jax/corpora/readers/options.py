@@ -1,4 +1,4 @@
-"""What every reader is told besides the path, and how a corpus's labels become class names."""
+"""What every reader is told besides the path, and how a corpus's labels become class and role names."""
 
 import re
 from dataclasses import dataclass, field
@@ -18,6 +18,7 @@ class Options:
     language: str | None = None
     joiner: str | None = None
     labels: "LabelMap" = field(default_factory=lambda: LabelMap(None))
+    roles: "RoleMap" = field(default_factory=lambda: RoleMap())
 
     @property
     def tag(self) -> str:
@@ -58,3 +59,27 @@ class LabelMap:
         if self._labels.setdefault(name, label) != label:
             raise KcxError(f"the labels {self._labels[name]!r} and {label!r} would both become {name}")
         return name
+
+
+class RoleMap:
+    """Corpus role -> role name: `Main.Sub`, a role within a role, is `Main__Sub`; other marks become "_".
+
+    Python's keywords are good role names (code spells them with an underscore behind).
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._roles: dict[str, str] = {}  # the way back: no two roles may meet
+
+    def __call__(self, role: str, where: str) -> str:
+        """The name of `role`; `KcxError` opening with `where` if there is none."""
+        if role not in self._names:
+            name = re.sub(r"[-/: ]", "_", role.replace(".", "__"))
+            if not (name.isascii() and name.isidentifier()):
+                raise KcxError(f"{where}: the role {role!r} is no role name (ASCII letters, digits and _)")
+            if self._roles.setdefault(name, role) != role:
+                raise KcxError(
+                    f"{where}: the roles {self._roles[name]!r} and {role!r} would both become {name}"
+                )
+            self._names[role] = name
+        return self._names[role]

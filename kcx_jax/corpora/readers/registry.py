@@ -10,11 +10,15 @@ from pathlib import Path
 
 from kcx_jax.corpora.jsonl import read_jsonl
 from kcx_jax.corpora.lines import read_lines
+from kcx_jax.corpora.readers.brat import SUFFIXES, document_pairs, read_brat
 from kcx_jax.corpora.readers.cluener import read_cluener
 from kcx_jax.corpora.readers.columns import is_tag
 from kcx_jax.corpora.readers.conll import is_apart, read_conll, split_columns
+from kcx_jax.corpora.readers.fewfc import read_fewfc
 from kcx_jax.corpora.readers.iob2 import TEXT_COMMENT, read_iob2
+from kcx_jax.corpora.readers.oneie import read_oneie
 from kcx_jax.corpora.readers.options import LabelMap, Options
+from kcx_jax.corpora.readers.phee import read_phee
 from kcx_jax.corpora.readers.wikineural import read_wikineural
 from kcx_jax.corpora.record import Record
 from kcx_jax.errors import KcxError, UsageError
@@ -43,6 +47,17 @@ READERS = {
     "iob2": Reader(read_iob2, "uner"),
     "conll": Reader(read_conll, None),
     "cluener": Reader(read_cluener, "cluener"),
+    "fewfc": Reader(read_fewfc, None),
+    "phee": Reader(read_phee, None),
+    "oneie": Reader(read_oneie, None),
+    "brat": Reader(read_brat, None),
+}
+
+# What the first line of an event corpus holds that no other format's does.
+_EVENT_KEYS: dict[str, dict[str, type]] = {
+    "fewfc": {"content": str, "events": list},
+    "phee": {"context": str, "annotations": list},
+    "oneie": {"tokens": list, "event_mentions": list},
 }
 
 
@@ -54,15 +69,16 @@ def read_records(
     inventory: str | None = "default",
     joiner: str | None = None,
 ) -> Iterator[Record]:
-    """Read a corpus file as a stream of records.
+    """Read a corpus as a stream of records.
 
     Args:
-        path: the file; read through gzip when its name ends in .gz.
+        path: the file, read through gzip when its name ends in .gz; for `brat` also a folder.
         reader: a name of `READERS`, or "auto" to choose by the content (logged at level INFO).
         language: BCP 47 tag for records that do not say theirs; it also decides how tokens are joined.
         inventory: which inventory of the ontology maps the corpus's labels to class names; "default" is the
             reader's own, None keeps the labels (with "-", "." and the like as "_"). The labels as the corpus
-            spells them are in ``meta["source_labels"]``, by entity id.
+            spells them are in ``meta``: ``source_labels`` by entity id, ``source_relations`` and
+            ``source_events`` in the order of the record's.
         joiner: what to put between tokens where the original text is not in the file (None: by language).
 
     Raises `UsageError` for an unknown reader, `KcxError` naming file and line for what cannot be read.
@@ -79,6 +95,10 @@ def read_records(
 def choose_reader(path: str | Path) -> str:
     """The name of the one reader whose format the content of `path` has; `KcxError` if that is not clear."""
     path = Path(path)
+    if path.is_dir() or (path.suffix in SUFFIXES and path.with_suffix(".ann").is_file()):
+        document_pairs(path)
+        _LOG.info("%s: read as brat", path)
+        return "brat"
     lines = [line for _, line in islice(read_lines(path), _SAMPLE_LINES)]
     filled = [line for line in lines if line.strip()]
     if not filled:
@@ -97,6 +117,9 @@ def _by_json(line: str) -> tuple[str | None, str]:
         return None, "its first line opens like JSON and is not"
     if isinstance(row.get("label"), dict) and "text" in row:
         return "cluener", ""
+    for name, keys in _EVENT_KEYS.items():
+        if all(isinstance(row.get(key), kind) for key, kind in keys.items()):
+            return name, ""
     if "source" in row and "target" in row:
         return None, "these are pairs of records; read them as parallel data"
     if isinstance(row.get("id"), str) and "text" in row:
