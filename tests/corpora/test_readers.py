@@ -18,7 +18,6 @@ IOB2 = (
     "1\tAda\tB-PER\t-\tx\n2\t's\tO\t-\tx\n3\t1 000\tO\t-\tx\n4\tcats\tB-OTH\t-\tx\n"
 )
 CONLL = "-DOCSTART- O\n\n# id 7 domain=x\nAda B-PER\n# O\nRome B-LOC\n \nhi O"
-MULTICONER = "# id 61c2\tdomain=en\nada _ _ B-PER\nslept _ _ O\n"
 CLUENER = '{"text": "彭小军在台湾", "label": {"address": {"台湾": [[4, 5]]}, "name": {"彭小军": [[0, 2]]}}}\n'
 
 
@@ -59,8 +58,6 @@ def test_conll_with_comments_heads_and_tokens_that_look_like_comments(tmp_path):
     assert (first.text, second.text) == ("Ada # Rome", "hi")
     assert spans(first) == [("Person", "Ada", 0), ("Location", "Rome", 6)]
     assert second.entities == ()
-    (record,) = read(tmp_path, MULTICONER)
-    assert (record.text, spans(record)) == ("ada slept", [("PER", "ada", 0)])
 
 
 def test_cluener_and_its_unlabelled_test_set(tmp_path):
@@ -192,7 +189,6 @@ def test_what_cannot_be_lined_up_is_named(reader, content, message, tmp_path):
         (WIKINEURAL, "wikineural"),
         (IOB2, "iob2"),
         (CONLL, "conll"),
-        (MULTICONER, "conll"),
         ("3 O\n", "conll"),
         (CLUENER, "cluener"),
         (json.dumps({"id": "1", "text": ""}), "jsonl"),
@@ -210,7 +206,6 @@ def test_the_reader_is_chosen_by_content(content, reader, tmp_path):
         ("", "is empty"),
         ("Just a line of text.\n", "neither JSON nor columns"),
         ("Ada B-PER\nRome\n", "neither JSON nor columns"),
-        ("科0\tO\n技1\tO\n", "as in Weibo NER"),
         ('{"id": 0, "text": "a"}', "JSON lines with the keys id, text"),
         ('{"id": "1", "source": {}, "target": {}}', "pairs of records"),
         ('{"id": ', "opens like JSON and is not"),
