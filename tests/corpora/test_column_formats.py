@@ -264,6 +264,13 @@ def test_each_is_chosen_by_its_content_and_minds_neither_crlf_nor_bom(reader, tm
         ("conllu", CONLLU.replace("1-2", "2-1"), ":2: the id 2-1 does not follow; 1 is next"),
         ("conllu", CONLLU.replace("NE=O", "NE=B-X", 1), ":4: an entity begins or ends inside the multi-word"),
         ("conllu", CONLLU.replace("B-LOC", "LOC"), ":5: 'LOC' is no tag"),
+        ("conllu", CONLLU.replace("B-LOC", ""), ":5: '' is no tag"),
+        (
+            "conllu",
+            CONLLU.replace("B-LOC", "O|name=B-LOC"),
+            ":5: MISC 'NE=O|name=B-LOC|SpaceAfter=No': one tag",
+        ),
+        ("conllu", CONLLU.replace("\t_\n1\t", "\tNE=B-X\n1\t"), ":2: MISC 'NE=B-X': one tag a word"),
         ("conllu", CONLLU.replace("NE=", "Ne="), ": no row has a tag in MISC"),
         ("conllu", "# text = el\n" + CONLLU, ":3: the token 'del' does not stand in `# text`"),
     ],
@@ -274,6 +281,23 @@ def test_what_cannot_be_read_is_named(reader, content, message, tmp_path):
     with pytest.raises(KcxError) as error:
         list(read_records(path, reader, inventory=None))
     assert str(error.value).startswith(f"{path}{message}")
+
+
+WORDS = "a 0 1 -1 1-2 9-1 1.1 O B-X I- B-# # de: _ \ufffd NER=B-X | SpaceAfter=No".split(" ")
+BREAKS = ["# text = ", "# id ", "\t", "\t_\t_\t_\t_\t_\t_\t", " ", " _ _ ", "\n", "\n\n", "\r", "\n1\t"]
+PIECES = st.sampled_from(WORDS + BREAKS)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(PIECES, max_size=14).map("".join), st.sampled_from([[], [2], [3, 1]]))
+@pytest.mark.parametrize("reader", ["auto", "conll", *SAMPLES])
+def test_any_content_is_records_that_hold_or_one_message(reader, content, columns):
+    try:
+        records = read(content, reader, columns=columns)
+    except KcxError:
+        return
+    for record in records:
+        record.check()
 
 
 def test_columns_are_refused_where_there_are_none():

@@ -62,7 +62,7 @@ def read_conllu(path: Path, options: Options) -> Iterator[Record]:
             place for token, span in zip(tokens, places, strict=True) for place in _inside(token, span, words)
         ]
         tagged = tagged or any(word.tag is not None for word in words)
-        layer = [word.tag or "O" for word in words]
+        layer = ["O" if word.tag is None else word.tag for word in words]
         sentence = Sentence(text, offsets, [word.row for word in words], [layer], source_id(comments))
         record = tagged_record(path, index, sentence, options)
         _check_whole(tokens, words, layer, offsets, path)
@@ -98,6 +98,11 @@ def _parse(rows: Sequence[Row], path: Path) -> tuple[list[_Token], list[_Word]]:
             raise KcxError(
                 f"{path}:{row.line}: the id {columns[0]} does not follow; {len(words) + 1} is next"
             )
+        tags = _TAG_IN_MISC.findall(columns[9])
+        if len(tags) > 1 or (mark and tags):
+            raise KcxError(
+                f"{path}:{row.line}: MISC {columns[9]!r}: one tag a word, none on a multi-word token"
+            )
         spaced = "SpaceAfter=No" not in columns[9].split("|")
         within = bool(tokens) and len(words) < tokens[-1].end
         if mark and within:
@@ -108,7 +113,7 @@ def _parse(rows: Sequence[Row], path: Path) -> tuple[list[_Token], list[_Word]]:
             end = int(last) if mark else len(words) + 1
             tokens.append(_Token(row, columns[1], spaced, len(words), end))
         if not mark:
-            words.append(_Word(row, columns[1], misc_tag(columns)))
+            words.append(_Word(row, columns[1], tags[0] if tags else None))
     if tokens and tokens[-1].end != len(words):
         raise KcxError(f"{path}:{tokens[-1].row.line}: the words of the multi-word token end at {len(words)}")
     return tokens, words

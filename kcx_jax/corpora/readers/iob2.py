@@ -36,8 +36,8 @@ def read_iob2(path: Path, options: Options) -> Iterator[Record]:
             if len(columns) < 3:
                 raise KcxError(f"{path}:{row.line}: expected `id TAB token TAB tag ...`, got {row.text!r}")
         offsets = align_tokens(text, [columns[1] for columns in cells], rows, path)
-        columns = tag_layers(cells, rows, path, options.columns or (3,))
-        layers = [layer for tags in columns for layer in _split_layers(tags, rows, path)]
+        tagged = tag_layers(cells, rows, path, options.columns or (3,))
+        layers = [layer for tags in tagged for layer in _split_layers(tags, rows, path)]
         yield tagged_record(path, index, Sentence(text, offsets, rows, layers, source_id(comments)), options)
         index += 1
 
