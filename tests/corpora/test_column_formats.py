@@ -283,7 +283,24 @@ def test_what_cannot_be_read_is_named(reader, content, message, tmp_path):
     assert str(error.value).startswith(f"{path}{message}")
 
 
-WORDS = "a 0 1 -1 1-2 9-1 1.1 O B-X I- B-# # de: _ \ufffd NER=B-X | SpaceAfter=No".split(" ")
+WORDS = [
+    "a",
+    "0",
+    "1",
+    "1-2",
+    "9-1",
+    "1.1",
+    "O",
+    "B-X",
+    "I-",
+    "B-#",
+    "#",
+    "de:",
+    "_",
+    "\ufffd",
+    "NER=B-X",
+    "|",
+]
 BREAKS = ["# text = ", "# id ", "\t", "\t_\t_\t_\t_\t_\t_\t", " ", " _ _ ", "\n", "\n\n", "\r", "\n1\t"]
 PIECES = st.sampled_from(WORDS + BREAKS)
 

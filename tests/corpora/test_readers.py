@@ -5,7 +5,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kcx_jax.corpora import choose_reader, read_records
@@ -98,36 +98,6 @@ def test_crlf_and_a_byte_order_mark_change_nothing(reader, tmp_path):
     content = {"wikineural": WIKINEURAL, "iob2": IOB2, "conll": CONLL, "cluener": CLUENER}[reader]
     plain = read(tmp_path, content)
     assert read(tmp_path, b"\xef\xbb\xbf" + content.replace("\n", "\r\n").encode()) == plain
-
-
-LABELS = st.sampled_from(["PER", "LOC", "creative-work"])
-
-
-@settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 4), LABELS), max_size=6))
-def test_every_tag_scheme_spells_the_same_spans(plan):
-    """Spans laid out with gaps, written in each scheme, are read back."""
-    spans, position = [], 0
-    for gap, length, label in plan:
-        spans.append((position + gap, position + gap + length, label))
-        position += gap + length
-    schemes = {
-        "IOB2": lambda n: ["B"] + ["I"] * (n - 1),
-        "IOBES": lambda n: ["S"] if n == 1 else ["B"] + ["I"] * (n - 2) + ["E"],
-        "BILUO": lambda n: ["U"] if n == 1 else ["B"] + ["I"] * (n - 2) + ["L"],
-        "BMES": lambda n: ["S"] if n == 1 else ["B"] + ["M"] * (n - 2) + ["E"],
-    }
-    for spell in schemes.values():
-        tags = ["O"] * position
-        for start, end, label in spans:
-            tags[start:end] = [f"{prefix}-{label}" for prefix in spell(end - start)]
-        assert tagged_spans(tags) == spans
-    tags = ["O"] * position  # IOB1: B only where a span touches one of the same label
-    for i, (start, end, label) in enumerate(spans):
-        tags[start:end] = [f"I-{label}"] * (end - start)
-        if i and spans[i - 1][1:] == (start, label):
-            tags[start] = f"B-{label}"
-    assert tagged_spans(tags) == spans
 
 
 def test_tags_are_read_leniently():
