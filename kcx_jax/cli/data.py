@@ -1,7 +1,7 @@
 """``kcx data``: benchmarks, annotated files and what is in them."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -22,6 +22,13 @@ LanguageOption = Annotated[
 InventoryOption = Annotated[
     str | None,
     typer.Option("--inventory", help="What maps labels to classes; none keeps them. Default: the reader's."),
+]
+ColumnOption = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--column",
+        help="The column of the tags, counted from 1; again for each more layer. Default: the reader's.",
+    ),
 ]
 
 
@@ -57,6 +64,7 @@ def show(
     reader: ReaderOption = "auto",
     language: LanguageOption = None,
     inventory: InventoryOption = "default",
+    column: ColumnOption = None,
     limit: Annotated[int, typer.Option(min=1, help="How many records.")] = 10,
 ) -> None:
     """Print records with their spans in colour, and their relations and events.
@@ -71,7 +79,7 @@ def show(
     from kcx_jax.schema import Schema
 
     console = Console(highlight=False)
-    for record in islice(_read(file, reader, language, inventory), limit):
+    for record in islice(_read(file, reader, language, inventory, column or ()), limit):
         console.print(Text(f"{shown(record.id)} ({shown(record.language)})", "dim"), soft_wrap=True)
         console.print(render(Result(record, Schema(()))), soft_wrap=True)
 
@@ -84,6 +92,7 @@ def convert(
     writer: Annotated[str, typer.Option(help="The format to write: jsonl.")] = "jsonl",
     language: LanguageOption = None,
     inventory: InventoryOption = "default",
+    column: ColumnOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many records.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
 ) -> None:
@@ -95,7 +104,7 @@ def convert(
 
     if writer != "jsonl":
         raise UsageError(f"unknown writer {writer!r}; known: jsonl")
-    records = islice(_read(input_, reader, language, inventory), limit)
+    records = islice(_read(input_, reader, language, inventory, column or ()), limit)
     count = write_records(_counted(records, f"converting {input_.name}"), output, overwrite)
     print(f"wrote {count} records to {output}", file=sys.stderr)
 
@@ -130,14 +139,17 @@ def check(
     Console(highlight=False).print(table)
 
 
-def _read(path: Path, reader: str, language: str | None, inventory: str | None) -> "Iterator[Record]":
+def _read(
+    path: Path, reader: str, language: str | None, inventory: str | None, columns: Sequence[int] = ()
+) -> "Iterator[Record]":
     """The records of a file; says on stderr which reader was chosen."""
     from kcx_jax.corpora import choose_reader, read_records
 
     if reader == "auto":
         reader = choose_reader(path)
         print(f"{path}: read as {reader}", file=sys.stderr)
-    return read_records(path, reader, language, inventory=None if inventory == "none" else inventory)
+    inventory = None if inventory == "none" else inventory
+    return read_records(path, reader, language, inventory=inventory, columns=columns)
 
 
 def _counted(records: "Iterable[Record]", doing: str) -> "Iterator[Record]":

@@ -73,6 +73,18 @@ def test_convert_refuses_what_it_does_not_know(corpus, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["test.conll"]
 
 
+def test_the_columns_of_the_tags_can_be_chosen(tmp_path):
+    path = tmp_path / "nested.tsv"
+    path.write_text("1\tCity\tB-ORG\tB-LOC\n2\tBank\tI-ORG\tO\n", encoding="utf-8")
+    output = tmp_path / "out.jsonl"
+    kcx("convert", path, "--output", output, "--inventory", "none", "--column", "3", "--column", "4")
+    (record,) = read_records(output)
+    assert [(m.type, m.text) for m in record.entities] == [("LOC", "City"), ("ORG", "City Bank")]
+    assert (
+        kcx("show", path, "--column", "4", "--inventory", "none").stdout.splitlines()[1] == "City[LOC] Bank"
+    )
+
+
 def test_check_counts_what_is_seen_in_training(corpus, tmp_path):
     test = tmp_path / "test.jsonl"
     write_records([Record("1", "zh", "来"), Record("2", "zh", "去")], test)

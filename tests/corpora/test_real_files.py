@@ -19,11 +19,13 @@ FORMATS = {
     "ner/bc5cdr_iob": "conll",
     "ner/hiner": "conll",
     "ner/turku_fi": "conll",
+    "ner/weibo": "weibo",
     "event/fewfc": "fewfc",
     "event/geneva": "oneie",
     "event/phee/json": "phee",
     "event/phee/brat_test60": "brat",
 }
+UNLABELLED = "ner/cluener/test.json"
 
 
 def units(index: int, record: Record, unit: str, listed: dict) -> list[str]:
@@ -76,6 +78,16 @@ def backwards(path: Path) -> dict:
     return found
 
 
+def corpus_files(shared: Path) -> dict[str, Path]:
+    """Every file of NER by its name in COUNTS.json, notices left out."""
+    data = shared / "data"
+    return {
+        str(path.relative_to(data)): path
+        for path in sorted((data / "ner").rglob("*"))
+        if path.is_file() and path.name != "NOTICE.txt"
+    }
+
+
 def test_every_file_reads_as_the_independent_parser_read_it(shared: Path) -> None:
     counts = json.loads((shared / "data/COUNTS.json").read_text("utf-8"))
     seen = set()
@@ -94,6 +106,7 @@ def test_every_file_reads_as_the_independent_parser_read_it(shared: Path) -> Non
         assert (digest, count) == (expected["digest"], expected["units"]), name
         seen.add(folder)
     assert seen == set(FORMATS)
+    assert set(corpus_files(shared)) - {UNLABELLED} <= set(counts)
 
 
 def test_what_event_corpora_hold_and_a_record_does_not_is_counted(shared: Path) -> None:
@@ -115,3 +128,66 @@ def test_what_event_corpora_hold_and_a_record_does_not_is_counted(shared: Path) 
     aside = sum((Counter(record.meta.get("set_aside", {})) for record in brat), Counter())
     assert aside == {"attributes": 7, "relations on events": 1}
     assert sum(1 for r in brat for m in r.entities if m.spans) == 4
+
+
+def test_the_unlabelled_file_reads_as_not_annotated(shared: Path) -> None:
+    path = corpus_files(shared)[UNLABELLED]
+    records = list(read_records(path, "cluener"))
+    assert [record.text for record in records] == [
+        json.loads(line)["text"] for line in path.read_text("utf-8").splitlines()
+    ]
+    assert {record.entities for record in records} == {None}
+
+
+def test_weibo_holds_as_many_characters_as_rows(shared: Path) -> None:
+    """One character a row, but for what was damaged into several U+FFFD."""
+    for split in ("train", "dev", "test"):
+        path = shared / f"data/ner/weibo/weiboNER_2nd_conll.{split}"
+        rows = [line for line in path.read_text("utf-8").split("\n") if line.strip()]
+        text = "".join(record.text for record in read_records(path))
+        assert len(text.replace("\ufffd", "")) == sum("\ufffd" not in row for row in rows)
+        assert text.count("\ufffd") == sum(row.count("\ufffd") for row in rows)
+
+
+def test_both_layers_of_the_danish_column_are_read(shared: Path) -> None:
+    """Each B- in either half opens a mention, and each I- does that follows none of its own."""
+    path = shared / "data/ner/uner/da_ddt-ud-test.iob2"
+    labels = [
+        label
+        for record in read_records(path, inventory=None, columns=[4])
+        for label in record.meta["source_labels"].values()
+    ]
+    sentences = path.read_text("utf-8").split("\n\n")
+    rows = [[row.split("\t")[3] for row in s.split("\n") if row and row[0] != "#"] for s in sentences]
+    opened = []
+    for half in (0, 1):
+        for cells in rows:
+            tags = [cell.split("#")[half] for cell in cells]
+            opened += [
+                tag[2:]
+                for before, tag in zip(["O", *tags], tags, strict=False)
+                if tag[0] == "B" or (tag[0] == "I" and before[2:] != tag[2:])
+            ]
+    assert sorted(labels) == sorted(opened)
+    assert len(labels) > 447  # the first layer's, by COUNTS.json
+
+
+def test_the_text_of_universal_ner_is_the_comment_and_its_id_the_corpus_own(shared: Path) -> None:
+    path = shared / "data/ner/uner/en_ewt-ud-dev.iob2"
+    lines = path.read_text("utf-8").split("\n")
+    records = list(read_records(path))
+    assert [record.text for record in records] == [x[9:] for x in lines if x.startswith("# text = ")]
+    assert [record.meta["source_id"] for record in records] == [
+        x[12:] for x in lines if x.startswith("# sent_id = ")
+    ]
+
+
+def test_decomposed_diacritics_are_neither_composed_nor_shifted(shared: Path) -> None:
+    path = shared / "data/ner/masakhaner2/yor/test.txt"
+    rows = path.read_text("utf-8").split("\n")
+    tokens = [row.rsplit(" ", 1)[0] for row in rows if row.strip()]
+    assert any("\u0301" in token for token in tokens)
+    read = [
+        record.text[start:end] for record in read_records(path) for start, end in record.meta["source_tokens"]
+    ]
+    assert read == tokens

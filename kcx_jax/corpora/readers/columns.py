@@ -10,7 +10,10 @@ from kcx_jax.corpora.readers.options import Options
 from kcx_jax.corpora.record import Mention, Record
 from kcx_jax.errors import KcxError
 
+TEXT_COMMENT = "# text = "
+
 _TAG = re.compile(r"O|[BIELMUS]-.+")
+_SOURCE_ID = re.compile(r"# (?:sent_id = |id )(\S+)")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,15 @@ def read_blocks(path: Path) -> Iterator[list[Row]]:
             block = []
     if block:
         yield block
+
+
+def split_columns(line: str) -> list[str]:
+    """The columns of a row: parted by tabs if it has any, else by single spaces; the token may be a space."""
+    if "\t" in line:
+        return line.split("\t")
+    if line.startswith("  "):
+        return [" ", *line[2:].rstrip(" ").split(" ")]
+    return line.rstrip(" ").split(" ")
 
 
 def is_tag(tag: str) -> bool:
@@ -88,41 +100,77 @@ def align_tokens(text: str, tokens: Sequence[str], places: Sequence[str]) -> lis
     return offsets
 
 
-def tagged_record(
-    path: Path,
-    index: int,
-    text: str,
-    offsets: Sequence[tuple[int, int]],
-    rows: Sequence[Row],
-    tags: Sequence[str],
-    options: Options,
-) -> Record:
-    """The record of one tagged sentence; `offsets`, `rows` and `tags` are parallel, one a token.
+def text_comment(comments: Sequence[Row], path: Path) -> str:
+    """What the one line `# text = ...` of a sentence holds; `KcxError` where there is none, or several."""
+    texts = [row.text.removeprefix(TEXT_COMMENT) for row in comments if row.text.startswith(TEXT_COMMENT)]
+    if len(texts) != 1:
+        line = comments[0].line if comments else 1
+        raise KcxError(f"{path}:{line}: a sentence with {len(texts)} lines `# text = ...`, not one")
+    return texts[0]
 
-    Raises `KcxError` naming file and line for a tag or label that cannot be read.
+
+def source_id(comments: Sequence[Row]) -> str | None:
+    """The corpus's own id of a sentence, from a comment `# sent_id = ID` or `# id ID`, if it has one."""
+    found = [match[1] for row in comments if (match := _SOURCE_ID.match(row.text))]
+    return found[0] if found else None
+
+
+def tag_layers(
+    cells: Sequence[Sequence[str]], rows: Sequence[Row], path: Path, columns: Sequence[int]
+) -> list[list[str]]:
+    """The tags in `columns` (counted from 1), one list a column; `KcxError` where a row has not so many."""
+    for row, cell in zip(rows, cells, strict=True):
+        if len(cell) < max(columns):
+            raise KcxError(f"{path}:{row.line}: has no column {max(columns)}, only {len(cell)}")
+    return [[cell[column - 1] for cell in cells] for column in columns]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A tagged sentence; `offsets`, `rows` and each of `layers` (tags) are parallel, one a token."""
+
+    text: str
+    offsets: Sequence[tuple[int, int]]
+    rows: Sequence[Row]
+    layers: Sequence[Sequence[str]]
+    source_id: str | None = None
+
+
+def tagged_record(path: Path, index: int, sentence: Sentence, options: Options) -> Record:
+    """The record of the `index`-th sentence: the spans of all layers of tags, in the order of the text.
+
+    Raises `KcxError` naming file and line for an empty token, and a tag or label that cannot be read.
     """
+    text, offsets, rows = sentence.text, sentence.offsets, sentence.rows
+    for row, (start, end) in zip(rows, offsets, strict=True):
+        if start == end:
+            raise KcxError(f"{path}:{row.line}: the token is empty; give it a character or leave the row out")
+    mentions, labels = [], {}
+    spans = sorted(
+        (span for tags in sentence.layers for span in _layer_spans(path, rows, tags)), key=lambda s: s[:2]
+    )
+    for number, (first, last, label) in enumerate(spans):
+        start, end = offsets[first][0], offsets[last - 1][1]
+        name = options.labels(label, f"{path}:{rows[first].line}")
+        mentions.append(Mention(f"e{number}", name, start, end, text[start:end]))
+        labels[f"e{number}"] = label
+    meta = {
+        "source": path.name,
+        "source_tokens": [list(span) for span in offsets],
+        "source_labels": labels,
+    }
+    if sentence.source_id is not None:
+        meta["source_id"] = sentence.source_id
+    return Record(record_id(path, index), options.tag, text, entities=tuple(mentions), meta=meta)
+
+
+def _layer_spans(path: Path, rows: Sequence[Row], tags: Sequence[str]) -> list[tuple[int, int, str]]:
     for row, tag in zip(rows, tags, strict=True):
         if not is_tag(tag):
             raise KcxError(
                 f"{path}:{row.line}: {tag!r} is no tag (expected O, or a label behind B-, I-, ...)"
             )
-    mentions, labels = [], {}
-    for number, (first, last, label) in enumerate(tagged_spans(tags)):
-        start, end = offsets[first][0], offsets[last - 1][1]
-        name = options.labels(label, f"{path}:{rows[first].line}")
-        mentions.append(Mention(f"e{number}", name, start, end, text[start:end]))
-        labels[f"e{number}"] = label
-    return Record(
-        record_id(path, index),
-        options.tag,
-        text,
-        entities=tuple(mentions),
-        meta={
-            "source": path.name,
-            "source_tokens": [list(span) for span in offsets],
-            "source_labels": labels,
-        },
-    )
+    return tagged_spans(tags)
 
 
 def record_id(path: Path, index: int) -> str:

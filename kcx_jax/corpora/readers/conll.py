@@ -1,13 +1,23 @@
-"""`conll`: token in the first column, tag in the last, columns parted by tabs or by spaces.
+"""`conll`: token in the first column, tags in others, the last by default; parted by tabs or by spaces.
 
-MasakhaNER, WNUT17, CrossNER, MultiCoNER and many more. The original spacing is not in these files: the text
+MasakhaNER, WNUT17, CrossNER, HiNER, NCBI and many more. The original spacing is not in these files: the text
 is the tokens joined, by a space or, in languages written without spaces, by nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kcx_jax.corpora.readers.columns import Row, is_tag, join_tokens, read_blocks, tagged_record
+from kcx_jax.corpora.readers.columns import (
+    Row,
+    Sentence,
+    is_tag,
+    join_tokens,
+    read_blocks,
+    source_id,
+    split_columns,
+    tag_layers,
+    tagged_record,
+)
 from kcx_jax.corpora.readers.options import Options
 from kcx_jax.corpora.record import Record
 from kcx_jax.errors import KcxError
@@ -17,10 +27,14 @@ def read_conll(path: Path, options: Options) -> Iterator[Record]:
     """The sentences of a column file; `KcxError` where a row has another number of columns than the first."""
     index, width = 0, 0
     for block in read_blocks(path):
-        rows, cells = [], []
+        comments: list[Row] = []
+        rows: list[Row] = []
+        cells = []
+        tabbed = is_tabbed([row.text for row in block])
         for row in block:
             columns = split_columns(row.text)
-            if is_apart(columns):
+            if is_apart(row.text, tabbed, options.columns):
+                comments.append(row)
                 continue
             width = width or len(columns)
             if len(columns) != width or width < 2:
@@ -31,20 +45,28 @@ def read_conll(path: Path, options: Options) -> Iterator[Record]:
             rows.append(row)
             cells.append(columns)
         if rows:
-            yield _record(path, index, rows, cells, options)
+            text, offsets = join_tokens([columns[0] for columns in cells], options.between_tokens)
+            layers = tag_layers(cells, rows, path, options.columns or (width,))
+            yield tagged_record(
+                path, index, Sentence(text, offsets, rows, layers, source_id(comments)), options
+            )
             index += 1
 
 
-def split_columns(line: str) -> list[str]:
-    """The columns of a row: parted by tabs if it has any, else by single spaces."""
-    return line.split("\t") if "\t" in line else line.rstrip(" ").split(" ")
+def is_tabbed(lines: Sequence[str]) -> bool:
+    """Whether the rows among `lines` are parted by tabs; comments, which may hold tabs too, do not say."""
+    return any("\t" in line and not line.startswith("#") for line in lines)
 
 
-def is_apart(columns: list[str]) -> bool:
-    """Whether a row belongs to no sentence: a document's head, or a comment (a "#" that no tag follows)."""
-    return columns[0] == "-DOCSTART-" or (columns[0].startswith("#") and not is_tag(columns[-1]))
+def is_apart(line: str, tabbed: bool, tag_columns: Sequence[int] = ()) -> bool:
+    """Whether a line belongs to no sentence: a document's head, or a comment.
 
-
-def _record(path: Path, index: int, rows: list[Row], cells: list[list[str]], options: Options) -> Record:
-    text, offsets = join_tokens([columns[0] for columns in cells], options.between_tokens)
-    return tagged_record(path, index, text, offsets, rows, [columns[-1] for columns in cells], options)
+    A comment opens with "#". Where rows are parted by tabs it has none; elsewhere it has no tag where they do.
+    """
+    columns = split_columns(line)
+    if not line.startswith("#"):
+        return columns[0] == "-DOCSTART-"
+    if tabbed:
+        return "\t" not in line
+    places = tag_columns or (len(columns),)
+    return not all(place <= len(columns) and is_tag(columns[place - 1]) for place in places)

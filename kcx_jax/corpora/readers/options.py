@@ -13,10 +13,14 @@ UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
 
 @dataclass(frozen=True)
 class Options:
-    """`language`: BCP 47 tag of the corpus; `joiner`: what stands between tokens whose text is not given."""
+    """`language`: BCP 47 tag of the corpus; `joiner`: what stands between tokens whose text is not given.
+
+    `columns`: which columns hold tags, counted from 1, one a layer; none: the reader's own.
+    """
 
     language: str | None = None
     joiner: str | None = None
+    columns: tuple[int, ...] = ()
     labels: "LabelMap" = field(default_factory=lambda: LabelMap(None))
     roles: "RoleMap" = field(default_factory=lambda: RoleMap())
 

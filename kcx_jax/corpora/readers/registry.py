@@ -2,8 +2,7 @@
 
 import json
 import logging
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -12,13 +11,17 @@ from kcx_jax.corpora.jsonl import read_jsonl
 from kcx_jax.corpora.lines import read_lines
 from kcx_jax.corpora.readers.brat import SUFFIXES, document_pairs, read_brat
 from kcx_jax.corpora.readers.cluener import read_cluener
-from kcx_jax.corpora.readers.columns import is_tag
-from kcx_jax.corpora.readers.conll import is_apart, read_conll, split_columns
+from kcx_jax.corpora.readers.columns import TEXT_COMMENT, is_tag, split_columns
+from kcx_jax.corpora.readers.conll import is_apart, is_tabbed, read_conll
+from kcx_jax.corpora.readers.conllu import misc_tag, read_conllu
 from kcx_jax.corpora.readers.fewfc import read_fewfc
-from kcx_jax.corpora.readers.iob2 import TEXT_COMMENT, read_iob2
+from kcx_jax.corpora.readers.iob2 import read_iob2
+from kcx_jax.corpora.readers.multiconer import HEAD, read_multiconer
 from kcx_jax.corpora.readers.oneie import read_oneie
 from kcx_jax.corpora.readers.options import LabelMap, Options
+from kcx_jax.corpora.readers.panx import PREFIXED, read_panx
 from kcx_jax.corpora.readers.phee import read_phee
+from kcx_jax.corpora.readers.weibo import read_weibo, split_positions
 from kcx_jax.corpora.readers.wikineural import read_wikineural
 from kcx_jax.corpora.record import Record
 from kcx_jax.errors import KcxError, UsageError
@@ -29,10 +32,14 @@ _SAMPLE_LINES = 500
 
 @dataclass(frozen=True)
 class Reader:
-    """A format: how it is read, and the inventory its labels belong to (None: kept as they are)."""
+    """A format: how it is read, and the inventory its labels belong to (None: kept as they are).
+
+    `columns`: whether the caller may say which columns hold the tags.
+    """
 
     read: Callable[[Path, Options], Iterator[Record]]
     inventory: str | None
+    columns: bool = False
 
 
 def _read_jsonl(path: Path, options: Options) -> Iterator[Record]:
@@ -43,9 +50,13 @@ def _read_jsonl(path: Path, options: Options) -> Iterator[Record]:
 
 READERS = {
     "jsonl": Reader(_read_jsonl, None),
-    "wikineural": Reader(read_wikineural, "wikineural"),
-    "iob2": Reader(read_iob2, "uner"),
-    "conll": Reader(read_conll, None),
+    "wikineural": Reader(read_wikineural, "wikineural", columns=True),
+    "iob2": Reader(read_iob2, "uner", columns=True),
+    "conll": Reader(read_conll, None, columns=True),
+    "conllu": Reader(read_conllu, None),
+    "multiconer": Reader(read_multiconer, None),
+    "panx": Reader(read_panx, None),
+    "weibo": Reader(read_weibo, None),
     "cluener": Reader(read_cluener, "cluener"),
     "fewfc": Reader(read_fewfc, None),
     "phee": Reader(read_phee, None),
@@ -68,6 +79,7 @@ def read_records(
     *,
     inventory: str | None = "default",
     joiner: str | None = None,
+    columns: Sequence[int] = (),
 ) -> Iterator[Record]:
     """Read a corpus as a stream of records.
 
@@ -80,16 +92,24 @@ def read_records(
             spells them are in ``meta``: ``source_labels`` by entity id, ``source_relations`` and
             ``source_events`` in the order of the record's.
         joiner: what to put between tokens where the original text is not in the file (None: by language).
+        columns: which columns hold the tags, counted from 1; several are layers of one annotation, all read.
+            Empty: the reader's own. Only readers of tables with several such columns take them.
 
-    Raises `UsageError` for an unknown reader, `KcxError` naming file and line for what cannot be read.
+    Raises `UsageError` for an unknown reader or columns it has not, `KcxError` naming file and line
+    for what cannot be read.
     """
     path = Path(path)
     name = choose_reader(path) if reader == "auto" else reader
     if name not in READERS:
         raise UsageError(f"unknown reader {name!r}; known: auto, {', '.join(READERS)}")
     chosen = READERS[name]
+    if columns and not chosen.columns:
+        takers = ", ".join(key for key, entry in READERS.items() if entry.columns)
+        raise UsageError(f"the reader {name} takes no columns; those that do: {takers}")
+    if any(column < 1 for column in columns):
+        raise UsageError(f"columns are counted from 1, got {', '.join(map(str, columns))}")
     labels = LabelMap(chosen.inventory if inventory == "default" else inventory)
-    return chosen.read(path, Options(language, joiner, labels))
+    return chosen.read(path, Options(language, joiner, tuple(columns), labels))
 
 
 def choose_reader(path: str | Path) -> str:
@@ -128,17 +148,33 @@ def _by_json(line: str) -> tuple[str | None, str]:
 
 
 def _by_columns(lines: list[str]) -> tuple[str | None, str]:
+    rows = [line.split("\t") for line in lines if not line.startswith("#")]
+    if any(misc_tag(row) is not None for row in rows):
+        return "conllu", ""
     if any(line.startswith(TEXT_COMMENT) for line in lines):
         rows = [line.split("\t") for line in lines if not line.startswith("# ")]
         if all(len(row) >= 3 and is_tag(row[2]) for row in rows):
             return "iob2", ""
-        return None, "it has `# text =` lines, but rows that are not `id TAB token TAB tag`"
-    rows = [row for row in map(split_columns, lines) if not is_apart(row)]
+        return None, (
+            "it has `# text =` lines, but rows that are not `id TAB token TAB tag`, nor CoNLL-U with a tag in MISC"
+        )
+    if rows and all(len(row) > 2 and row[0].isdecimal() and is_tag(row[2]) for row in rows):
+        return "wikineural", ""
+    tabbed = is_tabbed(lines)
+    rows = [split_columns(line) for line in lines if not is_apart(line, tabbed)]
     widths = {len(row) for row in rows}
     if len(widths) != 1 or widths == {1} or not all(is_tag(row[-1]) for row in rows):
         return None, "its lines are neither JSON nor columns that end in a tag"
-    if all(re.fullmatch(r".\d", row[0]) for row in rows):
-        return None, "every token is one character and a digit, as in Weibo NER, which has no reader yet"
-    if widths == {3} and all(row[0].isdecimal() for row in rows):
-        return "wikineural", ""
-    return "conll", ""
+    return _by_token(lines, rows, tabbed), ""
+
+
+def _by_token(lines: list[str], rows: list[list[str]], tabbed: bool) -> str:
+    """The reader of rows that end in a tag, by what stands before it."""
+    tokens, width = [row[0] for row in rows], len(rows[0])
+    if tabbed and width == 2 and None not in split_positions(tokens):
+        return "weibo"
+    if tabbed and width == 2 and all(map(PREFIXED.fullmatch, tokens)):
+        return "panx"
+    if width == 4 and all(row[1:3] == ["_", "_"] for row in rows) and lines[0].startswith(HEAD):
+        return "multiconer"
+    return "conll"
