@@ -78,7 +78,8 @@ Value: TypeAlias = str | Call | Atom | list[Any]
 class _BrokenError(Exception):
     """An item cannot be read on: why, where, and where to look for the next one (None: from its start)."""
 
-    def __init__(self, detail: str, position: int, resume: int | None = None):
+    def __init__(self, detail: str, position: int, resume: int | None = None, kind: ProblemKind = "syntax"):
+        self.kind = kind
         self.detail = detail
         self.position = position
         self.resume = resume
@@ -125,8 +126,10 @@ class _ListReader:
         elif self.grammar.assigned and _begins_assignment(self.text[start : start + 80]):
             position = len(self.text)
         elif start < len(self.text):
-            self._report("syntax", f"expected a list, found {self._shown(start)}", start)
             position = self._restart(start)
+            around = position is not None and position > start
+            kind: ProblemKind = "leading_text" if around else "syntax"
+            self._report(kind, f"expected a list, found {self._shown(start)}", start)
         while position is not None:
             position = self._step(position)
         return self.calls, self.problems
@@ -149,7 +152,7 @@ class _ListReader:
             after = max(start + 1, broken.position) if self.grammar.raw else start + 1
             resume = self._restart(broken.resume or after)
             at_end = resume is None and broken.position == len(self.text)
-            self._report("truncated" if at_end else "syntax", broken.detail, start)
+            self._report("truncated" if at_end else broken.kind, broken.detail, start)
             return resume
 
     def _item(self, token: re.Match[str] | None, start: int) -> int:
@@ -199,7 +202,7 @@ class _ListReader:
     def _arguments(self, position: int, close: str, depth: int) -> tuple[list[tuple[str | None, Value]], int]:
         """What stands between an opened bracket and `close`, and the position behind `close`."""
         if depth == 0:
-            raise _BrokenError("brackets are nested too deeply", position, resume=position)
+            raise _BrokenError("brackets are nested too deeply", position, resume=position, kind="too_deep")
         arguments: list[tuple[str | None, Value]] = []
         while True:
             token = _TOKEN.match(self.text, position)

@@ -94,7 +94,9 @@ class _Builder:
             raise _UnfitError("wrong_arity", detail, call.position)
         keyword, value = call.arguments[0]
         if keyword not in (None, self.spelling.entity) or not isinstance(value, str):
-            raise _UnfitError("wrong_argument", f"{call.name} takes one plain string", call.position)
+            found = f", found {value.text!r} without quotes" if isinstance(value, Atom) else ""
+            detail = f"{call.name} takes one plain string{found}"
+            raise _UnfitError("wrong_argument", detail, call.position)
         return cls(value)
 
     def _relation(self, cls: type, call: Call) -> Relation:

@@ -61,11 +61,11 @@ def parsed(text):
         ('[Person("Ada"), , City("London")]', [Person("Ada"), City("London")], ["syntax"]),
         ('["Ada", City("London")]', [City("London")], ["syntax"]),
         ('[3, City("London")]', [City("London")], ["syntax"]),
-        ('[Person(Person(Person(Person(Person("x"))))), City("L")]', [City("L")], ["syntax"]),
+        ('[Person(Person(Person(Person(Person("x"))))), City("L")]', [City("L")], ["too_deep"]),
         # around the list
         ('Person("Ada"), City("L")]', [Person("Ada"), City("L")], ["syntax"]),
         ('Sure!\n```python\nresults = [Person("Ada")]\n```\nDone.', [Person("Ada")],
-         ["syntax", "trailing_text"]),
+         ["leading_text", "trailing_text"]),
         ('[Person("Ada")] # done', [Person("Ada")], ["trailing_text"]),
         ("no entity here", [], ["syntax"]),
         # what the schema does not know

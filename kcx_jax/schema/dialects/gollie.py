@@ -23,7 +23,7 @@ from kcx_jax.schema.answers import ParsedAnswer
 from kcx_jax.schema.base import Entity, Event, Relation
 from kcx_jax.schema.calls import Grammar
 from kcx_jax.schema.concepts import BASE_OF_KIND, BASES, UNTYPED, Concept, Kind, Role, Schema
-from kcx_jax.schema.docstrings import compose_docstring, one_line, split_docstring, split_exemplars
+from kcx_jax.schema.docstrings import one_line, split_docstring, split_exemplars
 from kcx_jax.schema.instances import Spelling, read_instances
 from kcx_jax.schema.source import is_constant, last_name, read_classes, role_from_annotation
 from kcx_jax.schema.strings import quote, quote_docstring
@@ -39,7 +39,7 @@ _SPELLING = Spelling(
 _OWN_FIELD: dict[Kind, str] = {"entity": "span", "event": "mention"}  # carries the exemplars
 _END_OF_FIELD = {"arg1": "head", "arg2": "tail"}
 _FIELD_OF_END = {end: field for field, end in _END_OF_FIELD.items()}
-_COMMENT_MARKER = re.compile(r"\s*(?:Examples|Such as):")
+_LEAD_IN = re.compile(r'[^":]*:')  # a comment without one lists no exemplars
 
 
 def render_schema(schema: Schema) -> str:
@@ -130,10 +130,13 @@ def _exemplars_behind(member: ast.AnnAssign, lines: list[str]) -> tuple[str, ...
     """The exemplars in the comment behind a field, and in the lines of comment that go on with it."""
     assert member.end_lineno is not None
     line = lines[member.end_lineno - 1].encode("utf-8", "surrogatepass")[member.end_col_offset :]
-    _, found, comment = line.decode("utf-8", "surrogatepass").partition("#")
-    comments = [_COMMENT_MARKER.sub("", comment, count=1)] if found else []
+    _, _, comment = line.decode("utf-8", "surrogatepass").partition("#")
+    lead_in = _LEAD_IN.match(comment)
+    if lead_in is None:
+        return ()
+    comments = [comment[lead_in.end() :]]
     for following in lines[member.end_lineno :]:
-        if not comments or not following.lstrip().startswith("#"):
+        if not following.lstrip().startswith("#"):
             break
         comments.append(following.lstrip()[1:])
     return split_exemplars(" ".join(comments))
