@@ -40,7 +40,18 @@ NASTY = [
 any_text = st.lists(
     st.sampled_from(NASTY) | st.text(st.characters(exclude_categories=()), max_size=5), max_size=6
 ).map("".join)
-ROLES = ["attacker", "from", "from_", "from__", "class", "trigger", "trigger_start", "self", "head", "mention"]
+ROLES = [
+    "attacker",
+    "from",
+    "from_",
+    "from__",
+    "class",
+    "trigger",
+    "trigger_start",
+    "self",
+    "head",
+    "mention",
+]
 CLASSES = ["A", "Person", "City_2", "PER", "_3d", "List", "Class_", "person", "E", "Relation2"]
 
 
