@@ -6,7 +6,14 @@ from typing import Literal
 from kcx_jax.schema.base import Entity, Event, Relation
 
 ProblemKind = Literal[
-    "truncated", "unknown_class", "wrong_arity", "wrong_argument", "syntax", "trailing_text"
+    "truncated",
+    "unknown_class",
+    "wrong_arity",
+    "wrong_argument",
+    "syntax",
+    "too_deep",
+    "leading_text",
+    "trailing_text",
 ]
 
 
@@ -15,8 +22,10 @@ class Problem:
     """One thing wrong with an answer, at a character position of its text.
 
     ``truncated``: the text ends before the list does. ``syntax``: something that cannot be read was
-    skipped. ``trailing_text``: text after the list was ignored. ``unknown_class``, ``wrong_arity``,
-    ``wrong_argument``: each stands for one item, or one argument of an event, that was read and left out.
+    skipped. ``too_deep``: an item with more brackets inside one another than any answer has.
+    ``leading_text``, ``trailing_text``: prose or a code fence around the list was ignored.
+    ``unknown_class``, ``wrong_arity``, ``wrong_argument``: each stands for one item, or one argument of an
+    event, that was read and left out.
     """
 
     kind: ProblemKind

@@ -19,15 +19,18 @@ from kcx_jax.schema.strings import quote
 _TAKEN = frozenset(keyword.kwlist) | {"trigger_start", "trigger_end"}
 
 
-def role_to_identifier(role: str) -> str:
-    """How a role is spelled in code: ``from`` becomes ``from_`` (and ``from_`` becomes ``from__``)."""
-    return role + "_" if role.rstrip("_") in _TAKEN else role
+def role_to_identifier(role: str, taken: frozenset[str] = frozenset()) -> str:
+    """How a role is spelled in code: ``from`` becomes ``from_`` (and ``from_`` becomes ``from__``).
+
+    `taken`: further names that the code around it holds.
+    """
+    return role + "_" if role.rstrip("_") in _TAKEN | taken else role
 
 
-def identifier_to_role(identifier: str) -> str:
+def identifier_to_role(identifier: str, taken: frozenset[str] = frozenset()) -> str:
     """The role that an identifier of code spells, the inverse of `role_to_identifier`."""
-    taken = identifier.endswith("_") and identifier.rstrip("_") in _TAKEN
-    return identifier[:-1] if taken else identifier
+    escaped = identifier.endswith("_") and identifier.rstrip("_") in _TAKEN | taken
+    return identifier[:-1] if escaped else identifier
 
 
 class _Instance:

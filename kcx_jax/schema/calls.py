@@ -6,6 +6,9 @@ kind* (an entity inside a broken event is not an item of the list). Such a resta
 broken item took for a string, since a lost quote turns strings and code around. Two readings of the same
 stretch of text differ only in whether they are inside a string, and of which quote, so restarts cost a
 constant factor at most.
+
+Where a dialect does not escape its strings (`Grammar.raw`), a string ends at the first quote that a bracket
+or comma follows. No lost quote turns strings and code around then, so reading goes on where the damage was.
 """
 
 import dataclasses
@@ -32,8 +35,24 @@ _TOKEN = re.compile(
     )""",
     re.DOTALL | re.VERBOSE,
 )
+# Where a raw string can end, or a new item shows that its end was lost.
+_RAW_END = re.compile(
+    r'"(?=\s*+[),\]])|(?<!\w)(?P<call>[^\W\d]\w*+)\s*+\(\s*+(?:\w++\s*+=\s*+)?"(?!\s*+[),\]])'
+)
 _SPACE = re.compile(r"\s*+")
 _ITEM_START = re.compile(r"(?<!\w)[^\W\d]\w*+(?=\s*+\()")
+
+
+@dataclasses.dataclass(frozen=True)
+class Grammar:
+    """`assigned`: the list may follow ``result =`` or ``results =``. `raw`: double quotes, nothing escaped."""
+
+    assigned: bool = False
+    raw: bool = False
+
+
+PLAIN = Grammar()
+_ASSIGNMENT = re.compile(r"\s*+results?+\s*+=\s*+(?=\[)")
 
 
 @dataclasses.dataclass(slots=True)
@@ -59,38 +78,58 @@ Value: TypeAlias = str | Call | Atom | list[Any]
 class _BrokenError(Exception):
     """An item cannot be read on: why, where, and where to look for the next one (None: from its start)."""
 
-    def __init__(self, detail: str, position: int, resume: int | None = None):
+    def __init__(self, detail: str, position: int, resume: int | None = None, kind: ProblemKind = "syntax"):
+        self.kind = kind
         self.detail = detail
         self.position = position
         self.resume = resume
 
 
-def read_calls(text: str, kinds: Mapping[str, str]) -> tuple[list[Call], list[Problem]]:
+def _begins_assignment(text: str) -> bool:
+    """Whether the text ends before ``results = [`` does."""
+    return any(f"{name}=".startswith("".join(text.split())) for name in ("result", "results"))
+
+
+def fits_raw(text: str) -> bool:
+    """Whether a raw string gives back `text`: no quote in it may look like its end or like a new item."""
+    end = _RAW_END.search(text + '")')
+    return end is not None and end.start() == len(text)
+
+
+def read_calls(
+    text: str, kinds: Mapping[str, str], grammar: Grammar = PLAIN
+) -> tuple[list[Call], list[Problem]]:
     """The complete calls of the list in `text`, in order, and what was wrong with the rest.
 
     `kinds`: kind of each known class name. Unknown names are read too; where to go on after damage is decided
     by known names only.
     """
-    return _ListReader(text, kinds).read()
+    return _ListReader(text, kinds, grammar).read()
 
 
 class _ListReader:
-    def __init__(self, text: str, kinds: Mapping[str, str]):
+    def __init__(self, text: str, kinds: Mapping[str, str], grammar: Grammar):
         self.text = text
         self.kinds = kinds
+        self.grammar = grammar
         self.kind: str | None = None  # of the latest known item
         self.restarts = 0
         self.calls: list[Call] = []
         self.problems: list[Problem] = []
 
     def read(self) -> tuple[list[Call], list[Problem]]:
-        start = self._skip(0)
+        assignment = _ASSIGNMENT.match(self.text) if self.grammar.assigned else None
+        start = assignment.end() if assignment else self._skip(0)
         position: int | None = start
         if self.text.startswith("[", start):
             position = start + 1
+        elif self.grammar.assigned and _begins_assignment(self.text[start : start + 80]):
+            position = len(self.text)
         elif start < len(self.text):
-            self._report("syntax", f"expected a list, found {self._shown(start)}", start)
             position = self._restart(start)
+            around = position is not None and position > start
+            kind: ProblemKind = "leading_text" if around else "syntax"
+            self._report(kind, f"expected a list, found {self._shown(start)}", start)
         while position is not None:
             position = self._step(position)
         return self.calls, self.problems
@@ -110,9 +149,10 @@ class _ListReader:
         try:
             return self._item(token, start)
         except _BrokenError as broken:
-            resume = self._restart(broken.resume or start + 1)
+            after = max(start + 1, broken.position) if self.grammar.raw else start + 1
+            resume = self._restart(broken.resume or after)
             at_end = resume is None and broken.position == len(self.text)
-            self._report("truncated" if at_end else "syntax", broken.detail, start)
+            self._report("truncated" if at_end else broken.kind, broken.detail, start)
             return resume
 
     def _item(self, token: re.Match[str] | None, start: int) -> int:
@@ -132,6 +172,8 @@ class _ListReader:
 
     def _value(self, token: re.Match[str] | None, position: int, depth: int) -> tuple[Value, int]:
         """The value that starts with `token`, and where it ends."""
+        if self.grammar.raw and self.text.startswith('"', start := self._skip(position)):
+            return self._raw_string(start)
         if token is None:
             raise self._unexpected("a value", position)
         match token.lastgroup:
@@ -149,10 +191,18 @@ class _ListReader:
                 return Atom(token["atom"], token.start("atom")), token.end()
         raise self._unexpected("a value", position)
 
+    def _raw_string(self, start: int) -> tuple[str, int]:
+        for end in _RAW_END.finditer(self.text, start + 1):
+            if end["call"] is None:
+                return self.text[start + 1 : end.start()], end.end()
+            if end["call"] in self.kinds:
+                raise _BrokenError("a string without its closing quote", end.start(), resume=end.start())
+        raise _BrokenError("a string without its closing quote", len(self.text))
+
     def _arguments(self, position: int, close: str, depth: int) -> tuple[list[tuple[str | None, Value]], int]:
         """What stands between an opened bracket and `close`, and the position behind `close`."""
         if depth == 0:
-            raise _BrokenError("brackets are nested too deeply", position, resume=position)
+            raise _BrokenError("brackets are nested too deeply", position, resume=position, kind="too_deep")
         arguments: list[tuple[str | None, Value]] = []
         while True:
             token = _TOKEN.match(self.text, position)
@@ -176,7 +226,8 @@ class _ListReader:
         if position == len(self.text):
             return _BrokenError("the text ends inside an item", position)
         if self.text[position] in "\"'" and not _TOKEN.match(self.text, position):
-            return _BrokenError("a string without its closing quote", len(self.text))
+            end = position if self.grammar.raw else len(self.text)
+            return _BrokenError("a string without its closing quote", end)
         return _BrokenError(f"expected {wanted} but found {self._shown(position)}", position)
 
     def _restart(self, position: int) -> int | None:

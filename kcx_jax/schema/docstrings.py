@@ -31,7 +31,7 @@ def compose_docstring(description: str, exemplars: tuple[str, ...], kind: str) -
     marker = MARKERS[kind]
     if not exemplars and not list(_occurrences(marker, description)):
         return description
-    listed = ", ".join(_compose_exemplar(exemplar, marker) for exemplar in exemplars)
+    listed = compose_exemplars(exemplars, marker)
     return " ".join(part for part in (description, marker, listed) if part)
 
 
@@ -41,11 +41,16 @@ def split_docstring(docstring: str, kind: str) -> tuple[str, tuple[str, ...]]:
     found = list(_occurrences(marker, docstring))
     if not found:
         return one_line(docstring), ()
-    return one_line(docstring[: found[-1].start()]), _split_exemplars(docstring[found[-1].end() :])
+    return one_line(docstring[: found[-1].start()]), split_exemplars(docstring[found[-1].end() :])
 
 
 def _occurrences(marker: str, text: str):
     return re.finditer(rf"(?:^|(?<=\s)){marker}(?=\s|\Z)", text)
+
+
+def compose_exemplars(exemplars: tuple[str, ...], marker: str) -> str:
+    """The exemplars separated by commas, none of which looks like `marker`."""
+    return ", ".join(_compose_exemplar(exemplar, marker) for exemplar in exemplars)
 
 
 def _compose_exemplar(exemplar: str, marker: str) -> str:
@@ -56,7 +61,8 @@ def _compose_exemplar(exemplar: str, marker: str) -> str:
     return quote(exemplar).replace(marker, marker[:-1] + r"\x3a")
 
 
-def _split_exemplars(listed: str) -> tuple[str, ...]:
+def split_exemplars(listed: str) -> tuple[str, ...]:
+    """The exemplars of a list separated by commas, quoted or not."""
     exemplars = []
     position = 0
     while position < len(listed):

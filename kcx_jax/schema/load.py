@@ -13,9 +13,10 @@ from kcx_jax.schema import ontology
 from kcx_jax.schema.base import Entity, Event, Relation, identifier_to_role
 from kcx_jax.schema.concepts import BASE_OF_KIND, BASES, Concept, Kind, Role, Schema
 from kcx_jax.schema.data_files import read_json, read_yaml
+from kcx_jax.schema.dialects import dialect_named
 from kcx_jax.schema.docstrings import split_docstring
 from kcx_jax.schema.labels import class_name_of
-from kcx_jax.schema.source import read_source, role_from_annotation
+from kcx_jax.schema.source import role_from_annotation
 
 _DATA_READERS = {".yaml": read_yaml, ".yml": read_yaml, ".json": read_json}
 _FIELDS = ("description", "examples", "parent")
@@ -23,6 +24,7 @@ _FIELDS = ("description", "examples", "parent")
 
 def load_schema(
     source: "Schema | str | Path | types.ModuleType | Mapping[str, Any] | Iterable[type | str]",
+    dialect: str = "kcx",
 ) -> Schema:
     """A schema from any of its forms.
 
@@ -33,14 +35,15 @@ def load_schema(
     - labels ("person", "birth place", 人物), which become entity classes, or a mapping as in YAML;
     - a `Schema`, returned as it is.
 
+    `dialect`: what Python source, in a file or a string, is written in: ``kcx``, ``knowcoder``, ``gollie``.
     Raises `UsageError` naming file and line for what cannot be read.
     """
     if isinstance(source, Schema):
         return source
     if isinstance(source, str) and "\n" in source:
-        return _checked(read_source(source, "schema source"), "schema source")
+        return _checked(dialect_named(dialect).read_schema(source, "schema source"), "schema source")
     if isinstance(source, str | Path):
-        return _load_file(Path(source))
+        return _load_file(Path(source), dialect)
     if isinstance(source, types.ModuleType):
         return _from_classes([value for value in vars(source).values() if _is_concept_class(value)])
     if isinstance(source, Mapping):
@@ -53,7 +56,7 @@ def load_schema(
     return _from_classes(members)
 
 
-def _load_file(path: Path) -> Schema:
+def _load_file(path: Path, dialect: str) -> Schema:
     known = [".py", *_DATA_READERS]
     if path.suffix not in known:
         names = ", ".join(known)
@@ -68,7 +71,7 @@ def _load_file(path: Path) -> Schema:
     except OSError as error:
         raise UsageError(f"cannot read the schema {where}: {error.strerror or error}") from error
     if path.suffix == ".py":
-        return _checked(read_source(text, where), where)
+        return _checked(dialect_named(dialect).read_schema(text, where), where)
     return _checked(_from_data(_DATA_READERS[path.suffix](text, where), where), where)
 
 

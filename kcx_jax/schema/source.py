@@ -8,6 +8,8 @@ class Attack(Event):
 """
 
 import ast
+from collections.abc import Callable
+from typing import TypeAlias
 
 from kcx_jax.errors import UsageError
 from kcx_jax.schema.base import identifier_to_role
@@ -22,9 +24,17 @@ def read_source(text: str, where: str) -> tuple[Concept, ...]:
 
     `where` names it in errors (`UsageError` with the line).
     """
+    return read_classes(text, where, _read_class)
+
+
+ClassReader: TypeAlias = Callable[[ast.ClassDef, dict[str, Kind], str], Concept | None]
+
+
+def read_classes(text: str, where: str, read_class: ClassReader) -> tuple[Concept, ...]:
+    """What `read_class` makes of each class of a source, given the kinds of the names declared above it."""
     try:
         module = ast.parse(text, filename=where)
-        return _read_module(module, where)
+        return _read_module(module, where, read_class)
     except SyntaxError as error:
         raise UsageError(f"{where}:{error.lineno or 1}: not Python: {error.msg}") from error
     except ValueError as error:  # NUL, or a lone surrogate
@@ -33,25 +43,26 @@ def read_source(text: str, where: str) -> tuple[Concept, ...]:
         raise UsageError(f"{where}: nested too deeply to be a schema") from error
 
 
-def _read_module(module: ast.Module, where: str) -> tuple[Concept, ...]:
+def _read_module(module: ast.Module, where: str, read_class: ClassReader) -> tuple[Concept, ...]:
     kinds: dict[str, Kind] = dict(KIND_OF_BASE)
     concepts = []
     for statement in module.body:
-        if isinstance(statement, _IGNORED) or _is_constant(statement):
+        if isinstance(statement, _IGNORED) or is_constant(statement):
             continue
         if not isinstance(statement, ast.ClassDef):
             raise UsageError(
                 f"{where}:{statement.lineno}: only imports and classes may stand in a schema file"
             )
-        concept = _read_class(statement, kinds, where)
-        kinds[concept.name] = concept.kind
-        concepts.append(concept)
+        concept = read_class(statement, kinds, where)
+        if concept is not None:
+            kinds[concept.name] = concept.kind
+            concepts.append(concept)
     return tuple(concepts)
 
 
 def _read_class(statement: ast.ClassDef, kinds: dict[str, Kind], where: str) -> Concept:
     here = f"{where}:{statement.lineno}: class {statement.name}"
-    bases = [_last_name(base) for base in statement.bases]
+    bases = [last_name(base) for base in statement.bases]
     if len(bases) != 1 or bases[0] not in kinds or statement.keywords:
         raise UsageError(
             f"{here} needs one parent: Entity, Relation, Event or a class declared above it, "
@@ -61,7 +72,7 @@ def _read_class(statement: ast.ClassDef, kinds: dict[str, Kind], where: str) -> 
     description, exemplars = split_docstring(ast.get_docstring(statement, clean=False) or "", kind)
     roles = []
     for member in statement.body:
-        if isinstance(member, ast.Pass) or _is_constant(member):
+        if isinstance(member, ast.Pass) or is_constant(member):
             continue
         if not (
             isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name) and member.value is None
@@ -80,7 +91,7 @@ def role_from_annotation(name: str, annotation: ast.expr, where: str) -> Role:
     """The role that ``name: annotation`` declares: a class, a union, or ``list[...]`` of either."""
     repeated = False
     annotation = _unwrap(annotation, where)
-    if isinstance(annotation, ast.Subscript) and _last_name(annotation.value) in ("list", "List"):
+    if isinstance(annotation, ast.Subscript) and last_name(annotation.value) in ("list", "List"):
         repeated = True
         annotation = annotation.slice
     types = tuple(dict.fromkeys(_type_names(annotation, where)))
@@ -92,12 +103,12 @@ def _type_names(node: ast.expr, where: str) -> list[str]:
     node = _unwrap(node, where)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
         return _type_names(node.left, where) + _type_names(node.right, where)
-    if isinstance(node, ast.Subscript) and _last_name(node.value) in ("Union", "Optional"):
+    if isinstance(node, ast.Subscript) and last_name(node.value) in ("Union", "Optional"):
         members = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         return [name for member in members for name in _type_names(member, where)]
     if isinstance(node, ast.Constant) and node.value is None:
         return []
-    if name := _last_name(node):
+    if name := last_name(node):
         return [name]
     raise UsageError(
         f"{where}: cannot read the type {ast.unparse(node)!r}. "
@@ -115,12 +126,13 @@ def _unwrap(node: ast.expr, where: str) -> ast.expr:
         raise UsageError(f"{where}: cannot read the type {node.value!r}") from error
 
 
-def _last_name(node: ast.expr) -> str | None:
+def last_name(node: ast.expr) -> str | None:
+    """``Person`` of ``Person`` or ``module.Person``."""
     if isinstance(node, ast.Name):
         return node.id
     return node.attr if isinstance(node, ast.Attribute) else None
 
 
-def _is_constant(statement: ast.stmt) -> bool:
+def is_constant(statement: ast.stmt) -> bool:
     """A docstring or ``...``."""
     return isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)

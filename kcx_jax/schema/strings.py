@@ -9,6 +9,8 @@ import re
 
 NEEDS_ESCAPE = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"
 _QUOTED = re.compile(rf'["\\{NEEDS_ESCAPE}]')
+# In a docstring a quote is escaped only where it would end the literal.
+_ESCAPED_IN_DOCSTRING = re.compile(rf'[\\{NEEDS_ESCAPE}]|"(?="|\Z)')
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t", '"': r"\"", "\\": r"\\"}
 _ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|.)", re.DOTALL)
 _MEANING = {
@@ -17,7 +19,7 @@ _MEANING = {
 }  # fmt: skip
 
 
-def escape_character(match: re.Match[str]) -> str:
+def _escape_character(match: re.Match[str]) -> str:
     """The Python escape of the one character in `match` (a `re.sub` callback)."""
     character = match.group()
     if character in _NAMED:
@@ -28,7 +30,17 @@ def escape_character(match: re.Match[str]) -> str:
 
 def quote(text: str) -> str:
     """`text` as a double-quoted Python literal on one line; `unquote` of its inside gives `text` back."""
-    return f'"{_QUOTED.sub(escape_character, text)}"'
+    return f'"{_QUOTED.sub(_escape_character, text)}"'
+
+
+def quote_docstring(text: str) -> str:
+    """`text` as a triple-quoted Python literal on one line."""
+    return f'"""{escape_docstring(text)}"""'
+
+
+def escape_docstring(text: str) -> str:
+    """`text` as it stands between triple quotes, on one line."""
+    return _ESCAPED_IN_DOCSTRING.sub(_escape_character, text)
 
 
 def unquote(body: str) -> str:

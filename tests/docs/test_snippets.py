@@ -64,6 +64,21 @@ def test_the_readmes_python_runs(server, tmp_path):
     assert "BirthPlace" in done.stdout
 
 
+def test_the_python_on_the_page_of_schemas_runs_and_prints_what_is_shown():
+    page = ROOT / "docs" / "schemas.md"
+    done = run([sys.executable, "-X", "utf8", "-c", "\n".join(fences(page, "python"))])
+    assert done.returncode == 0, done.stderr
+    answers, *classes = fences(page, "text")
+    assert done.stdout.startswith(answers)
+    assert [line.split()[0] for line in done.stdout[len(answers) :].splitlines()] == [
+        "leading_text", "unknown_class", "wrong_argument", "truncated"
+    ]  # fmt: skip
+    for dialect, source in zip(("kcx", "knowcoder", "gollie"), classes, strict=True):
+        show = f'print(render_schema(schema, "{dialect}"))'
+        done = run([sys.executable, "-X", "utf8", "-c", f"{fences(page, 'python')[0]}\n{show}"])
+        assert source in done.stdout
+
+
 def options_by_command() -> dict[tuple[str, ...], set[str]]:
     named: dict[tuple[str, ...], set[str]] = {}
     for page in PAGES:

@@ -7,6 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.schema import Entity, load_schema, parse_answer, render_answer
+from kcx_jax.schema.dialects import DIALECTS
+
+EACH_DIALECT = pytest.mark.parametrize("dialect", DIALECTS)
 
 SCHEMA = load_schema("""
 class Person(Entity): pass
@@ -58,11 +61,11 @@ def parsed(text):
         ('[Person("Ada"), , City("London")]', [Person("Ada"), City("London")], ["syntax"]),
         ('["Ada", City("London")]', [City("London")], ["syntax"]),
         ('[3, City("London")]', [City("London")], ["syntax"]),
-        ('[Person(Person(Person(Person(Person("x"))))), City("L")]', [City("L")], ["syntax"]),
+        ('[Person(Person(Person(Person(Person("x"))))), City("L")]', [City("L")], ["too_deep"]),
         # around the list
         ('Person("Ada"), City("L")]', [Person("Ada"), City("L")], ["syntax"]),
         ('Sure!\n```python\nresults = [Person("Ada")]\n```\nDone.', [Person("Ada")],
-         ["syntax", "trailing_text"]),
+         ["leading_text", "trailing_text"]),
         ('[Person("Ada")] # done', [Person("Ada")], ["trailing_text"]),
         ("no entity here", [], ["syntax"]),
         # what the schema does not know
@@ -116,17 +119,19 @@ def test_answers_come_back_as_the_users_own_classes():
     assert type(ship) is Ship
 
 
+@EACH_DIALECT
 @settings(deadline=None)
 @given(st.text("[](),\"'\\= \nPersonAttackCityBirthPlacetimeEntity", max_size=60))
-def test_any_text_is_read_without_an_error(text):
-    result = parse_answer(text, SCHEMA)
+def test_any_text_is_read_without_an_error(dialect, text):
+    result = parse_answer(text, SCHEMA, dialect)
     assert all(0 <= problem.position <= len(text) for problem in result.problems)
 
 
+@EACH_DIALECT
 @settings(deadline=None)
 @given(st.binary(max_size=200))
-def test_any_bytes_are_read_without_an_error(data):
-    parse_answer(data.decode("utf-8", "surrogateescape"), SCHEMA)
+def test_any_bytes_are_read_without_an_error(dialect, data):
+    parse_answer(data.decode("utf-8", "surrogateescape"), SCHEMA, dialect)
 
 
 @settings(deadline=None)
@@ -163,6 +168,11 @@ HOSTILE = {
     "valid": 'Person("a"), ',
     "valid events": 'Attack("t", attacker=["a", Person("b")]), ',
     "unknown": 'Robot("a"), ',
+    "keyword strings": 'Person(name="',
+    "raw quotes": 'Person("a"b',
+    "quotes and spaces": '"    ',
+    "unknown in strings": 'Person(Robot("',
+    "spaced": "Person (  ",
 }
 
 
@@ -170,22 +180,25 @@ HOSTILE = {
 in_linear_time = pytest.mark.timeout(180)
 
 
+@EACH_DIALECT
 @in_linear_time
 @pytest.mark.parametrize("piece", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_megabyte_of_hostile_text_is_read(piece):
-    parsed = parse_answer("[" + piece * (MILLION // len(piece)), SCHEMA)
+def test_a_megabyte_of_hostile_text_is_read(piece, dialect):
+    parsed = parse_answer("[" + piece * (MILLION // len(piece)), SCHEMA, dialect)
     assert parsed.problems
 
 
+@EACH_DIALECT
 @in_linear_time
-def test_a_list_with_two_readings_is_read():
-    assert parse_answer('[Attack("t",time=["' + '","' * (MILLION // 3), SCHEMA).problems
+def test_a_list_with_two_readings_is_read(dialect):
+    assert parse_answer('[Attack("t",time=["' + '","' * (MILLION // 3), SCHEMA, dialect).problems
 
 
+@EACH_DIALECT
 @in_linear_time
-def test_hostile_soup_is_read():
+def test_hostile_soup_is_read(dialect):
     pieces = random.Random(0).choices(list(HOSTILE.values()), k=MILLION // 10)
-    assert parse_answer("".join(pieces)[:MILLION], SCHEMA).problems
+    assert parse_answer("".join(pieces)[:MILLION], SCHEMA, dialect).problems
 
 
 def test_hopeless_damage_is_said_not_hidden():

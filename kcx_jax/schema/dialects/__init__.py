@@ -1,13 +1,13 @@
 """The code dialects a schema and its answers can be written in, one module each.
 
-Every one has the same three functions: ``render_schema(schema)``, ``render_answer(instances)`` and
-``parse_answer(text, schema)``.
+Every one has the same four functions: ``render_schema(schema)``, ``read_schema(text, where)``,
+``render_answer(instances)`` and ``parse_answer(text, schema)``.
 """
 
 from kcx_jax.errors import UsageError
-from kcx_jax.schema.dialects import kcx
+from kcx_jax.schema.dialects import gollie, kcx, knowcoder
 
-DIALECTS = {"kcx": kcx}
+DIALECTS = {"kcx": kcx, "knowcoder": knowcoder, "gollie": gollie}
 
 
 def dialect_named(name: str):
