@@ -16,7 +16,7 @@ _IDS_SHOWN = 5
 def command(
     gold: Annotated[Path, typer.Option(metavar="GOLD.jsonl", help="The gold records.")],
     predicted: Annotated[Path, typer.Option(metavar="PRED.jsonl", help="The predicted records.")],
-    mode: Annotated[str, typer.Option(help="How to count: strict.")] = "strict",
+    mode: Annotated[str, typer.Option(help="How to count; an unknown name lists them all.")] = "strict",
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all figures and counts here.")
     ] = None,
@@ -59,7 +59,6 @@ def _print(scores: "Scores") -> None:
     from rich.text import Text
 
     from kcx_jax.cli.spans import shown
-    from kcx_jax.scoring import STRICT
 
     figures = ("P %", "R %", "F1 %", "right", "wrong", "missed")
     totals, types = Table("measure", *figures, "what is counted"), Table("measure", "type", *figures)
@@ -74,4 +73,4 @@ def _print(scores: "Scores") -> None:
     console.print(totals)
     if types.row_count:
         console.print(types)
-    console.print(f"{scores.mode}: {STRICT}")
+    console.print(f"{scores.mode}: {scores.definition}")
