@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.scoring.counts import Counts, MacroCounts, RoundedCounts
+from kcx_jax.scoring.overlaps import exact, of_type, overlapping, partial, strict
 from kcx_jax.scoring.text_units import plain, text_measures, verbatim
 from kcx_jax.scoring.units import MEASURES, Measure, Unit
 
@@ -96,6 +97,13 @@ _TEXT = text_measures(verbatim, verbatim)
 _TEXT_NER = replace(_TEXT[0], name="ner_string")
 _PLAIN = text_measures(plain, plain, of_labels=plain)
 
+_NERVALUATE = {
+    "strict": (strict, "its span and type are equal"),
+    "exact": (exact, "its span is equal, whatever the type"),
+    "partial": (partial, "its span is equal, half right where it only overlaps, whatever the type"),
+    "type": (of_type, "its type is equal, the nearest such span first"),
+}
+
 MODES = {
     mode.name: mode
     for mode in (
@@ -170,6 +178,18 @@ MODES = {
             "Other is no class of its own, but predicting a relation where gold has Other is wrong.",
             _RE,
             averaging=macro_of_nine,
+        ),
+        *(
+            Mode(
+                f"nervaluate_{scheme}",
+                "Entities by offset. In the order of the text each prediction takes one free gold span that it "
+                f"overlaps, and is right where {words}. A span taken by a wrong prediction is gone. Counts are "
+                "in halves of items; what has no offsets is dropped. Micro.",
+                _NER,
+                overlapping(grade),
+                keep_ungrounded=False,
+            )
+            for scheme, (grade, words) in _NERVALUATE.items()
         ),
     )
 }

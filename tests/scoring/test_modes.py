@@ -107,6 +107,54 @@ def test_uie_scores_offsets_and_strings():
     assert counts(gold, guess, "uie", "ner_string") == (2, 0, 0)
 
 
+def test_nervaluate_has_four_schemes_in_halves_of_items():
+    gold, guess = ner(("P", BOB), ("P", LOWER), ("P", EVE)), ner(("Q", BOB), ("P", (8, 16)), ("Q", (20, 24)))
+    found = {s: counts(gold, guess, f"nervaluate_{s}") for s in ("strict", "exact", "partial", "type")}
+    assert found == {"strict": (0, 6, 6), "exact": (2, 4, 4), "partial": (4, 2, 2), "type": (2, 4, 4)}
+    # A wrong prediction that comes first takes the span from the right one.
+    late = ner(("P", (6, 9)), ("P", LOWER))
+    assert counts(ner(("P", LOWER)), late, "nervaluate_exact") == (0, 4, 2)
+
+
+sequences = st.lists(st.sampled_from(["O", "B-P", "I-P", "B-Q", "I-Q"]), min_size=1, max_size=12)
+
+
+def of_tags(tags):
+    text = "x" * len(tags)
+    return ner(*((kind, (start, end)) for kind, start, end in tag_spans(tags)), text=text)
+
+
+@given(sequences, st.randoms())
+def test_nervaluate_itself_agrees(tags, rng):
+    evaluator = pytest.importorskip("nervaluate").Evaluator
+    guess = [rng.choice([tag, "O", "B-P", "I-P", "B-Q"]) for tag in tags]
+    theirs = evaluator([tags], [guess], tags=["P", "Q"], loader="list").evaluate()["overall"]
+    for scheme, name in (
+        ("strict", "strict"),
+        ("exact", "exact"),
+        ("partial", "partial"),
+        ("type", "ent_type"),
+    ):
+        ours = total(of_tags(tags), of_tags(guess), f"nervaluate_{scheme}")
+        figures = theirs[name].precision, theirs[name].recall, theirs[name].f1
+        assert (ours.precision, ours.recall, ours.f1) == pytest.approx(figures, abs=1e-12), scheme
+
+
+@given(sequences, st.randoms(), st.booleans())
+def test_seqeval_itself_agrees(tags, rng, strictly):
+    metrics = pytest.importorskip("seqeval.metrics")
+    from seqeval.scheme import IOB2
+
+    guess = [rng.choice([tag, "O", "B-P", "I-P", "B-Q"]) for tag in tags]
+    options = {"mode": "strict", "scheme": IOB2} if strictly else {}
+    theirs = metrics.f1_score([tags], [guess], zero_division=0, **options)
+    spans = [
+        ner(*((k, (a, b)) for k, a, b in tag_spans(side, strictly)), text="x" * len(tags))
+        for side in (tags, guess)
+    ]
+    assert total(*spans, "seqeval").f1 == pytest.approx(theirs, abs=1e-12)
+
+
 def pair(name, head="e0", tail="e1", id="1"):
     return Record(id, "en", TEXT, entities(("E", BOB), ("E", EVE)), (RelationLink(name, head, tail),))
 
@@ -137,10 +185,11 @@ typed = st.lists(st.tuples(st.sampled_from("PQ"), st.sampled_from(SPANS)), max_s
 def test_what_gold_wants_is_what_every_mode_divides_by(gold, guess):
     """tp + fn is the number of gold units and tp + fp of predicted ones: by hand, as multisets or sets."""
     for mode in set(MODES) - {"semeval2010", "instructuie"}:
+        parts = 2 if mode.startswith("nervaluate") else 1
         found = total(ner(*gold), ner(*guess), mode)
         as_set = mode in ("b2ner", "multiconer", "seqeval")
         key = (lambda t: (t[0], TEXT[slice(*t[1])].lower())) if mode == "b2ner" else (lambda t: t)
-        sizes = [len({key(t) for t in side}) if as_set else len(side) for side in (gold, guess)]
+        sizes = [parts * len({key(t) for t in side} if as_set else side) for side in (gold, guess)]
         assert [found.tp + found.fn, found.tp + found.fp] == sizes, mode
 
 
