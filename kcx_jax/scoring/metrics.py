@@ -9,7 +9,7 @@ from kcx_jax.corpora import Record
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.schema import TASKS, Task
 from kcx_jax.scoring.counts import Counts
-from kcx_jax.scoring.modes import Mode, mode_named
+from kcx_jax.scoring.modes import Mode, Units, micro, mode_named
 from kcx_jax.scoring.units import Measure
 
 # Problems of a parsed answer that stand for an item (schema.Problem.kind); the others only flag their record.
@@ -131,6 +131,26 @@ def score(
     )
 
 
+def counts_by_record(
+    gold: Iterable[Record], predicted: Iterable[Record], unit: str, mode: str = "strict"
+) -> list[Counts]:
+    """The counts of one measure in each gold record that is annotated for it, in the order of gold.
+
+    Their sum is the total that `score` gives. Raises as `score`; `UsageError` also for an unknown measure and
+    for a mode whose figure is not made of such sums alone (macro, rounded).
+    """
+    counting = mode_named(mode)
+    measure = next((m for m in counting.measures if m.name == unit), None)
+    if measure is None:
+        names = ", ".join(m.name for m in counting.measures)
+        raise UsageError(f"mode {mode!r} has no measure {unit!r}; it has: {names}")
+    if counting.averaging is not micro:
+        raise UsageError(f"mode {mode!r} is not micro-averaged: its records have no counts that add up to it")
+    pairs = _join(_by_id(gold, "gold"), _by_id(predicted, "predicted"))
+    found = (_matched(counting, measure, pair) for pair in pairs if _annotated(pair[0], measure.task))
+    return [Counts(tp.total(), fp.total(), fn.total()) for tp, fp, fn in found]
+
+
 Pair = tuple[Record, Record | None]
 
 
@@ -172,18 +192,24 @@ def _measured(mode: Mode, measure: Measure, pairs: Sequence[Pair]) -> UnitScore:
     tp: Counter[str] = Counter()
     fp: Counter[str] = Counter()
     fn: Counter[str] = Counter()
-    for record, guess in pairs:
-        given = measure.count(guess)
-        if guess is not None and mode.keep_ungrounded:
-            # Its own number as content: equal to no gold unit and to no other prediction.
-            given.update((label, (number,)) for number, label in enumerate(_ungrounded(measure, guess)))
-        for side, units in zip((tp, fp, fn), mode.matching(measure.count(record), given), strict=True):
+    for pair in pairs:
+        for side, units in zip((tp, fp, fn), _matched(mode, measure, pair), strict=True):
             for (label, _), count in units.items():
                 side[label] += count
     labels = sorted({*tp, *fp, *fn} - {""})
     per_type = {label: Counts(tp[label], fp[label], fn[label]) for label in labels}
     total = Counts(tp.total(), fp.total(), fn.total())
     return UnitScore(measure.definition, mode.averaging(total, per_type), per_type)
+
+
+def _matched(mode: Mode, measure: Measure, pair: Pair) -> tuple[Units, Units, Units]:
+    """The true positives, false positives and false negatives of one record."""
+    record, guess = pair
+    given = measure.count(guess)
+    if guess is not None and mode.keep_ungrounded:
+        # Its own number as content: equal to no gold unit and to no other prediction.
+        given.update((label, (number,)) for number, label in enumerate(_ungrounded(measure, guess)))
+    return mode.matching(measure.count(record), given)
 
 
 def _entries(record: Record, key: str, task: Task) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """Each mode by hand: the figures its row of the field's table asks for, quirk included."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
@@ -124,6 +124,7 @@ def of_tags(tags):
     return ner(*((kind, (start, end)) for kind, start, end in tag_spans(tags)), text=text)
 
 
+@settings(deadline=None)  # the first example imports the library
 @given(sequences, st.randoms())
 def test_nervaluate_itself_agrees(tags, rng):
     evaluator = pytest.importorskip("nervaluate").Evaluator
@@ -140,6 +141,7 @@ def test_nervaluate_itself_agrees(tags, rng):
         assert (ours.precision, ours.recall, ours.f1) == pytest.approx(figures, abs=1e-12), scheme
 
 
+@settings(deadline=None)  # the first example imports the library
 @given(sequences, st.randoms(), st.booleans())
 def test_seqeval_itself_agrees(tags, rng, strictly):
     metrics = pytest.importorskip("seqeval.metrics")
