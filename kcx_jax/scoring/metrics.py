@@ -8,45 +8,12 @@ from typing import Any
 from kcx_jax.corpora import Record
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.schema import TASKS, Task
-from kcx_jax.scoring.units import MEASURES, Measure
+from kcx_jax.scoring.counts import Counts
+from kcx_jax.scoring.modes import Mode, Units, micro, mode_named
+from kcx_jax.scoring.units import Measure
 
-STRICT = (
-    "A prediction is right when its unit equals a gold unit that no other prediction has used. Spans are "
-    "character offsets, found verbatim or after NFC. Every prediction that is not right is a false positive, "
-    "also one that is not in the text or of an unknown class; nothing is dropped. Micro over the dataset."
-)
 # Problems of a parsed answer that stand for an item (schema.Problem.kind); the others only flag their record.
 _ITEM_PROBLEMS = frozenset({"unknown_class", "wrong_arity", "wrong_argument"})
-
-
-@dataclass(frozen=True)
-class Counts:
-    """True positives, false positives and false negatives."""
-
-    tp: int = 0
-    fp: int = 0
-    fn: int = 0
-
-    @property
-    def precision(self) -> float:
-        """tp / (tp + fp), in [0, 1]; 0 where nothing was predicted."""
-        return self.tp / (self.tp + self.fp) if self.tp + self.fp else 0.0
-
-    @property
-    def recall(self) -> float:
-        """tp / (tp + fn), in [0, 1]; 0 where nothing was to be found."""
-        return self.tp / (self.tp + self.fn) if self.tp + self.fn else 0.0
-
-    @property
-    def f1(self) -> float:
-        """The harmonic mean of precision and recall, 2 tp / (2 tp + fp + fn), in [0, 1]."""
-        total = 2 * self.tp + self.fp + self.fn
-        return 2 * self.tp / total if total else 0.0
-
-    def to_json(self) -> dict[str, Any]:
-        """The counts and the three figures."""
-        figures = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
-        return figures | {"tp": self.tp, "fp": self.fp, "fn": self.fn}
 
 
 @dataclass(frozen=True)
@@ -72,6 +39,11 @@ class Scores:
     missing: dict[Task, tuple[str, ...]]
     flagged: dict[Task, int]
 
+    @property
+    def definition(self) -> str:
+        """What the mode counts, in words."""
+        return mode_named(self.mode).definition
+
     def f1(self, unit: str) -> float:
         """The F1 in [0, 1] of a measure; a task's name is its headline. `UsageError` if it was not scored."""
         if unit not in self.units:
@@ -82,7 +54,7 @@ class Scores:
         """Everything, as plain JSON values, definitions included; figures in [0, 1]."""
         return {
             "mode": self.mode,
-            "definition": STRICT,
+            "definition": self.definition,
             "units": {
                 name: {
                     "definition": score.definition,
@@ -114,9 +86,9 @@ def score(
     tasks: Sequence[Task] | None = None,
     mode: str = "strict",
 ) -> Scores:
-    """Compare predicted with gold records of the same ids, micro-averaged over the dataset.
+    """Compare predicted with gold records of the same ids.
 
-    The definition of mode "strict" is `STRICT`; each measure's own stands beside its figures. A gold record
+    The modes and their definitions are `MODES`; each measure's own stands beside its figures. A gold record
     counts for the tasks it is annotated for; discontinuous spans count by their hulls. What of an answer
     could not be grounded or read is in the predicted record's ``meta``: one false positive for each entry of
     "unresolved" ({"task", "type", "text", "role"}) and of "parse_problems" ({"task", "kind"}) that stands
@@ -128,20 +100,28 @@ def score(
     Raises `KcxError` for an id used twice, a prediction without gold, or a prediction for another text;
     `UsageError` for an unknown task or mode.
     """
-    if mode != "strict":
-        raise UsageError(f"unknown mode {mode!r}; known: strict")
+    counting = mode_named(mode)
+    counted = dict.fromkeys(measure.task for measure in counting.measures)
     for task in tasks or ():
         if task not in TASKS:
             raise UsageError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
+        if task not in counted:
+            raise UsageError(
+                f"mode {mode!r} does not count the task {task!r}; it counts: {', '.join(counted)}"
+            )
     pairs = _join(_by_id(gold, "gold"), _by_id(predicted, "predicted"))
-    chosen = tuple(tasks) if tasks is not None else _annotated_tasks([record for record, _ in pairs])
-    annotated = {task: [pair for pair in pairs if _annotated(pair[0], task)] for task in chosen}
+    if tasks is None:
+        there_are = _annotated_tasks([record for record, _ in pairs])
+        tasks = [task for task in there_are if task in counted]
+        if there_are and not tasks:
+            raise KcxError(f"mode {mode!r} counts {', '.join(counted)}; gold has {', '.join(there_are)}")
+    annotated = {task: [pair for pair in pairs if _annotated(pair[0], task)] for task in tasks}
     for task, there in annotated.items():
         if not there:
             raise KcxError(f"no gold record is annotated for the task {task!r}")
     return Scores(
         mode,
-        {m.name: _measured(m, annotated[m.task]) for m in MEASURES if m.task in annotated},
+        {m.name: _measured(counting, m, annotated[m.task]) for m in counting.measures if m.task in annotated},
         {task: len(there) for task, there in annotated.items()},
         {
             task: tuple(gold.id for gold, guess in there if guess is None or not _annotated(guess, task))
@@ -149,6 +129,26 @@ def score(
         },
         {task: sum(_is_flagged(guess, task) for _, guess in there) for task, there in annotated.items()},
     )
+
+
+def counts_by_record(
+    gold: Iterable[Record], predicted: Iterable[Record], unit: str, mode: str = "strict"
+) -> list[Counts]:
+    """The counts of one measure in each gold record that is annotated for it, in the order of gold.
+
+    Their sum is the total that `score` gives. Raises as `score`; `UsageError` also for an unknown measure and
+    for a mode whose figure is not made of such sums alone (macro, rounded).
+    """
+    counting = mode_named(mode)
+    measure = next((m for m in counting.measures if m.name == unit), None)
+    if measure is None:
+        names = ", ".join(m.name for m in counting.measures)
+        raise UsageError(f"mode {mode!r} has no measure {unit!r}; it has: {names}")
+    if counting.averaging is not micro:
+        raise UsageError(f"mode {mode!r} is not micro-averaged: its records have no counts that add up to it")
+    pairs = _join(_by_id(gold, "gold"), _by_id(predicted, "predicted"))
+    found = (_matched(counting, measure, pair) for pair in pairs if _annotated(pair[0], measure.task))
+    return [Counts(tp.total(), fp.total(), fn.total()) for tp, fp, fn in found]
 
 
 Pair = tuple[Record, Record | None]
@@ -188,24 +188,28 @@ def _annotated_tasks(gold: Sequence[Record]) -> tuple[Task, ...]:
     return tuple(task for task in tasks if task != "eae" or with_arguments)
 
 
-def _measured(measure: Measure, pairs: Sequence[Pair]) -> UnitScore:
+def _measured(mode: Mode, measure: Measure, pairs: Sequence[Pair]) -> UnitScore:
     tp: Counter[str] = Counter()
     fp: Counter[str] = Counter()
     fn: Counter[str] = Counter()
-    for record, guess in pairs:
-        wanted, given = measure.count(record), measure.count(guess)
-        right = wanted & given
-        for side, units in ((tp, right), (fp, given - right), (fn, wanted - right)):
+    for pair in pairs:
+        for side, units in zip((tp, fp, fn), _matched(mode, measure, pair), strict=True):
             for (label, _), count in units.items():
                 side[label] += count
-        if guess is not None:
-            fp.update(_ungrounded(measure, guess))
     labels = sorted({*tp, *fp, *fn} - {""})
-    return UnitScore(
-        measure.definition,
-        Counts(tp.total(), fp.total(), fn.total()),
-        {label: Counts(tp[label], fp[label], fn[label]) for label in labels},
-    )
+    per_type = {label: Counts(tp[label], fp[label], fn[label]) for label in labels}
+    total = Counts(tp.total(), fp.total(), fn.total())
+    return UnitScore(measure.definition, mode.averaging(total, per_type), per_type)
+
+
+def _matched(mode: Mode, measure: Measure, pair: Pair) -> tuple[Units, Units, Units]:
+    """The true positives, false positives and false negatives of one record."""
+    record, guess = pair
+    given = measure.count(guess)
+    if guess is not None and mode.keep_ungrounded:
+        # Its own number as content: equal to no gold unit and to no other prediction.
+        given.update((label, (number,)) for number, label in enumerate(_ungrounded(measure, guess)))
+    return mode.matching(measure.count(record), given)
 
 
 def _entries(record: Record, key: str, task: Task) -> list[dict[str, Any]]:

@@ -72,9 +72,33 @@ def test_json_holds_everything_and_is_not_overwritten_unasked(files):
     kcx(*call, "--overwrite")
 
 
+def test_text_stands_beside_strict(files):
+    call = ("--gold", files / "gold.jsonl", "--predicted", files / "predicted.jsonl")
+    assert "text mode, beside it: ner F1 61.54 %" in kcx(*call).stdout
+    assert "beside it" not in kcx(*call, "--mode", "text").stdout
+
+
+def test_two_systems_are_compared(files):
+    call = ("--gold", files / "gold.jsonl", "--predicted", files / "predicted.jsonl", "--samples", 50)
+    same = kcx(*call, "--against", files / "predicted.jsonl", "--json", files / "s.json").stdout
+    assert "the other system has 61.54, paired p = 1.0000" in same
+    found = json.loads((files / "s.json").read_text())["resampling"]["ner"]
+    low, high = found["f1_interval_95"]
+    assert 0 <= low < 8 / 13 < high <= 1
+    assert (found["f1_against"], found["p_value"]) == (8 / 13, 1.0)
+
+
+@pytest.mark.parametrize(("format", "row"), [("markdown", "| ner | all |"), ("latex", "ner & all &")])
+def test_other_tables(files, format, row):
+    call = ("--gold", files / "gold.jsonl", "--predicted", files / "predicted.jsonl", "--format", format)
+    assert row in kcx(*call).stdout
+
+
 def test_what_is_wrong_is_said(files):
     gold = ("--gold", files / "gold.jsonl")
     with pytest.raises(UsageError, match="unknown mode 'soft'"):
         kcx(*gold, "--predicted", files / "predicted.jsonl", "--mode", "soft")
+    with pytest.raises(UsageError, match="--against needs --samples"):
+        kcx(*gold, "--predicted", files / "predicted.jsonl", "--against", files / "predicted.jsonl")
     with pytest.raises(KcxError, match=r"cannot read .*no\.jsonl"):
         kcx(*gold, "--predicted", files / "no.jsonl")

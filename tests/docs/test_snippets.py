@@ -79,6 +79,14 @@ def test_the_python_on_the_page_of_schemas_runs_and_prints_what_is_shown():
         assert source in done.stdout
 
 
+def test_the_python_of_the_scoring_page_runs(tmp_path):
+    codes = fences(ROOT / "docs" / "scoring.md", "python")
+    done = run([sys.executable, "-c", "\n".join(codes)], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("strict 0.5\nb2ner 1.0\nknowcoder 1.5\n")
+    assert done.stdout.splitlines()[-1] == "(1.0, 1.0) 0.000999000999000999"
+
+
 def options_by_command() -> dict[tuple[str, ...], set[str]]:
     named: dict[tuple[str, ...], set[str]] = {}
     for page in PAGES:

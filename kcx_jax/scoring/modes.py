@@ -1,0 +1,202 @@
+"""The table of modes: whose figures they are, what is counted, how units are matched, and how averaged."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.scoring.counts import Counts, MacroCounts, RoundedCounts
+from kcx_jax.scoring.overlaps import exact, of_type, overlapping, partial, strict
+from kcx_jax.scoring.text_units import plain, text_measures, verbatim
+from kcx_jax.scoring.units import MEASURES, Measure, Unit
+
+STRICT = (
+    "A prediction is right when its unit equals a gold unit that no other prediction has used. Spans are "
+    "character offsets, found verbatim or after NFC. Every prediction that is not right is a false positive, "
+    "also one that is not in the text or of an unknown class; nothing is dropped. Micro over the dataset."
+)
+OTHER = "Other"
+SEMEVAL_RELATIONS = 9
+
+Units = Counter[Unit]
+# The gold and the predicted units of one record -> its true positives, false positives, false negatives.
+Matching = Callable[[Units, Units], tuple[Units, Units, Units]]
+
+
+def consumed(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
+    """Multisets: a gold unit makes one prediction right."""
+    right = wanted & given
+    return right, given - right, wanted - right
+
+
+def unconsumed(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
+    """A gold unit makes every equal prediction right: false negatives may fall below 0, recall rise above 1."""
+    right = Counter({unit: count for unit, count in given.items() if unit in wanted})
+    missed = Counter(wanted)
+    missed.subtract(right)
+    return right, given - right, missed
+
+
+def sets(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
+    """Sets: units that are repeated in a record count once."""
+    return consumed(Counter(dict.fromkeys(wanted, 1)), Counter(dict.fromkeys(given, 1)))
+
+
+def sets_with_empty(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
+    """Sets; nothing predicted where there is nothing is itself one true positive."""
+    if not wanted and not given:
+        return Counter({("", ()): 1}), Counter(), Counter()
+    return sets(wanted, given)
+
+
+# All units' counts and the counts by type -> the figures of the dataset.
+Averaging = Callable[[Counts, dict[str, Counts]], Counts]
+
+
+def micro(total: Counts, per_type: dict[str, Counts]) -> Counts:
+    """The figures of all units together."""
+    return total
+
+
+def micro_rounded(total: Counts, per_type: dict[str, Counts]) -> Counts:
+    """The figures of all units together, precision and recall rounded before the F1."""
+    return RoundedCounts(total.tp, total.fp, total.fn)
+
+
+def macro(total: Counts, per_type: dict[str, Counts]) -> Counts:
+    """The means over all types that are in gold or predicted."""
+    return MacroCounts.over(per_type.values())
+
+
+def macro_of_nine(total: Counts, per_type: dict[str, Counts]) -> Counts:
+    """The means over nine relations, `OTHER` left out; one that is nowhere counts 0. `KcxError` for a tenth."""
+    named = [counts for label, counts in per_type.items() if label != OTHER]
+    if len(named) > SEMEVAL_RELATIONS:
+        labels = ", ".join(label for label in per_type if label != OTHER)
+        raise KcxError(
+            f"mode semeval2010 knows nine relations and {OTHER}; the records have {len(named)}: {labels}"
+        )
+    return MacroCounts.over([*named, *[Counts()] * (SEMEVAL_RELATIONS - len(named))])
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How one system counts. keep_ungrounded: what is not in the text is a false positive, else dropped."""
+
+    name: str
+    definition: str
+    measures: tuple[Measure, ...]
+    matching: Matching = consumed
+    averaging: Averaging = micro
+    keep_ungrounded: bool = True
+
+
+_NER = tuple(m for m in MEASURES if m.name == "ner")
+_RE = tuple(m for m in MEASURES if m.name == "re")
+_TEXT = text_measures(verbatim, verbatim)
+_TEXT_NER = replace(_TEXT[0], name="ner_string")
+_PLAIN = text_measures(plain, plain, of_labels=plain)
+
+_NERVALUATE = {
+    "strict": (strict, "its span and type are equal"),
+    "exact": (exact, "its span is equal, whatever the type"),
+    "partial": (partial, "its span is equal, half right where it only overlaps, whatever the type"),
+    "type": (of_type, "its type is equal, the nearest such span first"),
+}
+
+MODES = {
+    mode.name: mode
+    for mode in (
+        Mode("strict", STRICT, MEASURES),
+        Mode(
+            "text",
+            "As strict, but a unit is made of class names and texts: where in the record a text stands does "
+            "not matter. Case-sensitive; a repeated unit is wanted as often as gold has it. Micro.",
+            _TEXT,
+        ),
+        Mode(
+            "knowcoder",
+            "Text tuples, case-sensitive. A gold unit is never used up: every repetition of a right prediction "
+            "is right, so recall and F1 can exceed 1 and false negatives fall below 0. What is not in the text "
+            "or the schema is dropped first. Ancestors of a class are not accepted for it. Micro.",
+            _TEXT,
+            unconsumed,
+            keep_ungrounded=False,
+        ),
+        Mode(
+            "gollie",
+            "Class and text; case folded for entities, sensitive elsewhere; a gold unit is used once. What is "
+            "not in the text is dropped first; an argument is right only under a matched trigger. Micro.",
+            text_measures(str.casefold, verbatim, attached=True),
+            keep_ungrounded=False,
+        ),
+        Mode(
+            "iepile",
+            "Text tuples, case-sensitive; a gold unit is used once. Precision and recall, in [0, 1], are rounded "
+            "to two decimals before the F1 of the dataset. Micro.",
+            _TEXT,
+            averaging=micro_rounded,
+        ),
+        Mode(
+            "b2ner",
+            "Sets of label and text in folded case, without quotes and without spaces beside punctuation. Micro.",
+            _PLAIN,
+            sets,
+        ),
+        Mode(
+            "instructuie",
+            "As b2ner, and a record with nothing in gold and nothing predicted is one true positive. Micro.",
+            _PLAIN,
+            sets_with_empty,
+        ),
+        Mode(
+            "multiconer",
+            "Sets of entity spans by offset and type; what has no offsets is dropped. Macro: means over all "
+            "types that are in gold or predicted.",
+            _NER,
+            sets,
+            macro,
+            keep_ungrounded=False,
+        ),
+        Mode(
+            "seqeval",
+            "Sets of entity spans by offset and type, as conlleval counts them; what has no offsets is dropped. "
+            "Micro. How a broken tag sequence is read (`tag_spans`) is decided before.",
+            _NER,
+            sets,
+            keep_ungrounded=False,
+        ),
+        Mode(
+            "uie",
+            "Entities twice: by offset and type (ner), and by text and type (ner_string), case-sensitive. A "
+            "gold unit is used once. What has no offsets is wrong in both. Micro.",
+            (*_NER, _TEXT_NER),
+        ),
+        Mode(
+            "semeval2010",
+            "Relations with their direction, by the spans of head and tail. Macro: means over nine relations; "
+            "Other is no class of its own, but predicting a relation where gold has Other is wrong.",
+            _RE,
+            averaging=macro_of_nine,
+        ),
+        *(
+            Mode(
+                f"nervaluate_{scheme}",
+                "Entities by offset. In the order of the text each prediction takes one free gold span that it "
+                f"overlaps, and is right where {words}. A span taken by a wrong prediction is gone. Counts are "
+                "in halves of items; what has no offsets is dropped. Micro.",
+                _NER,
+                overlapping(grade),
+                keep_ungrounded=False,
+            )
+            for scheme, (grade, words) in _NERVALUATE.items()
+        ),
+    )
+}
+
+
+def mode_named(name: str) -> Mode:
+    """The mode of that name; `UsageError` for an unknown one."""
+    if name not in MODES:
+        raise UsageError(f"unknown mode {name!r}; known: {', '.join(MODES)}")
+    return MODES[name]

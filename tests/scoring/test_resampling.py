@@ -1,0 +1,82 @@
+"""Intervals and the paired test: against enumeration, and what must not change them."""
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kcx_jax.corpora import Mention, Record
+from kcx_jax.errors import UsageError
+from kcx_jax.scoring import Counts, counts_by_record, f1_interval, paired_p_value, score
+
+numbers = st.integers(0, 4)
+records = st.lists(st.builds(Counts, numbers, numbers, numbers), min_size=1, max_size=12)
+
+
+def f1(each):
+    tp, fp, fn = (sum(getattr(c, name) for c in each) for name in ("tp", "fp", "fn"))
+    return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else 0.0
+
+
+@settings(max_examples=20)
+@given(records)
+def test_the_interval_is_seeded_and_grows_with_its_level(each):
+    assert f1_interval(each, 50, seed=3) == f1_interval(each, 50, seed=3)
+    (low, high), (lower, higher) = f1_interval(each, 50, 0.5), f1_interval(each, 50, 0.95)
+    assert 0 <= lower <= low <= high <= higher <= 1
+
+
+def test_equal_records_leave_no_doubt():
+    assert f1_interval([Counts(1, 1, 1)] * 7, 30) == (0.5, 0.5)
+
+
+def test_the_interval_is_that_of_all_draws():
+    each = [Counts(1, 0, 0), Counts(0, 1, 1), Counts(2, 1, 0)]
+    drawn = sorted(f1(draw) for draw in itertools.product(each, repeat=3))
+    assert f1_interval(each, 4000, 0.6) == (drawn[5], drawn[21])  # far from where the draws' F1 steps
+
+
+def test_the_p_value_is_that_of_all_exchanges():
+    one = [Counts(1, 0, 0), Counts(1, 0, 1), Counts(0, 1, 1), Counts(2, 0, 0), Counts(1, 1, 0)]
+    other = [Counts(0, 1, 1), Counts(1, 0, 1), Counts(0, 0, 1), Counts(1, 0, 1), Counts(0, 2, 1)]
+    seen = abs(f1(one) - f1(other))
+    beyond = []
+    for swaps in itertools.product((False, True), repeat=5):
+        pairs = [(b, a) if swap else (a, b) for a, b, swap in zip(one, other, swaps, strict=True)]
+        left, right = zip(*pairs, strict=True)
+        beyond.append(abs(f1(left) - f1(right)) >= seen - 1e-12)
+    assert paired_p_value(one, other, 5000) == pytest.approx(sum(beyond) / 32, abs=0.02)
+
+
+@settings(max_examples=20)
+@given(records, records)
+def test_the_p_value_does_not_ask_who_comes_first(one, other):
+    size = min(len(one), len(other))
+    one, other = one[:size], other[:size]
+    assert paired_p_value(one, one, 20) == 1.0
+    assert paired_p_value(one, other, 20) == paired_p_value(other, one, 20) > 0
+
+
+def test_counts_of_records_add_up_to_the_score():
+    ada, rome = Mention("a", "P", 0, 3, "Ada"), Mention("b", "C", 7, 11, "Rome")
+    gold = [Record(str(i), "en", "Ada in Rome", (ada, rome)) for i in range(3)]
+    guess = [gold[0], Record("1", "en", "Ada in Rome", (ada,), meta={"unresolved": [{"type": "P"}]})]
+    each = counts_by_record(gold, guess, "ner")
+    assert [(c.tp, c.fp, c.fn) for c in each] == [(2, 0, 0), (1, 1, 1), (0, 0, 2)]
+    assert f1(each) == score(gold, guess).f1("ner")
+
+
+def test_mistakes_are_named():
+    with pytest.raises(UsageError, match="no record"):
+        f1_interval([])
+    with pytest.raises(UsageError, match="level must lie between 0 and 1"):
+        f1_interval([Counts(1)], level=1.0)
+    with pytest.raises(UsageError, match="same records: 1 against 2"):
+        paired_p_value([Counts(1)], [Counts(1)] * 2)
+    with pytest.raises(UsageError, match="at least one sample"):
+        paired_p_value([Counts(1)], [Counts(1)], samples=0)
+    with pytest.raises(UsageError, match="no measure 'er'; it has: ner"):
+        counts_by_record([], [], "er", "text")
+    with pytest.raises(UsageError, match="'iepile' is not micro-averaged"):
+        counts_by_record([], [], "ner", "iepile")
