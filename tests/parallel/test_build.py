@@ -199,6 +199,11 @@ def _wait_for(condition, child: subprocess.Popen) -> None:
         time.sleep(0.01)
 
 
+def _without_calls(pairs) -> list[ParallelRecord]:
+    """The pairs, but for how many replies each took."""
+    return [replace(pair, provenance={**pair.provenance, "calls": None}) for pair in pairs]
+
+
 def test_kill_it_anywhere_and_the_same_command_ends_as_if_nothing_had_been(calm, pairs, tmp_path):
     """Lost 0; asked twice at most what was in flight; nothing that was answered is asked again."""
     result, _, _ = calm
@@ -217,8 +222,11 @@ def test_kill_it_anywhere_and_the_same_command_ends_as_if_nothing_had_been(calm,
             build(_sources(pairs), "en", "zh", _client(server), run)
         assert child.wait() == 0, child.stderr.read()
         bill = server.bill
-    assert list(read_parallel(run / "parallel.jsonl")) == result.pairs
-    assert json.loads((run / "statistics.json").read_text()) == result.statistics.to_json()
+    assert _without_calls(read_parallel(run / "parallel.jsonl")) == _without_calls(result.pairs)
+    found, expected = json.loads((run / "statistics.json").read_text()), result.statistics.to_json()
+    # A useless reply that was on its way when the process died is none that was read.
+    lost = expected.pop("replies_read") - found.pop("replies_read")
+    assert found == expected
     with sqlite3.connect(run / "ledger.db") as db:
         count = dict(db.execute("SELECT state, count(*) FROM call GROUP BY state"))
         twice = db.execute(
@@ -228,7 +236,7 @@ def test_kill_it_anywhere_and_the_same_command_ends_as_if_nothing_had_been(calm,
         assert list(twice) == []
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert set(count) <= {"answered", "failed", "interrupted"}
-    assert count.get("interrupted", 0) <= kills * concurrency
+    assert 0 <= lost <= count.get("interrupted", 0) <= kills * concurrency
     assert bill.paid_twice <= kills * concurrency
     assert count["answered"] <= bill.answers <= count["answered"] + count.get("interrupted", 0)
 
