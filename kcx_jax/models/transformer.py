@@ -30,8 +30,9 @@ from kcx_jax.ops.numerics import (
 from kcx_jax.ops.parameters import initialise
 from kcx_jax.ops.rope import Rotation, rotate, rotation
 
-Activation = Literal["qkv", "attention", "mlp"]
-"""What a layer's backward pass may keep: W_pack's output, attention's output, the MLP's inner product."""
+Activation = Literal["qkv", "attention", "stream", "gate", "up"]
+"""What a layer's backward pass may keep: W_pack's output, attention's output and log-sum-exp, the stream between
+attention and MLP, the outputs of gate_proj and up_proj."""
 
 
 class Layer(nn.Module):
@@ -61,11 +62,11 @@ class Layer(nn.Module):
         eps = self.config.norm_eps
         q, k, v = self._heads(dense, rms_norm(x_BTD, weights["input_layernorm"], eps), weights, angles)
         seen_BTHC, cache, kept = layout.attend(q, k, v, self.config.distance, state, cache)
-        seen_BTHC = checkpoint_name(seen_BTHC, "attention")
-        x_BTD = x_BTD + dense("o_proj", seen_BTHC.reshape(*x_BTD.shape[:2], -1))
+        x_BTD = checkpoint_name(x_BTD + dense("o_proj", seen_BTHC.reshape(*x_BTD.shape[:2], -1)), "stream")
         h_BTD = rms_norm(x_BTD, weights["post_attention_layernorm"], eps)
-        inner_BTF = jax.nn.silu(dense("gate_proj", h_BTD)) * dense("up_proj", h_BTD)
-        x_BTD = x_BTD + dense("down_proj", checkpoint_name(inner_BTF, "mlp"))
+        gate_BTF = checkpoint_name(dense("gate_proj", h_BTD), "gate")
+        up_BTF = checkpoint_name(dense("up_proj", h_BTD), "up")
+        x_BTD = x_BTD + dense("down_proj", jax.nn.silu(gate_BTF) * up_BTF)
         x_BTD = constrain(x_BTD, "batch", None, None)
         self.sow("intermediates", "hidden", x_BTD)
         return (x_BTD, cache), kept

@@ -11,16 +11,23 @@ C = channels of a head, P = prefix slots, K = branches, L = slots of a branch, N
 S = slots of a row's own cache, W = new tokens of a step.
 """
 
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import lax
+from jax.ad_checkpoint import checkpoint_name
 
+from kcx_jax.errors import UsageError
 from kcx_jax.ops.attention import Part, merge, partial_attention
+from kcx_jax.ops.cudnn import cudnn_refusal
 from kcx_jax.ops.distance import Distance
 from kcx_jax.ops.numerics import statistics_dtype
+from kcx_jax.ops.tree_attention import Grid, tree_attention
+
+Backend = Literal["auto", "xla", "cudnn"]
+"""Who computes a tree's attention: XLA, which can do everything; cuDNN's fused kernels; or those where they can."""
 
 
 @struct.dataclass
@@ -76,7 +83,8 @@ class Tree:
     prefix_index_BP, branch_index_BKL: where in the stream each slot's token lies (any value in empty slots);
     prefix_length_B, branch_length_BK: how many slots are filled (0 is allowed);
     grid_index_BT: the slot of each stream token in [P, then K*L] (any value for padding tokens).
-    Every real token lies in exactly one slot. Padding tokens get zeros and are seen by nobody.
+    Every real token lies in exactly one slot. Padding tokens get zeros and are seen by nobody. `UsageError` where the
+    `backend` "cudnn" is asked for and cannot do it.
     """
 
     prefix_index_BP: jax.Array
@@ -84,6 +92,7 @@ class Tree:
     branch_index_BKL: jax.Array
     branch_length_BK: jax.Array
     grid_index_BT: jax.Array
+    backend: Backend = struct.field(pytree_node=False, default="auto")
 
     def per_layer(self) -> tuple[Self, None]:
         return self, None
@@ -106,9 +115,24 @@ class Tree:
             heads = x_BTHC.shape[2]
             return _take_rows(x_BTHC.reshape(B, T, heads * C), token_BN, slot_BT).reshape(B, -1, heads, C)
 
-        k, v = (on_grid(x).swapaxes(1, 2) for x in (k_BTGC, v_BTGC))
+        q, k, v = (on_grid(x) for x in (q_BTHC, k_BTGC, v_BTGC))
+        if _by_cudnn(self.backend, q.dtype, C, distance):
+            grid_BNHC = tree_attention(q, k, v, self.prefix_length_B, Grid(P, K, L))
+        else:
+            grid_BNHC = checkpoint_name(self._by_xla(q, k, v, distance), "attention")
+        grid_BNX = grid_BNHC.reshape(B, P + K * L, H * C)
+        return _take_rows(grid_BNX, slot_BT, token_BN).reshape(B, T, H, C), None, None
+
+    def _by_xla(
+        self, q_BNHC: jax.Array, k_BNGC: jax.Array, v_BNGC: jax.Array, distance: Distance
+    ) -> jax.Array:
+        """Attention of all slots of the grid, [B, N, H, C] in q's dtype."""
+        B, _, H, C = q_BNHC.shape
+        P = self.prefix_index_BP.shape[1]
+        K, L = self.branch_index_BKL.shape[1:]
+        k, v = (x.swapaxes(1, 2) for x in (k_BNGC, v_BNGC))
         G = k.shape[1]
-        q_BGRNC = _grouped(on_grid(q_BTHC), G)
+        q_BGRNC = _grouped(q_BNHC, G)
         filled_BP = jnp.arange(P) < self.prefix_length_B[:, None]
         filled_BxP = filled_BP[:, None, None, None, :]
         in_prefix, in_branch = jnp.arange(P), jnp.arange(L)
@@ -140,8 +164,7 @@ class Tree:
         own = _part(q_BGKRLC, k_BGKLC, v_BGKLC, seen, distance, in_branch[:, None], in_branch, inner_axes=1)
         own = jax.tree.map(lambda x: x.swapaxes(2, 3).reshape(B, G, H // G, K * L, *x.shape[5:]), own)
         grid_BNHC = _ungrouped(jnp.concatenate([merge([prefix]), merge([over_prefix, own])], axis=3))
-        grid_BNX = grid_BNHC.astype(q_BTHC.dtype).reshape(B, P + K * L, H * C)
-        return _take_rows(grid_BNX, slot_BT, token_BN).reshape(B, T, H, C), None, None
+        return grid_BNHC.astype(q_BNHC.dtype)
 
     def _permutation(self) -> tuple[jax.Array, jax.Array]:
         """Stream token of each slot [B, N] and slot of each stream token [B, T]; one past the end = none."""
@@ -221,6 +244,13 @@ class Cached:
 
 
 Layout = Causal | Tree | Cached
+
+
+def _by_cudnn(backend: Backend, dtype: jnp.dtype, channels: int, distance: Distance) -> bool:
+    why_not = cudnn_refusal(dtype, channels, distance)
+    if backend == "cudnn" and why_not:
+        raise UsageError(f"attention by cudnn: {why_not}. Choose xla, or auto.")
+    return backend != "xla" and not why_not
 
 
 def _grouped(q_BTHC: jax.Array, kv_heads: int) -> jax.Array:

@@ -76,16 +76,17 @@ class LoopSettings(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
     mesh: MeshSettings = MeshSettings()
     dtype: Literal["bfloat16", "float32"] = "bfloat16"  # of the computation; what trains is kept in float32
+    attention: Literal["auto", "xla", "cudnn"] = "auto"  # auto: cuDNN's kernels where they can do it
     remat: bool = False  # recompute each layer in the backward pass: less memory, more time
     remat_except: tuple[
-        Literal["qkv", "attention", "mlp"], ...
+        Literal["qkv", "attention", "stream", "gate", "up"], ...
     ] = ()  # what a recomputed layer keeps all the same
     save_every: Positive = 500  # steps
     keep: Positive = 2  # checkpoints
     allow_overlong: bool = False  # train without the samples that do not fit the model's positions
 
     @property
-    def kept_activations(self) -> tuple[Literal["qkv", "attention", "mlp"], ...] | None:
+    def kept_activations(self) -> tuple[Literal["qkv", "attention", "stream", "gate", "up"], ...] | None:
         """What each layer's backward pass finds computed; None: everything."""
         return self.remat_except if self.remat else None
 

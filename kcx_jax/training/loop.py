@@ -159,7 +159,12 @@ class _Run:
         if position.iterator is not None:
             iterator.set_state(position.iterator)
         step = make_step(
-            self.module, self.optimiser(position.stage), self.collection, state, self.settings.seed
+            self.module,
+            self.optimiser(position.stage),
+            self.collection,
+            state,
+            self.settings.seed,
+            self.settings.attention,
         )
         log = _Log(self, position, reports)
         end = position.total - position.step + len(plan.steps)

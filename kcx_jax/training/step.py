@@ -17,6 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from kcx_jax.data.batch import TreeBatch
 from kcx_jax.models import Transformer, batch_sharding, output_head
 from kcx_jax.ops import Tree, answer_loss
+from kcx_jax.ops.layouts import Backend
 from kcx_jax.ops.program import Program
 
 PyTree = Any
@@ -43,10 +44,12 @@ def summed_loss(
     batch: TreeBatch,
     train_head: bool,
     dropout_key: Any = None,
+    attention: Backend = "auto",
 ) -> tuple[jax.Array, jax.Array]:
     """Loss summed over the real targets of all rows of all shards, and their count: float32 scalars.
 
-    Without a `dropout_key` nothing is dropped. `train_head` false lets no gradient reach the head.
+    Without a `dropout_key` nothing is dropped. `train_head` false lets no gradient reach the head. `attention` is the
+    backend of the layout.
     """
     layout = Tree(
         batch.prefix_index_RP,
@@ -54,6 +57,7 @@ def summed_loss(
         batch.branch_index_RKL,
         batch.branch_length_RK,
         batch.grid_index_RT,
+        attention,
     )
     hidden_RTD, _ = module.apply(
         variables,
@@ -113,6 +117,7 @@ def make_step(
     collection: str,
     state: TrainState,
     seed: int = 0,
+    attention: Backend = "auto",
 ) -> Program:
     """A jitted `(state, frozen, batch) -> (state, result)`, to be called under `jax.set_mesh`; donates the
     state.
@@ -130,7 +135,7 @@ def make_step(
 
         def mean_loss(trained: PyTree) -> jax.Array:
             variables = {**frozen, collection: trained}
-            total, count = summed_loss(module, variables, batch, collection == "params", key)
+            total, count = summed_loss(module, variables, batch, collection == "params", key, attention)
             return total / jnp.maximum(count, 1)
 
         loss, gradient = jax.value_and_grad(mean_loss)(state.trained)

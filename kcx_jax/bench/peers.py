@@ -1,0 +1,144 @@
+"""The same work by PyTorch: transformers' Llama with peft for tuning, and its `generate` for decoding.
+
+Sizes and token counts are ours; weights are random. One sample a row, rows of nearly one length padded on the right
+without a mask (padding carries no loss, and causal attention never looks right), so that attention takes its fused
+kernel. Needs torch, transformers and, for tuning, peft.
+"""
+
+import time
+from typing import Any
+
+import numpy as np
+
+from kcx_jax.bench.workload import Lengths, random_tree
+from kcx_jax.lora.adapter import LoraConfig
+from kcx_jax.models import ModelConfig
+
+
+def llama(config: ModelConfig) -> Any:
+    """Random bfloat16 weights of `config`'s sizes on the GPU, as a `LlamaForCausalLM`."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    asked = LlamaConfig(
+        vocab_size=config.vocab_size,
+        hidden_size=config.hidden_size,
+        intermediate_size=config.intermediate_size,
+        num_hidden_layers=config.num_layers,
+        num_attention_heads=config.num_heads,
+        num_key_value_heads=config.num_kv_heads,
+        max_position_embeddings=config.max_positions,
+        rms_norm_eps=config.norm_eps,
+        attn_implementation="sdpa",
+    )
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device("cuda"):
+            return LlamaForCausalLM(asked)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def peer_train(
+    model: Any, lengths: Lengths, lora: LoraConfig, rows: int, recompute: bool, steps: int = 4, warm: int = 2
+) -> dict[str, float]:
+    """Figures of LoRA on all linear layers of `model` (from `llama`), `rows` samples a step under bfloat16 autocast."""
+    import torch
+    from peft import LoraConfig as PeftConfig
+    from peft import get_peft_model
+
+    asked = PeftConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+    tuned = get_peft_model(model, asked)
+    try:
+        if recompute:
+            tuned.gradient_checkpointing_enable({"use_reentrant": False})
+            tuned.enable_input_require_grads()
+        tuned.train()
+        trained = [weight for weight in tuned.parameters() if weight.requires_grad]
+        optimiser = torch.optim.AdamW(trained, lr=1e-4, fused=True)
+        batches = [_batch(lengths, model.config.vocab_size, rows, seed) for seed in range(warm + steps)]
+        torch.cuda.reset_peak_memory_stats()
+        for number, (ids, labels, _) in enumerate(batches):
+            if number == warm:
+                torch.cuda.synchronize()
+                start = time.perf_counter()
+            with torch.autocast("cuda", torch.bfloat16):
+                loss = tuned(input_ids=ids, labels=labels).loss
+            loss.backward()
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+        torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+        return {
+            "rows": rows,
+            "seconds_per_step": seconds / steps,
+            "samples_per_second": rows * steps / seconds,
+            "tokens_per_second": sum(tokens for _, _, tokens in batches[warm:]) / seconds,
+            "peak_bytes": torch.cuda.max_memory_allocated(),
+            "last_loss": float(loss.detach()),
+        }
+    finally:
+        tuned.unload()
+        torch.cuda.empty_cache()
+
+
+def _batch(lengths: Lengths, vocabulary: int, rows: int, seed: int) -> tuple[Any, Any, int]:
+    """Ids and labels [rows, width] on the GPU, and how many real tokens are read."""
+    import torch
+
+    rng = np.random.default_rng(seed)
+    chosen = [lengths.branches[i] for i in rng.integers(0, len(lengths.branches), rows)]
+    tree = random_tree(Lengths(lengths.prefix, tuple(chosen)), vocabulary, seed)
+    width = max(lengths.prefix + context + answer for context, answer in chosen)
+    ids, labels = np.zeros((rows, width), np.int64), np.full((rows, width), -100, np.int64)
+    tokens = 0
+    for row, branch in enumerate(tree.branches):
+        sample = np.concatenate([tree.prefix, branch.context, branch.answer])
+        ids[row, : len(sample)] = sample
+        labels[row, len(sample) - len(branch.answer) : len(sample)] = branch.answer
+        tokens += len(sample) - 1
+    return torch.from_numpy(ids).cuda(), torch.from_numpy(labels).cuda(), tokens
+
+
+def peer_decode(model: Any, lengths: Lengths, sentences: int, new_tokens: int, rows: int) -> dict[str, float]:
+    """Sentences/s of greedy `generate`, `rows` prompts at a time (padded on the left), schema and sentence in each."""
+    import torch
+
+    model.eval()
+    tree = random_tree(lengths, model.config.vocab_size)
+    prompts = [
+        np.concatenate([tree.prefix, tree.branches[i % len(tree.branches)].context]) for i in range(sentences)
+    ]
+    prompts.sort(key=len)
+
+    def write(some: list[np.ndarray]) -> None:
+        width = max(map(len, some))
+        ids, mask = np.zeros((len(some), width), np.int64), np.zeros((len(some), width), np.int64)
+        for row, prompt in enumerate(some):
+            ids[row, width - len(prompt) :], mask[row, width - len(prompt) :] = prompt, 1
+        model.generate(
+            torch.from_numpy(ids).cuda(),
+            attention_mask=torch.from_numpy(mask).cuda(),
+            max_new_tokens=new_tokens,
+            min_new_tokens=new_tokens,
+            do_sample=False,
+            pad_token_id=0,
+        )
+
+    with torch.inference_mode():
+        write(prompts[:rows])
+        torch.cuda.reset_peak_memory_stats()
+        torch.cuda.synchronize()
+        start = time.perf_counter()
+        for at in range(0, sentences, rows):
+            write(prompts[at : at + rows])
+        torch.cuda.synchronize()
+        seconds = time.perf_counter() - start
+    return {
+        "sentences_per_second": sentences / seconds,
+        "new_tokens_per_second": sentences * new_tokens / seconds,
+        "seconds": seconds,
+        "peak_bytes": torch.cuda.max_memory_allocated(),
+    }
