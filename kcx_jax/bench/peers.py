@@ -55,6 +55,8 @@ def peer_train(
         if recompute:
             tuned.gradient_checkpointing_enable({"use_reentrant": False})
             tuned.enable_input_require_grads()
+        else:
+            tuned.gradient_checkpointing_disable()
         tuned.train()
         trained = [weight for weight in tuned.parameters() if weight.requires_grad]
         optimiser = torch.optim.AdamW(trained, lr=1e-4, fused=True)
