@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from kcx_jax.corpora.json_items import read_json_items
 from kcx_jax.corpora.json_object import JsonObject
-from kcx_jax.corpora.jsonl import read_json_lines
 from kcx_jax.corpora.readers.columns import align_tokens, join_tokens
 from kcx_jax.corpora.readers.events import LabelledEvent, event_meta
 from kcx_jax.corpora.readers.options import Options
@@ -21,8 +21,8 @@ from kcx_jax.errors import KcxError
 
 def read_oneie(path: Path, options: Options) -> Iterator[Record]:
     """The windows of a OneIE file; `KcxError` naming the key for what cannot be lined up."""
-    typed = any(_has_types(value) for _, value in read_json_lines(path))
-    for where, value in read_json_lines(path):
+    typed = any(_has_types(value) for _, value in read_json_items(path))
+    for where, value in read_json_items(path):
         yield _Window(JsonObject(value, where), options, typed).record(path)
 
 
