@@ -19,6 +19,8 @@ from kcx_jax.corpora.readers.conll import is_apart, is_tabbed
 from kcx_jax.corpora.readers.conllu import misc_tag
 from kcx_jax.corpora.readers.multiconer import HEAD
 from kcx_jax.corpora.readers.panx import PREFIXED
+from kcx_jax.corpora.readers.pubtator import TITLE
+from kcx_jax.corpora.readers.semeval2010 import SENTENCE
 from kcx_jax.corpora.readers.weibo import split_positions
 from kcx_jax.errors import KcxError
 
@@ -47,10 +49,21 @@ JSON_SIGNS: dict[str, JsonSign] = {
     "fewfc": has(content=str, events=list),
     "phee": has(context=str, annotations=list),
     "oneie": has(tokens=list, event_mentions=list),
+    "crossre": has(doc_key=str, sentence=list, ner=list, relations=list),
+    "duie": has(text=str, spo_list=list),
+    "duee": has(text=str, event_list=list),
+    "docred": has(sents=list, vertexSet=list),
+    "scierc": has(doc_key=str, sentences=list, ner=list),
+    "conll04": has(tokens=list, entities=list, relations=list),
+    "tacred": has(token=list, subj_start=int, obj_start=int, relation=str),
+    "fewrel": lambda item: _is_pair_item(item) or _is_pairs_by_relation(item),
     "jsonl": lambda item: has(text=object, id=str)(item) and not _is_pair(item),
 }
 
-TEXT_SIGNS: dict[str, TextSign] = {}
+TEXT_SIGNS: dict[str, TextSign] = {
+    "semeval2010": lambda lines: bool(SENTENCE.fullmatch(lines[0])) and "<e1>" in lines[0],
+    "pubtator": lambda lines: bool(TITLE.fullmatch(lines[0])),
+}
 
 MAGIC: dict[bytes, str] = {}
 
@@ -87,6 +100,17 @@ def take_sample(path: Path) -> Sample:
         except KcxError:  # it only looked like JSON
             item = None
     return Sample(path, lines, item if isinstance(item, dict) else None)
+
+
+def _is_pair_item(item: Mapping[str, Any]) -> bool:
+    """An item of FewRel or OpenNRE: a text or its tokens, and a pair of entities."""
+    return all(key in item for key in "ht") and any(key in item for key in ("text", "token", "tokens"))
+
+
+def _is_pairs_by_relation(item: Mapping[str, Any]) -> bool:
+    """Such items in a list by relation."""
+    first = next(iter(item.values()), None)
+    return isinstance(first, list) and bool(first) and isinstance(first[0], dict) and _is_pair_item(first[0])
 
 
 def _is_pair(item: Mapping[str, Any]) -> bool:

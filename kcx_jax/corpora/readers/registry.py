@@ -9,15 +9,25 @@ from kcx_jax.corpora.jsonl import read_jsonl
 from kcx_jax.corpora.readers.brat import read_brat
 from kcx_jax.corpora.readers.cluener import read_cluener
 from kcx_jax.corpora.readers.conll import read_conll
+from kcx_jax.corpora.readers.conll04 import read_conll04
 from kcx_jax.corpora.readers.conllu import read_conllu
+from kcx_jax.corpora.readers.crossre import read_crossre
 from kcx_jax.corpora.readers.detection import detect
+from kcx_jax.corpora.readers.docred import read_docred
+from kcx_jax.corpora.readers.duee import read_duee
+from kcx_jax.corpora.readers.duie import read_duie
 from kcx_jax.corpora.readers.fewfc import read_fewfc
+from kcx_jax.corpora.readers.fewrel import read_fewrel
 from kcx_jax.corpora.readers.iob2 import read_iob2
 from kcx_jax.corpora.readers.multiconer import read_multiconer
 from kcx_jax.corpora.readers.oneie import read_oneie
 from kcx_jax.corpora.readers.options import LabelMap, Options
 from kcx_jax.corpora.readers.panx import read_panx
 from kcx_jax.corpora.readers.phee import read_phee
+from kcx_jax.corpora.readers.pubtator import read_pubtator
+from kcx_jax.corpora.readers.scierc import read_scierc
+from kcx_jax.corpora.readers.semeval2010 import read_semeval2010
+from kcx_jax.corpora.readers.tacred import read_tacred
 from kcx_jax.corpora.readers.weibo import read_weibo
 from kcx_jax.corpora.readers.wikineural import read_wikineural
 from kcx_jax.corpora.record import Record
@@ -57,6 +67,16 @@ READERS = {
     "fewfc": Reader(read_fewfc, None),
     "phee": Reader(read_phee, None),
     "oneie": Reader(read_oneie, None),
+    "crossre": Reader(read_crossre, None),
+    "semeval2010": Reader(read_semeval2010, None),
+    "duie": Reader(read_duie, None),
+    "duee": Reader(read_duee, None),
+    "fewrel": Reader(read_fewrel, None),
+    "tacred": Reader(read_tacred, None),
+    "docred": Reader(read_docred, None),
+    "scierc": Reader(read_scierc, None),
+    "conll04": Reader(read_conll04, None),
+    "pubtator": Reader(read_pubtator, None),
     "brat": Reader(read_brat, None),
 }
 
