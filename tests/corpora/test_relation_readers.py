@@ -249,7 +249,8 @@ def test_fewrel_by_relation(tmp_path):
     assert second.relations == (RelationLink("P9", "e0", "e2"),)
     assert (third.text, third.entities, third.relations) == ("a b", None, None)
     assert third.meta["set_aside"] == {"pairs whose name is not at its place": 1}
-    assert third.meta["unplaced"] == [{side: FEWREL["P10"][0][side] for side in "ht"}]
+    (unplaced,) = third.meta["unplaced"].values()
+    assert unplaced == [{side: FEWREL["P10"][0][side] for side in "ht"}]
 
 
 def test_fewrel_line_by_line_in_characters_or_tokens(tmp_path):
@@ -285,9 +286,8 @@ def test_duie_lines_surfaces_up_and_says_where_it_chose(tmp_path):
     assert first.meta["source_relations"] == ["friend", "role", "role.inPlace"]
     assert (first.meta["spo"], first.meta["ambiguous"]) == ([0, 1, 1], [0])
     assert first.meta["set_aside"] == {"relations whose ends are not in the text": 1}
-    assert first.meta["unplaced"] == [
-        {"predicate": "friend", "subject": "李白", "object": "王维", "missing": ["王维"]}
-    ]
+    (unplaced,) = first.meta["unplaced"].values()
+    assert unplaced == [{"predicate": "friend", "subject": "李白", "object": "王维", "missing": ["王维"]}]
     assert (second.entities, second.relations) == (None, None)
 
 
@@ -318,9 +318,9 @@ def test_duee_fin_has_no_offsets(tmp_path):
         "arguments that are not in the text": 1,
         "events whose trigger is not in the text": 1,
     }
-    assert record.meta["unplaced"] == [
-        {"role": "stage", "argument": "正式"},
-        {"event_type": "Cut", "trigger": "减员", "arguments": []},
+    assert list(record.meta["unplaced"].values()) == [
+        [{"role": "stage", "argument": "正式"}],
+        [{"event_type": "Cut", "trigger": "减员", "arguments": []}],
     ]
 
 
@@ -339,7 +339,7 @@ def test_docred_links_first_mentions_and_keeps_clusters(tmp_path):
         "mentions whose name is not at its place": 1,
         "relations on entities without a mention": 1,
     }
-    assert first.meta["unplaced"] == [DOCRED["vertexSet"][2][0], DOCRED["labels"][1]]
+    assert list(first.meta["unplaced"].values()) == [[DOCRED["vertexSet"][2][0]], [DOCRED["labels"][1]]]
     assert (second.relations, len(second.entities)) == (None, 3)
 
 
@@ -381,7 +381,7 @@ def test_pubtator(tmp_path):
     assert first.meta["concepts"] == {"e0": ["D1"], "e1": ["D2"], "e2": ["D3", "D4"], "e3": ["D1"]}
     assert first.meta["composites"] == {"e2": ["Skin pain", "eye pain"]}
     assert first.meta["set_aside"] == {"relations on concepts without a mention": 1}
-    assert first.meta["unplaced"] == [["CID", "D1", "D9"]]
+    assert first.meta["unplaced"] == {"relations on concepts without a mention": [["CID", "D1", "D9"]]}
     assert (second.id, second.text, second.relations) == ("8", "Nothing ", ())
     assert second.meta["concepts"] == {"e0": []}
 

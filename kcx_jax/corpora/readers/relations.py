@@ -1,6 +1,5 @@
 """What the readers of relation corpora share: a record in the making, with the corpus's own labels beside it."""
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -35,8 +34,7 @@ class Draft:
         self.events: list[LabelledEvent] = []
         self.source_relations: list[str] = []
         self._labels: dict[str, str] = {}
-        self._aside: Counter[str] = Counter()
-        self._unplaced: list[Any] = []
+        self._unplaced: dict[str, list[Any]] = {}
 
     @classmethod
     def of_tokens(cls, path: Path, where: str, tokens: Sequence[str], options: Options) -> "Draft":
@@ -86,8 +84,7 @@ class Draft:
 
     def set_aside(self, kind: str, item: Any) -> None:
         """Count something of the file that the record does not hold, and keep it in `meta`."""
-        self._aside[kind] += 1
-        self._unplaced.append(item)
+        self._unplaced.setdefault(kind, []).append(item)
 
     def error(self, key: str, problem: str) -> KcxError:
         """A complaint about this text, to be raised."""
@@ -112,8 +109,9 @@ class Draft:
             out["source_relations"] = self.source_relations
         if events:
             out["source_events"] = [event.source() for event in self.events]
-        if self._aside:
-            out |= {"set_aside": dict(self._aside), "unplaced": self._unplaced}
+        if self._unplaced:
+            out["set_aside"] = {kind: len(items) for kind, items in self._unplaced.items()}
+            out["unplaced"] = self._unplaced
         return Record(
             identifier,
             self.options.tag,
