@@ -147,6 +147,62 @@ CONLL04 = {
     "relations": [{"type": "Live_In", "head": 1, "tail": 0}],
     "orig_id": 4,
 }
+RAMS = {
+    "doc_key": "r1",
+    "sentences": [["Rebels", "shelled", "the"], ["old", "town", "."]],
+    "ent_spans": [[0, 0, [["evt001arg01attacker", 1.0]]]],
+    "evt_triggers": [[1, 1, [["conflict.attack.n/a", 1.0]]]],
+    "gold_evt_links": [[[1, 1], [0, 0], "evt001arg01attacker"], [[1, 1], [3, 4], "evt001arg03place"]],
+    "split": "train",
+}
+CASIE = {
+    "content": "😀 A gang encrypted files; files leaked.",
+    "cyberevent": {
+        "hopper": [
+            {
+                "index": "h1",
+                "events": [
+                    {
+                        "type": "Attack",
+                        "subtype": "Ransom",
+                        "nugget": {"startOffset": 9, "endOffset": 18, "text": "encrypted"},
+                        "argument": [
+                            {
+                                "startOffset": 2,
+                                "endOffset": 8,
+                                "text": "A gang",
+                                "type": "Person",
+                                "role": {"type": "Attacker"},
+                            },
+                            {
+                                "startOffset": 20,
+                                "endOffset": 25,
+                                "text": "files",
+                                "type": "Data",
+                                "role": {"type": "Victim"},
+                            },
+                        ],
+                    },
+                    {
+                        "type": "Attack",
+                        "subtype": "Databreach",
+                        "nugget": {"startOffset": 0, "endOffset": 6, "text": "leaked"},
+                    },
+                ],
+            },
+            {
+                "index": "h2",
+                "events": [
+                    {
+                        "type": "Leak",
+                        "nugget": {"startOffset": 32, "endOffset": 38, "text": "leaked"},
+                        "argument": [],
+                    }
+                ],
+            },
+        ]
+    },
+}
 PUBTATOR = (
     "7|t|Aspirin and 😀 pain\n7|a|Skin or eye pain | from aspirin.\n"
     "7\t0\t7\tAspirin\tChemical\tD1\n7\t14\t18\tpain\tDisease\tD2\n"
@@ -163,6 +219,8 @@ JSON_ROWS = {
     "docred": DOCRED,
     "scierc": SCIERC,
     "conll04": CONLL04,
+    "rams": RAMS,
+    "casie": CASIE,
 }
 SAMPLES = {name: json.dumps(row) for name, row in JSON_ROWS.items()} | {
     "semeval2010": SEMEVAL,
@@ -361,6 +419,31 @@ def test_scierc(tmp_path):
     assert (second.relations, second.events) == (None, None)
 
 
+def test_rams(tmp_path):
+    (record,) = read(tmp_path, RAMS)
+    assert record.text == "Rebels shelled the old town ."
+    (event,) = record.events
+    assert (event.type, event.trigger) == ("conflict_attack_n_a", Span(7, 14, "shelled"))
+    assert event.arguments == (
+        Argument("attacker", start=0, end=6, text="Rebels"),
+        Argument("place", start=19, end=27, text="old town"),
+    )
+    assert (record.entities, record.meta["sentences"]) == (None, [0, 3, 6])
+
+
+def test_casie_sets_aside_what_is_not_at_its_place(tmp_path):
+    (record,) = read(tmp_path, json.dumps(CASIE, indent=1))
+    first, second = record.events
+    assert (first.type, first.trigger) == ("Attack_Ransom", Span(9, 18, "encrypted"))
+    assert first.arguments == (Argument("Attacker", start=2, end=8, text="A gang"),)
+    assert (second.type, second.trigger, second.arguments) == ("Leak", Span(32, 38, "leaked"), ())
+    assert (record.meta["hoppers"], record.meta["argument_types"]) == ([0, 1], [["Person"], []])
+    assert record.meta["set_aside"] == {
+        "arguments that are not at their place": 1,
+        "events whose nugget is not at its place": 1,
+    }
+
+
 def test_conll04(tmp_path):
     (record,) = read(tmp_path, [CONLL04])
     assert mentions(record) == [("e1", "Peop", 0, "Ada Lovelace"), ("e0", "Loc", 18, "Rome")]
@@ -432,6 +515,10 @@ DAMAGE = [
     ("scierc", changed(SCIERC, [0, 0, 6, 6, "x"], "relations", 1, 0), "relations[1][0]: no item of ner"),
     ("scierc", changed(SCIERC, [], "events", 0, 0), "events[0][0][0]: must be [trigger token, type]"),
     ("scierc", changed(SCIERC, [[2, 99]], "clusters", 0), "clusters[0]: [2, 100) is no span of 7 tokens"),
+    ("rams", changed(RAMS, [0, 0], "gold_evt_links", 0, 0), "gold_evt_links: one of them starts at no"),
+    ("rams", changed(RAMS, [-1, 0], "gold_evt_links", 0, 1), "gold_evt_links[0]: [-1, 1) is no span of 6"),
+    ("rams", changed(RAMS, [["x"], 1], "evt_triggers", 0, 2), "evt_triggers[0]: must be [first token, last"),
+    ("casie", changed(CASIE, {}, "cyberevent", "hopper"), "cyberevent.hopper: must be a list"),
     ("conll04", changed(CONLL04, 5, "entities", 0, "end"), "entities[0]: [3, 5) is no span of 4 tokens"),
     ("conll04", changed(CONLL04, -1, "relations", 0, "head"), "relations[0].head: -1 is none of 2"),
 ]

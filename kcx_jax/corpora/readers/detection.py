@@ -54,6 +54,8 @@ JSON_SIGNS: dict[str, JsonSign] = {
     "duee": has(text=str, event_list=list),
     "docred": has(sents=list, vertexSet=list),
     "scierc": has(doc_key=str, sentences=list, ner=list),
+    "rams": has(doc_key=str, evt_triggers=list, gold_evt_links=list),
+    "casie": has(content=str, cyberevent=dict),
     "conll04": has(tokens=list, entities=list, relations=list),
     "tacred": has(token=list, subj_start=int, obj_start=int, relation=str),
     "fewrel": lambda item: _is_pair_item(item) or _is_pairs_by_relation(item),

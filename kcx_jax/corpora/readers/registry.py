@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kcx_jax.corpora.jsonl import read_jsonl
 from kcx_jax.corpora.readers.brat import read_brat
+from kcx_jax.corpora.readers.casie import read_casie
 from kcx_jax.corpora.readers.cluener import read_cluener
 from kcx_jax.corpora.readers.conll import read_conll
 from kcx_jax.corpora.readers.conll04 import read_conll04
@@ -25,6 +26,7 @@ from kcx_jax.corpora.readers.options import LabelMap, Options
 from kcx_jax.corpora.readers.panx import read_panx
 from kcx_jax.corpora.readers.phee import read_phee
 from kcx_jax.corpora.readers.pubtator import read_pubtator
+from kcx_jax.corpora.readers.rams import read_rams
 from kcx_jax.corpora.readers.scierc import read_scierc
 from kcx_jax.corpora.readers.semeval2010 import read_semeval2010
 from kcx_jax.corpora.readers.tacred import read_tacred
@@ -77,6 +79,8 @@ READERS = {
     "scierc": Reader(read_scierc, None),
     "conll04": Reader(read_conll04, None),
     "pubtator": Reader(read_pubtator, None),
+    "rams": Reader(read_rams, None),
+    "casie": Reader(read_casie, None),
     "brat": Reader(read_brat, None),
 }
 
