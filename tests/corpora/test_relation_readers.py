@@ -82,6 +82,10 @@ DUIE = {
         {"predicate": "friend", "subject": "李白", "subject_type": "P", "object": "王维", "object_type": "P"},
     ],
 }
+TRIPLES = {
+    "text": "Ada met Bob; Bob met Eve",
+    "triple_list": [["Eve", "/met/by", "Bob"], ["Ada", "/x", "Max"]],
+}
 DUEE = {
     "id": "d1",
     "text": "😀甲公司今天裁员，裁员100人",
@@ -215,6 +219,7 @@ JSON_ROWS = {
     "fewrel": FEWREL,
     "tacred": TACRED,
     "duie": DUIE,
+    "triple_list": TRIPLES,
     "duee": DUEE,
     "docred": DOCRED,
     "scierc": SCIERC,
@@ -342,10 +347,21 @@ def test_duie_lines_surfaces_up_and_says_where_it_chose(tmp_path):
         RelationLink("role_inPlace", "e2", "e4"),
     )
     assert first.meta["source_relations"] == ["friend", "role", "role.inPlace"]
-    assert (first.meta["spo"], first.meta["ambiguous"]) == ([0, 1, 1], [0])
+    assert (first.meta["items"], first.meta["ambiguous"]) == ([0, 1, 1], [0])
     assert first.meta["set_aside"] == {"relations whose ends are not in the text": 1}
     (unplaced,) = first.meta["unplaced"].values()
     assert unplaced == [{"predicate": "friend", "subject": "李白", "object": "王维", "missing": ["王维"]}]
+    assert (second.entities, second.relations) == (None, None)
+
+
+def test_triples_without_types(tmp_path):
+    first, second = read(tmp_path, [TRIPLES, {"text": "Ada"}])
+    assert mentions(first) == [("e1", "Entity", 13, "Bob"), ("e0", "Entity", 21, "Eve")]
+    assert first.relations == (RelationLink("_met_by", "e0", "e1"),)
+    assert (first.meta["ambiguous"], first.meta["set_aside"]) == (
+        [0],
+        {"relations whose ends are not in the text": 1},
+    )
     assert (second.entities, second.relations) == (None, None)
 
 
@@ -620,3 +636,11 @@ def test_a_whole_word_goes_before_a_part_of_one_in_scripts_with_spaces():
     places = Places("Romeo, Rome; 罗马人在罗马")
     assert (places.of("Rome"), places.of("Rom")) == ([(7, 11)], [(0, 3), (7, 10)])
     assert len(places.of("罗马")) == 2
+
+
+def test_a_place_apart_goes_before_one_that_overlaps_the_partner():
+    places = Places("北京大学在北京，北京")
+    assert places.pair("北京", "北京大学") == ((5, 7), (0, 4))
+    assert places.nearest("北京", (0, 4)) == (5, 7)
+    assert Places("北京大学").pair("北京", "北京大学") == ((0, 2), (0, 4))
+    assert Places("北京").pair("北京", "北京") == ((0, 2), (0, 2))

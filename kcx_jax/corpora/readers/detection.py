@@ -51,6 +51,7 @@ JSON_SIGNS: dict[str, JsonSign] = {
     "oneie": has(tokens=list, event_mentions=list),
     "crossre": has(doc_key=str, sentence=list, ner=list, relations=list),
     "duie": has(text=str, spo_list=list),
+    "triple_list": has(text=str, triple_list=list),
     "duee": has(text=str, event_list=list),
     "docred": has(sents=list, vertexSet=list),
     "scierc": has(doc_key=str, sentences=list, ner=list),

@@ -30,6 +30,7 @@ from kcx_jax.corpora.readers.rams import read_rams
 from kcx_jax.corpora.readers.scierc import read_scierc
 from kcx_jax.corpora.readers.semeval2010 import read_semeval2010
 from kcx_jax.corpora.readers.tacred import read_tacred
+from kcx_jax.corpora.readers.triple_list import read_triple_list
 from kcx_jax.corpora.readers.weibo import read_weibo
 from kcx_jax.corpora.readers.wikineural import read_wikineural
 from kcx_jax.corpora.record import Record
@@ -81,6 +82,7 @@ READERS = {
     "pubtator": Reader(read_pubtator, None),
     "rams": Reader(read_rams, None),
     "casie": Reader(read_casie, None),
+    "triple_list": Reader(read_triple_list, None),
     "brat": Reader(read_brat, None),
 }
 
