@@ -22,7 +22,7 @@ def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
             continue
         where = f"{path}:{number}"
         try:
-            value = json.loads(line, parse_constant=_refuse_constant)
+            value = json.loads(line, parse_constant=refuse_constant)
         except (ValueError, RecursionError) as error:
             raise KcxError(f"{where}: not JSON: {error or 'nested too deeply'}") from error
         yield where, value
@@ -93,5 +93,6 @@ def json_line(row: Mapping[str, Any]) -> bytes:
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", line).encode("utf-8") + b"\n"
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and the infinities, which are no JSON (`ValueError`)."""
     raise ValueError(f"{name} is no JSON number")
