@@ -18,9 +18,9 @@ FEWFC = {
         {
             "type": "减持",
             "mentions": [
-                {"word": "3%", "span": [11, 13], "role": "proportion"},
+                {"word": "3%", "span": [11, 13], "role": "title"},
                 {"word": "减持", "span": [3, 5], "role": "trigger"},
-                {"word": "甲公司", "span": [0, 3], "role": "sub-org"},
+                {"word": "甲公司", "span": [0, 3], "role": "share-org"},
             ],
         },
         {"type": "投资", "mentions": [{"word": "减持", "span": [3, 5], "role": "trigger"}]},
@@ -126,9 +126,9 @@ def test_fewfc(tmp_path):
         ("ShareReduction", Span(3, 5, "减持")),
         ("Investment", Span(3, 5, "减持")),
     ]
-    assert fillers(record.events[0]) == [("proportion", "3%", 11, ()), ("sub_org", "甲公司", 0, ())]
+    assert fillers(record.events[0]) == [("title", "3%", 11, ()), ("share_org", "甲公司", 0, ())]
     assert record.meta["source_events"] == [
-        {"type": "减持", "roles": ["proportion", "sub-org"]},
+        {"type": "减持", "roles": ["title", "share-org"]},
         {"type": "投资", "roles": []},
     ]
     (empty,) = read(tmp_path, changed(FEWFC, [], "events"))
@@ -273,11 +273,13 @@ MENTION = ("events", 0, "mentions")
         (changed(FEWFC, ..., "events"), "events: is missing"),
         (changed(FEWFC, {}, "events"), "events: must be a list"),
         (changed(FEWFC, 1, "event"), "event: unknown key; did you mean 'events'"),
-        (changed(FEWFC, "转账", "events", 0, "type"), "events[0]: the label '转账' is no class name"),
-        (changed(FEWFC, "角色", *MENTION, 0, "role"), "events[0]: the role '角色' is no role name"),
         (
-            changed(FEWFC, "sub/org", *MENTION, 0, "role"),
-            "events[0]: the roles 'sub-org' and 'sub/org' would both become sub_org",
+            changed(FEWFC, "转账", "events", 0, "type"),
+            "events[0]: inventory 'fewfc' has no class for the event label '转账'",
+        ),
+        (
+            changed(FEWFC, "角色", *MENTION, 0, "role"),
+            "events[0]: inventory 'fewfc': the event ShareReduction has no role '角色'",
         ),
         (changed(FEWFC, [3, 6], *MENTION, 1, "span"), "events[0].mentions[1].span: the text has"),
         (changed(FEWFC, [-2, 0], *MENTION, 0, "span"), "events[0].mentions[0].span: [-2, 0] is no"),

@@ -18,7 +18,7 @@ from kcx_jax.corpora.readers.fewfc import read_fewfc
 from kcx_jax.corpora.readers.iob2 import read_iob2
 from kcx_jax.corpora.readers.multiconer import HEAD, read_multiconer
 from kcx_jax.corpora.readers.oneie import read_oneie
-from kcx_jax.corpora.readers.options import LabelMap, Options
+from kcx_jax.corpora.readers.options import LabelMap, Options, RoleMap
 from kcx_jax.corpora.readers.panx import PREFIXED, read_panx
 from kcx_jax.corpora.readers.phee import read_phee
 from kcx_jax.corpora.readers.weibo import read_weibo, split_positions
@@ -58,7 +58,7 @@ READERS = {
     "panx": Reader(read_panx, None),
     "weibo": Reader(read_weibo, None),
     "cluener": Reader(read_cluener, "cluener"),
-    "fewfc": Reader(read_fewfc, None),
+    "fewfc": Reader(read_fewfc, "fewfc"),
     "phee": Reader(read_phee, None),
     "oneie": Reader(read_oneie, None),
     "brat": Reader(read_brat, None),
@@ -87,10 +87,10 @@ def read_records(
         path: the file, read through gzip when its name ends in .gz; for `brat` also a folder.
         reader: a name of `READERS`, or "auto" to choose by the content (logged at level INFO).
         language: BCP 47 tag for records that do not say theirs; it also decides how tokens are joined.
-        inventory: which inventory of the ontology maps the corpus's labels to class names; "default" is the
-            reader's own, None keeps the labels (with "-", "." and the like as "_"). The labels as the corpus
-            spells them are in ``meta``: ``source_labels`` by entity id, ``source_relations`` and
-            ``source_events`` in the order of the record's.
+        inventory: which inventory of the ontology maps the corpus's labels to class names, by its name or the
+            path of your own (``my.yaml``); "default" is the reader's own, None keeps the labels (with "-", "."
+            and the like as "_"). The labels as the corpus spells them are in ``meta``: ``source_labels`` by
+            entity id, ``source_relations`` and ``source_events`` in the order of the record's.
         joiner: what to put between tokens where the original text is not in the file (None: by language).
         columns: which columns hold the tags, counted from 1; several are layers of one annotation, all read.
             Empty: the reader's own. Only readers of tables with several such columns take them.
@@ -109,7 +109,7 @@ def read_records(
     if any(column < 1 for column in columns):
         raise UsageError(f"columns are counted from 1, got {', '.join(map(str, columns))}")
     labels = LabelMap(chosen.inventory if inventory == "default" else inventory)
-    return chosen.read(path, Options(language, joiner, tuple(columns), labels))
+    return chosen.read(path, Options(language, joiner, tuple(columns), labels, RoleMap(labels.inventory)))
 
 
 def choose_reader(path: str | Path) -> str:
