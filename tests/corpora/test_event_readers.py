@@ -138,7 +138,7 @@ def test_fewfc(tmp_path):
 def test_phee_with_parts_roles_within_roles_and_what_is_set_aside(tmp_path):
     (record,) = read(tmp_path, PHEE)
     (event,) = record.events
-    assert (record.id, event.type, event.trigger) == ("p1", "Adverse_event", Span(19, 25, "follow"))
+    assert (record.id, event.type, event.trigger) == ("p1", "AdverseEvent", Span(19, 25, "follow"))
     assert fillers(event) == [
         ("Effect", "Rash", 0, ()),
         ("Effect", "fever", 9, ()),

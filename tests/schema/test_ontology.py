@@ -213,7 +213,7 @@ def test_unknown_inventories_classes_and_languages_name_the_known_ones(tmp_path)
         ("entities: {Person: a}\nmerges: [Person]", "merges: Person: has one label or none"),
         ("events: {Pledge: {label: a, roles: {b: [c, d]}}}", r"Pledge\.b: the labels c, d would be merged"),
         ("events: {Pledge: {label: a, roles: [b-c, b c]}}", "'b-c' and 'b c' would both become b_c"),
-        ("entities: {Persona: a}", r"no such class\. Nearest: Person\. .*under concepts: entities:"),
+        ("entities: {Persona: a}", r"no such class\. Nearest: Person.* under concepts: entities:"),
         ("entities: {Pledge: a}", r"no such class"),
         ("entities: {class: a}", "is no class name"),
         ("entities: {人: a}", "is no class name"),
