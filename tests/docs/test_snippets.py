@@ -84,7 +84,13 @@ def test_the_inventory_on_the_page_of_schemas_is_one(tmp_path):
     path = tmp_path / "my.yaml"
     path.write_text(fences(ROOT / "docs" / "schemas.md", "yaml")[0], encoding="utf-8")
     schema = ontology.schema_for(str(path))
-    assert [concept.name for concept in schema.concepts] == ["Person", "Location", "Gadget", "PartOf", "Investment"]
+    assert [concept.name for concept in schema.concepts] == [
+        "Person",
+        "Location",
+        "Gadget",
+        "PartOf",
+        "Investment",
+    ]
 
 
 def test_the_python_of_the_scoring_page_runs(tmp_path):

@@ -182,8 +182,14 @@ def test_an_unmapped_label_says_what_is_near_and_which_line_to_add(own):
     assert "wikineural.yaml:4:  Person: [PER, PERS], and Person into the list merges:" in str(caught.value)
     with pytest.raises(KcxError, match=r"Organization: \[ORG, .*, 组织者\]"):
         ontology.class_for("native", "组织者")
-    with pytest.raises(KcxError, match=r"own\.yaml:7:  PartOf: part-off") as caught:
+    with pytest.raises(
+        KcxError, match=r"own\.yaml:7:  PartOf: label: \[part-of, part-off\], and PartOf into"
+    ) as caught:
         ontology.class_for(own(), "part-off", "relation")
+    with pytest.raises(
+        KcxError, match=r"Nearest: GeopoliticalEntity.*conll03\.yaml:3:  GeopoliticalEntity: GPE"
+    ):
+        ontology.class_for("conll03", "GPE")
     with pytest.raises(KcxError, match=r"Investment has no role '投资者'\. Nearest: investor.*yaml:9:"):
         ontology.role_for(own(), "投资", "投资者")
     with pytest.raises(UsageError, match=r"no entity class 'City': Person, Location, Gadget"):
@@ -237,7 +243,7 @@ def test_unknown_inventories_classes_and_languages_name_the_known_ones(tmp_path)
         ("concepts: {entities: {A: {parent: Person}}}", "A: no description"),
         ("title: {}", "title: must be a text"),
         ("- a", "must be a mapping"),
-        ("a: [", "own.yaml:1: not YAML"),
+        ("a: [", "own.yaml:2: not YAML"),
         ("[" * 5000, "own.yaml.*not YAML"),
     ],
 )

@@ -15,7 +15,14 @@ from pathlib import Path
 from kcx_jax.errors import UsageError
 from kcx_jax.schema.concepts import KIND_OF_BASE, Concept, Kind, Role, Schema, Task
 from kcx_jax.schema.docstrings import split_docstring
-from kcx_jax.schema.ontology.inventory import SECTIONS, Described, Inventory, load_inventory, read_concepts
+from kcx_jax.schema.ontology.inventory import (
+    SECTIONS,
+    Described,
+    Inventory,
+    folded,
+    load_inventory,
+    read_concepts,
+)
 from kcx_jax.schema.ontology.unmapped import unmapped, unmapped_role
 
 _FOLDER = Path(__file__).parent
@@ -47,9 +54,10 @@ def class_for(inventory: str, label: str, kind: Kind = "entity") -> str:
     known = _inventory(inventory)
     name = known.class_of(kind, label)
     if name is None and known.fold:
-        name = _folded_names(kind).get(known.key(label))
+        name = _folded_names(kind).get(folded(label))
     if name is None:
-        raise unmapped(known, kind, label, [*known.concepts[kind], *_shared(kind)])
+        meant = _inventory("any").class_of(kind, label) or _folded_names(kind).get(folded(label))
+        raise unmapped(known, kind, label, [*known.concepts[kind], *_shared(kind)], meant)
     return name
 
 
@@ -178,9 +186,8 @@ def _shared(kind: Kind) -> Mapping[str, Described]:
 
 @functools.cache
 def _folded_names(kind: Kind) -> dict[str, str]:
-    """Every shared class by its own name as a folding inventory compares it."""
-    any_ = _inventory("any")
-    return {any_.key(name): name for name in _shared(kind)}
+    """Every shared class by its own name, folded."""
+    return {folded(name): name for name in _shared(kind)}
 
 
 def _path(inventory: str) -> Path:

@@ -12,24 +12,29 @@ _PLAIN = re.compile(r"[^\W\d_]+(?:[ _.-]?[^\W_]+)*")
 _YAML_WORDS = {"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 
 
-def unmapped(inventory: Inventory, kind: Kind, label: str, described: Iterable[str]) -> KcxError:
-    """The error for a label of `kind`; `described`: the classes a label could become."""
-    names = inventory.classes[kind]
+def unmapped(
+    inventory: Inventory, kind: Kind, label: str, described: Iterable[str], meant: str | None
+) -> KcxError:
+    """The error for a label of `kind`.
+
+    `described`: the classes a label could become; `meant`: the one that people mean by it, if that is known.
+    """
+    names, section = inventory.classes[kind], SECTIONS[kind]
     near = _nearest(label, {**{name: name for name in described}, **names.name_of})
-    section = SECTIONS[kind]
-    what = "label" if kind == "entity" else f"{kind} label"
-    found = (
-        f"inventory {inventory.path.stem!r} has no class for the {what} {label!r}. "
-        f"Nearest: {', '.join(near) or 'none'}. To map it, "
-    )
+    near = list(dict.fromkeys([*([meant] if meant else []), *near]))[:3]
     name = near[0] if near else "ItsClass"
-    line = _line_of(inventory, section, name)
-    if name in names.label_of and kind == "entity":
-        labels = ", ".join(map(yaml_text, (*names.labels(name), label)))
+    where = f"{inventory.path}:{_line_of(inventory, section, name)}"
+    if name in names.label_of:
+        key = name if kind == "entity" else f"{name}: label"
         declared = "" if name in inventory.merges else f", and {name} into the list merges:"
-        return KcxError(f"{found}write this at {inventory.path}:{line}:  {name}: [{labels}]{declared}")
+        labels = ", ".join(map(yaml_text, (*names.labels(name), label)))
+        line = f"write this at {where}:  {key}: [{labels}]{declared}, or give it a class of its own"
+    else:
+        line = f"put this under {section}: at {where}:  {name}: {yaml_text(label)}"
+    what = "label" if kind == "entity" else f"{kind} label"
     return KcxError(
-        f"{found}put this under {section}: in {inventory.path}:{line}:  {name}: {yaml_text(label)}"
+        f"inventory {inventory.path.stem!r} has no class for the {what} {label!r}. "
+        f"Nearest: {', '.join(near) or 'none'}. To map it, {line}"
     )
 
 
