@@ -488,3 +488,13 @@ def test_any_value_anywhere_is_read_soundly_or_refused(row, reader, tmp_path, da
     except KcxError as error:
         refusal = str(error)
     assert not refusal or refusal.startswith(f"{tmp_path / 'corpus.json'}:1: ")
+
+
+def test_fewfc_without_an_inventory_keeps_its_roles_as_they_are_spelled(tmp_path):
+    row = changed(FEWFC, "sub/org", *MENTION, 0, "role")
+    (record,) = read(tmp_path, row, "fewfc", inventory=None)
+    assert record.events[0].type == "ShareReduction"
+    assert record.events[0].arguments[0].role == "sub_org"
+    row["events"][1]["mentions"].append({"word": "甲公司", "span": [0, 3], "role": "sub-org"})
+    with pytest.raises(KcxError, match="the roles 'sub/org' and 'sub-org' would both become sub_org"):
+        read(tmp_path, row, "fewfc", inventory=None)
