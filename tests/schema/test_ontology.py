@@ -245,6 +245,13 @@ def test_unknown_inventories_classes_and_languages_name_the_known_ones(tmp_path)
         ("- a", "must be a mapping"),
         ("a: [", "own.yaml:2: not YAML"),
         ("[" * 5000, "own.yaml.*not YAML"),
+        ("entities: {Person: &a [*a]}", "must be a text, not"),
+        (  # a text of 1 kB that stands for 9 ** 30 items
+            "entities:\n  A: &a0 [x]\n"
+            + "".join(f"  A{i}: &a{i + 1} [{f'*a{i}, ' * 9}]\n" for i in range(30))
+            + "title: *a30",
+            "title: must be a text",
+        ),
     ],
 )
 def test_a_damaged_inventory_is_refused_by_file_and_key(own, text, message):

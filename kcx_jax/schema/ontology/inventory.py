@@ -23,6 +23,7 @@ A class without a description, here or among the shared concepts, is refused; so
 """
 
 import difflib
+import reprlib
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -277,7 +278,7 @@ def _fold(found: Inventory, kind: Kind) -> dict[str, str]:
 
 def _mapping(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise UsageError(f"{where}: must be a mapping, not {_shown(value)}")
+        raise UsageError(f"{where}: must be a mapping, not {reprlib.repr(value)}")
     return value
 
 
@@ -297,10 +298,5 @@ def _texts(value: Any, where: str, empty: bool = False) -> list[str]:
 
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise UsageError(f"{where}: must be a text, not {_shown(value)} (quote it)")
+        raise UsageError(f"{where}: must be a text, not {reprlib.repr(value)} (quote it)")
     return value
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return f"{text[:60]}..." if len(text) > 60 else text
