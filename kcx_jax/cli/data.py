@@ -23,7 +23,10 @@ LanguageOption = Annotated[
 ]
 InventoryOption = Annotated[
     str | None,
-    typer.Option("--inventory", help="What maps labels to classes; none keeps them. Default: the reader's."),
+    typer.Option(
+        "--inventory",
+        help="What maps labels to classes: a name, or your own file.yaml; none keeps them. Default: the reader's.",
+    ),
 ]
 ColumnOption = Annotated[
     list[int] | None,
@@ -106,10 +109,14 @@ def convert(
 
     if writer != "jsonl":
         raise UsageError(f"unknown writer {writer!r}; known: jsonl")
-    records = islice(_read(input_, reader, language, inventory, column or ()), limit)
+    labels: dict[str, dict[str, None]] = {}
+    records = islice(_read(input_, reader, language, inventory, column or (), labels), limit)
     aside = _SetAside()
     passing = aside.watch(_counted(records, f"converting {input_.name}"))
     count = write_records(passing, output, overwrite)
+    for name, merged in labels.items():
+        if len(merged) > 1:
+            print(f"{name}: merged from the labels {', '.join(merged)}", file=sys.stderr)
     print(f"wrote {count} records to {output}", file=sys.stderr)
     for line in aside.lines():
         print(line, file=sys.stderr)
@@ -176,16 +183,51 @@ def _short(item: object) -> str:
 
 
 def _read(
-    path: Path, reader: str, language: str | None, inventory: str | None, columns: Sequence[int] = ()
+    path: Path,
+    reader: str,
+    language: str | None,
+    inventory: str | None,
+    columns: Sequence[int] = (),
+    labels: dict[str, dict[str, None]] | None = None,
 ) -> "Iterator[Record]":
-    """The records of a file; says on stderr which reader was chosen."""
+    """The records of a file; says on stderr which reader was chosen, and what maps its labels.
+
+    `labels` gathers what an inventory maps: class -> the labels that became it.
+    """
     from kcx_jax.corpora import choose_reader, read_records
+    from kcx_jax.corpora.readers.registry import READERS
+    from kcx_jax.schema.ontology import ontology_version
 
     if reader == "auto":
         reader = choose_reader(path)
         print(f"{path}: read as {reader}", file=sys.stderr)
+    if inventory == "default" and reader in READERS:
+        inventory = READERS[reader].inventory
     inventory = None if inventory == "none" else inventory
-    return read_records(path, reader, language, inventory=inventory, columns=columns)
+    records = read_records(path, reader, language, inventory=inventory, columns=columns)
+    if inventory is None or reader == "jsonl":  # records on disk have their classes
+        return records
+    version = ontology_version(inventory)
+    print(f"labels by the inventory {inventory}, ontology version {version}", file=sys.stderr)
+    return records if labels is None else _noting(records, labels)
+
+
+def _noting(records: "Iterable[Record]", labels: dict[str, dict[str, None]]) -> "Iterator[Record]":
+    """The records; `labels` gathers what the corpus called each class, and each role as ``Event.role``."""
+    for record in records:
+        meta = record.meta
+        called = meta.get("source_labels", {})
+        pairs = [(mention.type, called.get(mention.id)) for mention in record.entities or ()]
+        links = (link.type for link in record.relations or ())
+        pairs += zip(links, meta.get("source_relations", ()), strict=False)
+        for event, source in zip(record.events or (), meta.get("source_events", ()), strict=False):
+            pairs.append((event.type, source["type"]))
+            roles = (f"{event.type}.{argument.role}" for argument in event.arguments)
+            pairs += zip(roles, source["roles"], strict=False)
+        for name, label in pairs:
+            if label is not None:
+                labels.setdefault(name, {})[label] = None
+        yield record
 
 
 def _counted(records: "Iterable[Record]", doing: str) -> "Iterator[Record]":

@@ -1,4 +1,4 @@
-"""Labels as people write them ("birth place", "PER", 人物) -> ASCII class names."""
+"""Labels as people write them ("birth place", "PER", 人物) -> ASCII class and role names."""
 
 import re
 import unicodedata
@@ -22,3 +22,13 @@ def class_name_of(label: str) -> str | None:
     if name[0].isdigit():
         name = f"_{name}"
     return f"{name}_" if name in RESERVED_NAMES else name
+
+
+def role_name_of(label: str) -> str | None:
+    """A corpus's role as a role name: `Main.Sub`, a role within a role, is `Main__Sub`; other marks become "_".
+
+    None where that is no ASCII identifier. Python's keywords are good role names (code spells them with an
+    underscore behind).
+    """
+    name = re.sub(r"[-/: ]", "_", label.replace(".", "__"))
+    return name if name.isascii() and name.isidentifier() else None

@@ -3,7 +3,6 @@
 import ast
 import inspect
 import types
-import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -133,7 +132,7 @@ def _class_name(label: object, where: str) -> str:
     if name is not None:
         return name
     try:
-        return ontology.class_for("native", unicodedata.normalize("NFC", label.strip()))
+        return ontology.class_for("any", label)
     except KcxError as error:
         raise UsageError(
             f"{where}: the label {label!r} has no ASCII form to name a class with. Use an English label, "

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 from kcx_jax.cli import data
 from kcx_jax.corpora import Record, catalogue, read_records, write_records
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.schema.ontology import ontology_version
 
 CONLL = "李\tB-PER\n白\tI-PER\n来\tO\n\n来\tO\n"
 
@@ -108,3 +109,40 @@ def test_control_characters_do_not_reach_the_terminal(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"id": "\x1b[31m", "text": "a\x1b]0;x\x07b"}), encoding="utf-8")
     assert "\x1b" not in kcx("show", path).stdout
+
+
+def test_convert_says_what_maps_the_labels_and_which_were_merged(corpus, tmp_path):
+    inventory = tmp_path / "own.yaml"
+    inventory.write_text("entities: {Location: [PER, LOC]}\nmerges: [Location]\n", encoding="utf-8")
+    output = tmp_path / "out.jsonl"
+    done = kcx("convert", corpus, "--output", output, "--inventory", inventory)
+    version = ontology_version(str(inventory))
+    assert f"labels by the inventory {inventory}, ontology version {version}\n" in done.stderr
+    assert "merged" not in done.stderr  # LOC is not in the file
+    corpus.write_text("A B-PER\nB B-LOC\nC B-PER\n", encoding="utf-8")
+    done = kcx("convert", corpus, "--output", output, "--inventory", inventory, "--overwrite")
+    assert done.stderr.count("Location: merged from the labels PER, LOC\n") == 1
+    (record,) = read_records(output)
+    assert [m.type for m in record.entities] == ["Location"] * 3
+    assert list(record.meta["source_labels"].values()) == ["PER", "LOC", "PER"]
+    assert "inventory" not in kcx("convert", output, "--output", tmp_path / "again.jsonl").stderr
+
+
+def test_convert_says_which_roles_were_merged(tmp_path):
+    inventory = tmp_path / "own.yaml"
+    inventory.write_text(
+        "events: {Pledge: {label: 质押, roles: {giver: [sub-org, sub-per]}}}\nmerges: [Pledge.giver]\n",
+        "utf-8",
+    )
+    mentions = [
+        {"word": "a", "span": [0, 1], "role": "sub-org"},
+        {"word": "b", "span": [1, 2], "role": "sub-per"},
+    ]
+    mentions.append({"word": "c", "span": [2, 3], "role": "trigger"})
+    row = {"id": "1", "content": "abc", "events": [{"type": "质押", "mentions": mentions}]}
+    path = tmp_path / "events.json"
+    path.write_text(json.dumps(row), "utf-8")
+    done = kcx("convert", path, "--output", tmp_path / "out.jsonl", "--inventory", inventory)
+    assert "Pledge.giver: merged from the labels sub-org, sub-per\n" in done.stderr
+    (record,) = read_records(tmp_path / "out.jsonl")
+    assert [argument.role for argument in record.events[0].arguments] == ["giver", "giver"]

@@ -18,9 +18,9 @@ FEWFC = {
         {
             "type": "减持",
             "mentions": [
-                {"word": "3%", "span": [11, 13], "role": "proportion"},
+                {"word": "3%", "span": [11, 13], "role": "title"},
                 {"word": "减持", "span": [3, 5], "role": "trigger"},
-                {"word": "甲公司", "span": [0, 3], "role": "sub-org"},
+                {"word": "甲公司", "span": [0, 3], "role": "share-org"},
             ],
         },
         {"type": "投资", "mentions": [{"word": "减持", "span": [3, 5], "role": "trigger"}]},
@@ -126,9 +126,9 @@ def test_fewfc(tmp_path):
         ("ShareReduction", Span(3, 5, "减持")),
         ("Investment", Span(3, 5, "减持")),
     ]
-    assert fillers(record.events[0]) == [("proportion", "3%", 11, ()), ("sub_org", "甲公司", 0, ())]
+    assert fillers(record.events[0]) == [("title", "3%", 11, ()), ("share_org", "甲公司", 0, ())]
     assert record.meta["source_events"] == [
-        {"type": "减持", "roles": ["proportion", "sub-org"]},
+        {"type": "减持", "roles": ["title", "share-org"]},
         {"type": "投资", "roles": []},
     ]
     (empty,) = read(tmp_path, changed(FEWFC, [], "events"))
@@ -138,7 +138,7 @@ def test_fewfc(tmp_path):
 def test_phee_with_parts_roles_within_roles_and_what_is_set_aside(tmp_path):
     (record,) = read(tmp_path, PHEE)
     (event,) = record.events
-    assert (record.id, event.type, event.trigger) == ("p1", "Adverse_event", Span(19, 25, "follow"))
+    assert (record.id, event.type, event.trigger) == ("p1", "AdverseEvent", Span(19, 25, "follow"))
     assert fillers(event) == [
         ("Effect", "Rash", 0, ()),
         ("Effect", "fever", 9, ()),
@@ -280,11 +280,13 @@ MENTION = ("events", 0, "mentions")
         (changed(FEWFC, ..., "events"), "events: is missing"),
         (changed(FEWFC, {}, "events"), "events: must be a list"),
         (changed(FEWFC, 1, "event"), "event: unknown key; did you mean 'events'"),
-        (changed(FEWFC, "转账", "events", 0, "type"), "events[0]: the label '转账' is no class name"),
-        (changed(FEWFC, "角色", *MENTION, 0, "role"), "events[0]: the role '角色' is no role name"),
         (
-            changed(FEWFC, "sub/org", *MENTION, 0, "role"),
-            "events[0]: the roles 'sub-org' and 'sub/org' would both become sub_org",
+            changed(FEWFC, "转账", "events", 0, "type"),
+            "events[0]: inventory 'fewfc' has no class for the event label '转账'",
+        ),
+        (
+            changed(FEWFC, "角色", *MENTION, 0, "role"),
+            "events[0]: inventory 'fewfc': the event ShareReduction has no role '角色'",
         ),
         (changed(FEWFC, [3, 6], *MENTION, 1, "span"), "events[0].mentions[1].span: the text has"),
         (changed(FEWFC, [-2, 0], *MENTION, 0, "span"), "events[0].mentions[0].span: [-2, 0] is no"),
@@ -493,3 +495,13 @@ def test_any_value_anywhere_is_read_soundly_or_refused(row, reader, tmp_path, da
     except KcxError as error:
         refusal = str(error)
     assert not refusal or refusal.startswith(f"{tmp_path / 'corpus.json'}:1: ")
+
+
+def test_fewfc_without_an_inventory_keeps_its_roles_as_they_are_spelled(tmp_path):
+    row = changed(FEWFC, "sub/org", *MENTION, 0, "role")
+    (record,) = read(tmp_path, row, "fewfc", inventory=None)
+    assert record.events[0].type == "ShareReduction"
+    assert record.events[0].arguments[0].role == "sub_org"
+    row["events"][1]["mentions"].append({"word": "甲公司", "span": [0, 3], "role": "sub-org"})
+    with pytest.raises(KcxError, match="the roles 'sub/org' and 'sub-org' would both become sub_org"):
+        read(tmp_path, row, "fewfc", inventory=None)

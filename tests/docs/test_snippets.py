@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from kcx_jax.schema import ontology
 from kcx_jax.testing.llm_server import ScriptedServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,6 +78,19 @@ def test_the_python_on_the_page_of_schemas_runs_and_prints_what_is_shown():
         show = f'print(render_schema(schema, "{dialect}"))'
         done = run([sys.executable, "-X", "utf8", "-c", f"{fences(page, 'python')[0]}\n{show}"])
         assert source in done.stdout
+
+
+def test_the_inventory_on_the_page_of_schemas_is_one(tmp_path):
+    path = tmp_path / "my.yaml"
+    path.write_text(fences(ROOT / "docs" / "schemas.md", "yaml")[0], encoding="utf-8")
+    schema = ontology.schema_for(str(path))
+    assert [concept.name for concept in schema.concepts] == [
+        "Person",
+        "Location",
+        "Gadget",
+        "PartOf",
+        "Investment",
+    ]
 
 
 def test_the_python_of_the_scoring_page_runs(tmp_path):

@@ -80,7 +80,9 @@ class _Links:
 
     def relation(self, options: Options) -> RelationLink:
         """The relation from the first end to the second."""
-        return RelationLink(options.labels(self.label, self.where), self.ends[0][1], self.ends[1][1])
+        return RelationLink(
+            options.labels(self.label, self.where, "relation"), self.ends[0][1], self.ends[1][1]
+        )
 
 
 class _Document:
@@ -117,9 +119,7 @@ class _Document:
                 for key, b in entities.items()
             ),
             relations=None if links is None else tuple(link.relation(options) for link in links),
-            events=None
-            if events is None
-            else tuple(event.mention(options.labels, options) for event in events),
+            events=None if events is None else tuple(event.mention(options) for event in events),
             meta=meta,
         )
 

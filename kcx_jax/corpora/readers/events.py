@@ -1,7 +1,7 @@
 """What the readers of event corpora share: spans checked by their surface, events by their own labels."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -20,12 +20,15 @@ class LabelledEvent:
     trigger: Span
     arguments: tuple[tuple[str, Span | str], ...]
 
-    def mention(self, class_of: Callable[[str, str], str], options: Options) -> EventMention:
+    def mention(self, options: Options) -> EventMention:
         """The event by the names of the schema; `KcxError` for a label or role that has none."""
         return EventMention(
-            class_of(self.label, self.where),
+            options.labels(self.label, self.where, "event"),
             self.trigger,
-            tuple(_argument(options.roles(role, self.where), filler) for role, filler in self.arguments),
+            tuple(
+                _argument(options.roles(role, self.where, self.label), filler)
+                for role, filler in self.arguments
+            ),
         )
 
     def source(self) -> dict[str, Any]:

@@ -5,31 +5,22 @@ Spans are half-open; the mention whose role is `trigger` is the event's trigger,
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from kcx_jax.corpora.json_items import read_json_items
 from kcx_jax.corpora.json_object import JsonObject
 from kcx_jax.corpora.readers.events import LabelledEvent, event_meta, surface_span
-from kcx_jax.corpora.readers.options import Options
+from kcx_jax.corpora.readers.options import LabelMap, Options
 from kcx_jax.corpora.record import Record, Span
-
-# The labels are Chinese words, which no class can be called: without an inventory these are their classes.
-CLASSES = {
-    "股份股权转让": "ShareTransfer",
-    "投资": "Investment",
-    "质押": "Pledge",
-    "减持": "ShareReduction",
-    "起诉": "Lawsuit",
-}
 
 
 def read_fewfc(path: Path, options: Options) -> Iterator[Record]:
     """The lines of a FewFC file; `KcxError` naming the key for a mention that is not where it says."""
 
-    def class_of(label: str, where: str) -> str:
-        return options.labels(label if options.labels.inventory else CLASSES.get(label, label), where)
-
+    if options.labels.inventory is None:  # the labels are Chinese words, which no class can be called
+        options = replace(options, labels=LabelMap("fewfc"))
     for where, value in read_json_items(path):
         row = JsonObject(value, where)
         row.only("id", "content", "events")
@@ -41,7 +32,7 @@ def read_fewfc(path: Path, options: Options) -> Iterator[Record]:
             row.string("id"),
             options.tag,
             text,
-            events=tuple(event.mention(class_of, options) for event in events),
+            events=tuple(event.mention(options) for event in events),
             meta=event_meta(path.name, events, Counter()),
         )
 

@@ -66,7 +66,7 @@ class _Window:
             self.text,
             entities=tuple(self._mention(key) for key in self.spans) if self.typed else None,
             relations=None if links is None else tuple(link for _, link in links),
-            events=tuple(event.mention(self.options.labels, self.options) for event in events),
+            events=tuple(event.mention(self.options) for event in events),
             meta=meta,
         )
 
@@ -101,7 +101,7 @@ class _Window:
         if sorted(role for role, _ in ends) != ["Arg-1", "Arg-2"]:
             raise node.error("arguments", "must be one `Arg-1` and one `Arg-2`")
         label, by_role = node.string("relation_type"), dict(ends)
-        name = self.options.labels(label, f"{node.where}: {node.key}")
+        name = self.options.labels(label, f"{node.where}: {node.key}", "relation")
         return label, RelationLink(name, by_role["Arg-1"], by_role["Arg-2"])
 
     def _reference(self, node: JsonObject) -> str:

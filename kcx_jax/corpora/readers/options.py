@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 
 from kcx_jax.errors import KcxError
-from kcx_jax.schema.ontology import class_for
+from kcx_jax.schema.concepts import Kind
+from kcx_jax.schema.labels import role_name_of
+from kcx_jax.schema.ontology import class_for, role_for
 
 # Written without spaces between words: tokens of these languages are joined without one.
 UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
@@ -42,19 +44,20 @@ class LabelMap:
 
     def __init__(self, inventory: str | None) -> None:
         self.inventory = inventory
-        self._names: dict[str, str] = {}
+        self._names: dict[tuple[str, str], str] = {}
         self._labels: dict[str, str] = {}  # the way back, without an inventory: no two labels may meet
 
-    def __call__(self, label: str, where: str) -> str:
+    def __call__(self, label: str, where: str, kind: Kind = "entity") -> str:
         """The class name of `label`; `KcxError` opening with `where` if there is none."""
-        if label not in self._names:
+        key = (kind, label)
+        if key not in self._names:
             try:
-                self._names[label] = (
-                    class_for(self.inventory, label) if self.inventory else self._spelled(label)
+                self._names[key] = (
+                    class_for(self.inventory, label, kind) if self.inventory else self._spelled(label)
                 )
             except KcxError as error:
                 raise KcxError(f"{where}: {error}") from error
-        return self._names[label]
+        return self._names[key]
 
     def _spelled(self, label: str) -> str:
         name = re.sub(r"[-./: ]", "_", label)
@@ -66,24 +69,28 @@ class LabelMap:
 
 
 class RoleMap:
-    """Corpus role -> role name: `Main.Sub`, a role within a role, is `Main__Sub`; other marks become "_".
+    """Corpus role -> role name, by an inventory that lists the event's roles, else by the role's own spelling."""
 
-    Python's keywords are good role names (code spells them with an underscore behind).
-    """
+    def __init__(self, inventory: str | None = None) -> None:
+        self.inventory = inventory
+        self._names: dict[tuple[str | None, str], str] = {}
+        self._roles: dict[str, str] = {}  # the way back, by spelling: no two roles may meet
 
-    def __init__(self) -> None:
-        self._names: dict[str, str] = {}
-        self._roles: dict[str, str] = {}  # the way back: no two roles may meet
+    def __call__(self, role: str, where: str, event: str | None = None) -> str:
+        """The name of `role` of the event label `event`; `KcxError` opening with `where` if there is none."""
+        key = (event, role)
+        if key not in self._names:
+            try:
+                listed = role_for(self.inventory, event, role) if self.inventory and event else None
+                self._names[key] = listed or self._spelled(role)
+            except KcxError as error:
+                raise KcxError(f"{where}: {error}") from error
+        return self._names[key]
 
-    def __call__(self, role: str, where: str) -> str:
-        """The name of `role`; `KcxError` opening with `where` if there is none."""
-        if role not in self._names:
-            name = re.sub(r"[-/: ]", "_", role.replace(".", "__"))
-            if not (name.isascii() and name.isidentifier()):
-                raise KcxError(f"{where}: the role {role!r} is no role name (ASCII letters, digits and _)")
-            if self._roles.setdefault(name, role) != role:
-                raise KcxError(
-                    f"{where}: the roles {self._roles[name]!r} and {role!r} would both become {name}"
-                )
-            self._names[role] = name
-        return self._names[role]
+    def _spelled(self, role: str) -> str:
+        name = role_name_of(role)
+        if name is None:
+            raise KcxError(f"the role {role!r} is no role name (ASCII letters, digits and _)")
+        if self._roles.setdefault(name, role) != role:
+            raise KcxError(f"the roles {self._roles[name]!r} and {role!r} would both become {name}")
+        return name

@@ -34,7 +34,7 @@ def read_phee(path: Path, options: Options) -> Iterator[Record]:
             row.string("id"),
             options.tag,
             reader.text,
-            events=tuple(event.mention(options.labels, options) for event in events),
+            events=tuple(event.mention(options) for event in events),
             meta=event_meta(path.name, events, reader.aside),
         )
 

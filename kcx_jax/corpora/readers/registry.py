@@ -22,7 +22,7 @@ from kcx_jax.corpora.readers.fewrel import read_fewrel
 from kcx_jax.corpora.readers.iob2 import read_iob2
 from kcx_jax.corpora.readers.multiconer import read_multiconer
 from kcx_jax.corpora.readers.oneie import read_oneie
-from kcx_jax.corpora.readers.options import LabelMap, Options
+from kcx_jax.corpora.readers.options import LabelMap, Options, RoleMap
 from kcx_jax.corpora.readers.panx import read_panx
 from kcx_jax.corpora.readers.phee import read_phee
 from kcx_jax.corpora.readers.pubtator import read_pubtator
@@ -64,16 +64,16 @@ READERS = {
     "conll": Reader(read_conll, None, columns=True),
     "conllu": Reader(read_conllu, None),
     "multiconer": Reader(read_multiconer, None),
-    "panx": Reader(read_panx, None),
-    "weibo": Reader(read_weibo, None),
+    "panx": Reader(read_panx, "wikiann"),
+    "weibo": Reader(read_weibo, "weibo"),
     "cluener": Reader(read_cluener, "cluener"),
-    "fewfc": Reader(read_fewfc, None),
-    "phee": Reader(read_phee, None),
+    "fewfc": Reader(read_fewfc, "fewfc"),
+    "phee": Reader(read_phee, "phee"),
     "oneie": Reader(read_oneie, None),
-    "crossre": Reader(read_crossre, None),
-    "semeval2010": Reader(read_semeval2010, None),
-    "duie": Reader(read_duie, None),
-    "duee": Reader(read_duee, None),
+    "crossre": Reader(read_crossre, "crossre"),
+    "semeval2010": Reader(read_semeval2010, "semeval2010-task8"),
+    "duie": Reader(read_duie, "duie"),
+    "duee": Reader(read_duee, "duee"),
     "fewrel": Reader(read_fewrel, None),
     "tacred": Reader(read_tacred, None),
     "docred": Reader(read_docred, None),
@@ -102,10 +102,10 @@ def read_records(
         path: the file, read through gzip when its name ends in .gz; for `brat` also a folder.
         reader: a name of `READERS`, or "auto" to choose by the content (logged at level INFO).
         language: BCP 47 tag for records that do not say theirs; it also decides how tokens are joined.
-        inventory: which inventory of the ontology maps the corpus's labels to class names; "default" is the
-            reader's own, None keeps the labels (with "-", "." and the like as "_"). The labels as the corpus
-            spells them are in ``meta``: ``source_labels`` by entity id, ``source_relations`` and
-            ``source_events`` in the order of the record's.
+        inventory: which inventory of the ontology maps the corpus's labels to class names, by its name or the
+            path of your own (``my.yaml``); "default" is the reader's own, None keeps the labels (with "-", "."
+            and the like as "_"). The labels as the corpus spells them are in ``meta``: ``source_labels`` by
+            entity id, ``source_relations`` and ``source_events`` in the order of the record's.
         joiner: what to put between tokens where the original text is not in the file (None: by language).
         columns: which columns hold the tags, counted from 1; several are layers of one annotation, all read.
             Empty: the reader's own. Only readers of tables with several such columns take them.
@@ -124,7 +124,7 @@ def read_records(
     if any(column < 1 for column in columns):
         raise UsageError(f"columns are counted from 1, got {', '.join(map(str, columns))}")
     labels = LabelMap(chosen.inventory if inventory == "default" else inventory)
-    return chosen.read(path, Options(language, joiner, tuple(columns), labels))
+    return chosen.read(path, Options(language, joiner, tuple(columns), labels, RoleMap(labels.inventory)))
 
 
 def choose_reader(path: str | Path) -> str:

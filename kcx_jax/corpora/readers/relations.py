@@ -67,7 +67,7 @@ class Draft:
 
     def link(self, label: str, head: str, tail: str, key: str, source: str | None = None) -> None:
         """Add a relation between two mentions; `source`: the label as the corpus writes it, if that says more."""
-        name = self.options.labels(label, f"{self.where}: {key}")
+        name = self.options.labels(label, f"{self.where}: {key}", "relation")
         self.links.append(RelationLink(name, head, tail))
         self.source_relations.append(source or label)
 
@@ -118,9 +118,7 @@ class Draft:
             self.text,
             entities=tuple(sorted(self.mentions.values(), key=text_order)) if entities else None,
             relations=tuple(self.links) if relations else None,
-            events=tuple(event.mention(self.options.labels, self.options) for event in self.events)
-            if events
-            else None,
+            events=tuple(event.mention(self.options) for event in self.events) if events else None,
             meta=out | meta,
         )
 
