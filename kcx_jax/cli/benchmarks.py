@@ -37,7 +37,7 @@ def print_list(entries: list[Benchmark], root: Path | None) -> None:
             entry.name,
             " ".join(entry.tasks),
             _shortened(entry.languages),
-            split_sizes(entry),
+            split_sizes(entry) or UNKNOWN,
             entry.licence or UNKNOWN,
             entry.reader or NO_READER,
             last,
