@@ -5,7 +5,7 @@ import hashlib
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import Any, Literal, cast
 
 from kcx_jax.corpora.catalogue import Benchmark
 from kcx_jax.errors import UsageError
@@ -55,6 +55,6 @@ def _sha256(path: Path, packed: bool) -> str | None:
     """The checksum of the content; None for a damaged gzip file."""
     try:
         with gzip.open(path) if packed else path.open("rb") as handle:
-            return hashlib.file_digest(cast(BinaryIO, handle), "sha256").hexdigest()
+            return hashlib.file_digest(cast(Any, handle), "sha256").hexdigest()
     except (EOFError, gzip.BadGzipFile, zlib.error):
         return None
