@@ -4,7 +4,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,7 +13,7 @@ import typer
 from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
-    from kcx_jax.corpora import Record
+    from kcx_jax.corpora import Leakage, Record
 
 app = typer.Typer(help="List benchmarks; show, convert and compare annotated files.", no_args_is_help=True)
 
@@ -35,56 +35,68 @@ ColumnOption = Annotated[
         help="The column of the tags, counted from 1; again for each more layer. Default: the reader's.",
     ),
 ]
+RootOption = Annotated[
+    Path | None,
+    typer.Option("--root", metavar="DIR", envvar="KCX_DATA", help="Where benchmarks are, as DIR/NAME/..."),
+]
 
 
 @app.command("list")
-def list_benchmarks() -> None:
-    """List the benchmarks that can be read, with their licences and where to get them.
+def list_benchmarks(
+    task: Annotated[str | None, typer.Option(help="Only this task: ner, re, ed or eae.")] = None,
+    language: Annotated[str | None, typer.Option(help="Only this language: a BCP 47 tag.")] = None,
+    root: RootOption = None,
+    json_: Annotated[bool, typer.Option("--json", help="Everything, as JSON, to stdout.")] = False,
+) -> None:
+    """List the benchmarks: tasks, languages, sizes, licence, reader, where to get them; with --root what is there.
 
-    Example: kcx data list
+    Example: kcx data list --task ner --language zh
     """
-    from rich.console import Console
-    from rich.table import Table
-
+    from kcx_jax.cli.benchmarks import benchmark_json, print_list
     from kcx_jax.corpora import catalogue
+    from kcx_jax.schema import TASKS
 
-    table = Table("name", "task", "languages", "splits", "licence", "reader")
-    table.add_column("where", overflow="fold")
-    for entry in catalogue():
-        table.add_row(
-            entry.name,
-            entry.task,
-            " ".join(entry.languages),
-            " ".join(entry.splits),
-            entry.licence,
-            entry.reader,
-            f"{entry.url} ({entry.note})" if entry.note else entry.url,
-        )
-    Console(highlight=False).print(table)
+    if task is not None and task not in TASKS:
+        raise UsageError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
+    entries = [
+        entry
+        for entry in catalogue()
+        if (task is None or task in entry.tasks) and (language is None or language in entry.languages)
+    ]
+    if json_:
+        print(json.dumps([benchmark_json(entry, root) for entry in entries], indent=2))
+    else:
+        print_list(entries, root)
 
 
 @app.command()
 def show(
-    file: Annotated[Path, typer.Argument(help="A corpus file.")],
+    name: Annotated[Path, typer.Argument(metavar="NAME|FILE", help="A benchmark, or a corpus file.")],
     reader: ReaderOption = "auto",
     language: LanguageOption = None,
     inventory: InventoryOption = "default",
     column: ColumnOption = None,
     limit: Annotated[int, typer.Option(min=1, help="How many records.")] = 10,
 ) -> None:
-    """Print records with their spans in colour, and their relations and events.
+    """Print what the catalogue knows of a benchmark; or a file's records with spans in colour, relations and events.
 
-    Example: kcx data show test.iob2 --limit 3
+    A name of the catalogue comes first; ./NAME is a file of that name. Example: kcx data show test.iob2 --limit 3
     """
     from rich.console import Console
     from rich.text import Text
 
+    from kcx_jax.cli.benchmarks import print_entry
     from kcx_jax.cli.spans import render, shown
+    from kcx_jax.corpora import catalogue
+    from kcx_jax.corpora.catalogue import find_benchmark
     from kcx_jax.extraction import Result
     from kcx_jax.schema import Schema
 
+    if not name.exists() or str(name) in {entry.name for entry in catalogue()}:
+        print_entry(find_benchmark(str(name)))
+        return
     console = Console(highlight=False)
-    for record in islice(_read(file, reader, language, inventory, column or ()), limit):
+    for record in islice(_read(name, reader, language, inventory, column or ()), limit):
         console.print(Text(f"{shown(record.id)} ({shown(record.language)})", "dim"), soft_wrap=True)
         console.print(render(Result(record, Schema(()))), soft_wrap=True)
 
@@ -124,29 +136,64 @@ def convert(
 
 @app.command()
 def check(
-    train: Annotated[Path, typer.Argument(metavar="TRAIN", help="What a model is trained on.")],
-    test: Annotated[Path, typer.Argument(metavar="TEST", help="What it is tested on.")],
+    inputs: Annotated[
+        list[Path],
+        typer.Argument(metavar="TRAIN... TEST | NAME...", help="Files, the last the test set; or names."),
+    ],
     reader: ReaderOption = "auto",
+    threshold: Annotated[float, typer.Option(help="Least similarity of near-duplicates, in (0, 1].")] = 0.8,
+    shingle: Annotated[int, typer.Option(min=1, help="Characters of an n-gram that is compared.")] = 4,
+    exact: Annotated[bool, typer.Option("--exact", help="Do not look for near-duplicates.")] = False,
+    report: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write all duplicates and counts as JSON.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the report.")] = False,
+    root: RootOption = None,
 ) -> None:
-    """Say how much of a test file stands in a training file: sentences, and mentions by their surface.
+    """Say how much of a test file stands in training files; or whether a benchmark's files under --root are right.
 
-    Example: kcx data check train.jsonl test.jsonl
+    Sentences and near-duplicates by their characters, mentions by their surface. Near-duplicates need the extra
+    leakage. Example: kcx data check news.jsonl wiki.jsonl test.jsonl --json leakage.json
     """
+    from kcx_jax.cli.benchmarks import verify
+    from kcx_jax.corpora import catalogue, leakage
+    from kcx_jax.corpora.catalogue import find_benchmark
+    from kcx_jax.files import atomic_write, refuse_existing
+
+    if {str(path) for path in inputs} <= {entry.name for entry in catalogue()}:
+        if root is None:
+            raise UsageError("to check benchmarks on disk say where they are: --root DIR or KCX_DATA")
+        return verify([find_benchmark(str(path)) for path in inputs], root)
+    *train, test = inputs
+    if not train:
+        raise UsageError(
+            f"{test}: no benchmark, and nothing to compare it with: give training files, then a test file"
+        )
+    if report is not None:
+        refuse_existing(report, overwrite)  # before the work, not after it
+    training = chain.from_iterable(_read(path, reader, None, None) for path in train)
+    found = leakage(
+        _counted(training, "reading the training files"),
+        _counted(_read(test, reader, None, None), f"reading {test.name}"),
+        None if exact else threshold,
+        shingle,
+    )
+    if report is not None:
+        with atomic_write(report, overwrite=overwrite) as handle:
+            json.dump(found.to_json(), handle, indent=2)
+            handle.write("\n")
+    _print_leakage(found)
+
+
+def _print_leakage(found: "Leakage") -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     from kcx_jax.cli.spans import shown
-    from kcx_jax.corpora import leakage
 
-    training = _counted(_read(train, reader, None, None), f"reading {train.name}")
-    found = leakage(training, _counted(_read(test, reader, None, None), f"reading {test.name}"))
     table = Table("of the test file", "in training", "of", "%", "such as")
-    for name, share in (
-        ("sentences", found.sentences),
-        ("mentions", found.mentions),
-        ("distinct names", found.names),
-    ):
+    for name, share in found.shares().items():
         examples = Text(shown("; ".join(example[:40] for example in share.examples)))
         table.add_row(name, str(share.seen), str(share.total), f"{100 * share.fraction:.2f}", examples)
     Console(highlight=False).print(table)

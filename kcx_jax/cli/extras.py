@@ -12,6 +12,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "sentencepiece",
         "matplotlib",
     ),
+    "leakage": ("datasketch",),
     "interop": ("torch", "peft", "accelerate"),
 }
 """Extra -> the distributions a user would notice missing (pyproject.toml has them with their versions)."""

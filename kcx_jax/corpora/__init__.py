@@ -6,7 +6,7 @@ prompts (`prompts`).
 
 from kcx_jax.corpora.catalogue import Benchmark, catalogue
 from kcx_jax.corpora.jsonl import read_parallel, write_parallel, write_records
-from kcx_jax.corpora.leakage import Leakage, leakage
+from kcx_jax.corpora.leakage import Duplicate, Leakage, leakage
 from kcx_jax.corpora.readers import choose_reader, read_records
 from kcx_jax.corpora.record import (
     Argument,
@@ -23,6 +23,7 @@ from kcx_jax.corpora.record import (
 __all__ = [
     "Argument",
     "Benchmark",
+    "Duplicate",
     "EventMention",
     "Leakage",
     "Mention",

@@ -1,12 +1,14 @@
 """``kcx data``."""
 
 import json
+import sys
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from kcx_jax.cli import data
+from kcx_jax.cli.extras import extra_of
 from kcx_jax.corpora import Record, catalogue, read_records, write_records
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.schema.ontology import ontology_version
@@ -22,9 +24,9 @@ def corpus(tmp_path):
 
 
 def kcx(*arguments):
-    """The result of a command; a `KcxError` is raised, as `main` would catch it."""
+    """The result of a command; what `main` would catch is raised."""
     outcome = CliRunner(env={"COLUMNS": "200"}).invoke(data.app, list(map(str, arguments)))
-    if isinstance(outcome.exception, KcxError):
+    if isinstance(outcome.exception, KcxError | ModuleNotFoundError):
         raise outcome.exception
     assert outcome.exit_code == 0, outcome.output
     return outcome
@@ -36,12 +38,56 @@ def test_it_is_a_group_of_commands():
         assert f"kcx data {name}" in kcx(name, "--help").stdout  # each has its example
 
 
-def test_list_names_every_benchmark_with_its_licence_and_source():
+def test_list_names_every_benchmark_and_what_is_not_known():
     shown = kcx("list").stdout
     for entry in catalogue():
         assert entry.name in shown
-        assert entry.licence in shown
     assert "https://github.com/Babelscape/wikineural" in shown.replace("\n", "")
+    row = next(line for line in shown.splitlines() if "wiki-zsl" in line)
+    assert "unknown" in row
+    assert "no reader" in row
+
+
+def test_list_by_task_and_language_as_json():
+    rows = json.loads(kcx("list", "--task", "ner", "--language", "zh", "--json").stdout)
+    expected = [entry.name for entry in catalogue() if "ner" in entry.tasks and "zh" in entry.languages]
+    assert [row["name"] for row in rows] == expected
+    assert next(row for row in rows if row["name"] == "ontonotes5")["commit"] is None
+    with pytest.raises(UsageError, match="unknown task 'x'"):
+        kcx("list", "--task", "x")
+
+
+def test_show_a_benchmark_in_full():
+    shown = kcx("show", "masakhaner2").stdout
+    entry = next(entry for entry in catalogue() if entry.name == "masakhaner2")
+    assert all(path in shown and entry.sha256[path] in shown.replace("\n", "") for _, path in entry.files())
+    assert "LDC2006T06" in kcx("show", "ace05-ee").stdout
+    with pytest.raises(UsageError, match="did you mean"):
+        kcx("show", "masakaner2")
+
+
+def test_what_is_on_disk_and_how_to_get_the_rest(tmp_path):
+    path = tmp_path / "cluener/dataset/train.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}", encoding="utf-8")
+    shown = kcx("list", "--root", tmp_path, "--language", "zh").stdout
+    row = " ".join(line.split("│")[-2].strip() for line in shown.splitlines() if "│" in line)
+    assert "2 missing, 1 wrong; get it from https://github.com/asifreal/cluener" in row
+    (entry,) = (
+        row
+        for row in json.loads(kcx("list", "--root", tmp_path, "--json").stdout)
+        if row["name"] == "cluener"
+    )
+    assert [file["state"] for file in entry["files"]] == ["wrong", "missing", "missing"]
+    with pytest.raises(KcxError, match="cluener: 2 missing, 1 wrong; get it from"):
+        kcx("check", "cluener", "--root", tmp_path)
+    (tmp_path / "fabner").mkdir()
+    (tmp_path / "fabner/train.parquet").touch()
+    assert "unchecked" in kcx("check", "fabner", "--root", tmp_path).stdout
+    with pytest.raises(UsageError, match="--root DIR or KCX_DATA"):
+        kcx("check", "cluener")
+    with pytest.raises(UsageError, match="no folder"):
+        kcx("check", "cluener", "--root", tmp_path / "nowhere")
 
 
 def test_show_marks_the_spans_and_says_how_the_file_was_read(corpus):
@@ -98,11 +144,35 @@ def test_the_columns_of_the_tags_can_be_chosen(tmp_path):
 
 
 def test_check_counts_what_is_seen_in_training(corpus, tmp_path):
-    test = tmp_path / "test.jsonl"
-    write_records([Record("1", "zh", "来"), Record("2", "zh", "去")], test)
-    shown = kcx("check", corpus, test).stdout
+    test, report = tmp_path / "test.jsonl", tmp_path / "report.json"
+    text = "the ferry to the northern islands leaves at seven"
+    write_records([Record("1", "zh", "来"), Record("2", "zh", "去"), Record("3", "en", text)], test)
+    more = tmp_path / "more.jsonl"
+    write_records([Record("m", "en", text + "!")], more)
+    shown = kcx("check", corpus, more, test, "--exact").stdout
     row = next(line for line in shown.splitlines() if "sentences" in line)
-    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["sentences", "1", "2", "50.00", "来"]
+    assert [cell.strip() for cell in row.split("│")[1:-1]] == ["sentences", "1", "3", "33.33", "来"]
+    assert "near" not in shown
+    pytest.importorskip("datasketch")
+    kcx("check", corpus, more, test, "--json", report)
+    found = json.loads(report.read_text(encoding="utf-8"))
+    assert found["near-duplicates"]["examples"] == [text]
+    assert [(row["test_id"], row["train_id"]) for row in found["duplicates"]] == [("1", "test-1"), ("3", "m")]
+    with pytest.raises(KcxError, match="exists already"):
+        kcx("check", corpus, test, "--json", report)
+    assert kcx("check", corpus, more, test, "--threshold", "1").stdout.count("33.33") == 1
+    with pytest.raises(UsageError, match="threshold"):
+        kcx("check", corpus, test, "--threshold", "1.5")
+    with pytest.raises(UsageError, match="nothing to compare it with"):
+        kcx("check", test)
+
+
+def test_check_without_the_extra_names_it(corpus, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datasketch", None)
+    with pytest.raises(ModuleNotFoundError):
+        kcx("check", corpus, corpus)
+    kcx("check", corpus, corpus, "--exact")
+    assert extra_of("datasketch") == "leakage"
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path):
