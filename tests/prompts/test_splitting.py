@@ -77,7 +77,7 @@ def test_the_groups_hold_each_class_once_and_keep_the_limits(task, classes, toke
 def test_the_answers_of_the_groups_together_are_the_whole_answer(task, classes):
     groups = split_schema(SCHEMA, task, classes)
     assert items(SCHEMA, task)
-    parts = sum((items(group, task) for group in groups), Counter())
+    parts: Counter[str] = sum((items(group, task) for group in groups), Counter())
     assert parts == items(SCHEMA, task)
 
 
