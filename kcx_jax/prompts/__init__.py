@@ -6,6 +6,8 @@ Lives here: the wording of extraction (stage 2) and alignment (stage 1). Not her
 from kcx_jax.prompts.alignment import alignment_branch, alignment_tree
 from kcx_jax.prompts.extraction import extraction_branch, extraction_prefix, extraction_tree
 from kcx_jax.prompts.instances import answer_instances
+from kcx_jax.prompts.sampling import shuffle_schema
+from kcx_jax.prompts.splitting import split_schema
 from kcx_jax.prompts.tree import Branch, PromptTree
 
 __all__ = [
@@ -17,4 +19,6 @@ __all__ = [
     "extraction_branch",
     "extraction_prefix",
     "extraction_tree",
+    "shuffle_schema",
+    "split_schema",
 ]

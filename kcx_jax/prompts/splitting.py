@@ -1,0 +1,86 @@
+"""A schema too large for one prompt -> several, each with some of the classes and what these need."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from kcx_jax.errors import UsageError
+from kcx_jax.prompts.extraction import extraction_prefix
+from kcx_jax.schema import Concept, Schema, Task
+
+
+def split_schema(
+    schema: Schema,
+    task: Task,
+    max_classes: int | None = None,
+    max_tokens: int | None = None,
+    *,
+    count_tokens: Callable[[str], int] = len,
+) -> tuple[Schema, ...]:
+    """Schemas whose answers together make up the answer to `schema`, filled one after the other in its order.
+
+    Every class that the task lists stands in exactly one of them (`max_classes` counts these), relations and
+    events together with the entity classes their roles name, those below and those above. A class whose
+    parent went to another group stands directly under its base, with the roles it inherits. No prefix is
+    longer than `max_tokens`, as `count_tokens` counts its text. Where an argument's class is none its role
+    names, it may stand as a plain string. Raises `UsageError` for a limit below 1, and for a class that
+    alone exceeds `max_tokens`.
+    """
+    for name, limit in (("max_classes", max_classes), ("max_tokens", max_tokens)):
+        if limit is not None and limit < 1:
+            raise UsageError(f"{name} is {limit}: a prompt needs room for one class at least")
+    whole = schema.for_task(task)
+
+    def length(group: Schema) -> int:
+        return count_tokens(extraction_prefix(group, task))
+
+    groups: list[Schema] = []
+    names: list[str] = []
+    for concept in _listed(whole, task):
+        if names and (max_classes is None or len(names) < max_classes):
+            grown = _group(whole, task, [*names, concept.name])
+            if max_tokens is None or length(grown) <= max_tokens:
+                names.append(concept.name)
+                groups[-1] = grown
+                continue
+        names = [concept.name]
+        alone = _group(whole, task, names)
+        if max_tokens is not None and (tokens := length(alone)) > max_tokens:
+            raise UsageError(
+                f"class {concept.name} with the classes it needs takes {tokens} tokens, more than max_tokens "
+                f"{max_tokens}: raise the limit, or shorten its description and exemplars"
+            )
+        groups.append(alone)
+    return tuple(groups) or (whole,)
+
+
+def _listed(schema: Schema, task: Task) -> tuple[Concept, ...]:
+    """The concepts whose instances an answer lists, not those that only stand inside others."""
+    return {"ner": schema.entities, "re": schema.relations}.get(task, schema.events)
+
+
+def _group(schema: Schema, task: Task, names: Sequence[str]) -> Schema:
+    kept = set(names)
+    if task != "ner":
+        types = {each for name in names for role in schema.roles_of(name) for each in role.types}
+        for concept in schema.entities:
+            line = _line(schema, concept.name)
+            if types & {*line, "Entity"}:
+                kept.update(line)
+    return Schema(
+        tuple(_detached(schema, each, kept) for each in schema.concepts if each.name in kept), schema.declared
+    )
+
+
+def _line(schema: Schema, name: str | None) -> list[str]:
+    """A class and those above it."""
+    line = []
+    while name is not None:
+        line.append(name)
+        name = schema.by_name[name].parent
+    return line
+
+
+def _detached(schema: Schema, concept: Concept, kept: set[str]) -> Concept:
+    if concept.parent is None or concept.parent in kept:
+        return concept
+    return dataclasses.replace(concept, parent=None, roles=schema.roles_of(concept.name))
