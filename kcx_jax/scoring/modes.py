@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.scoring.counts import Counts, MacroCounts, RoundedCounts
+from kcx_jax.scoring.figures import Averaging, micro
 from kcx_jax.scoring.overlaps import exact, of_type, overlapping, partial, strict
 from kcx_jax.scoring.text_units import plain, text_measures, verbatim
 from kcx_jax.scoring.units import MEASURES, Measure, Unit
@@ -23,8 +24,13 @@ Units = Counter[Unit]
 Matching = Callable[[Units, Units], tuple[Units, Units, Units]]
 
 
+_NONE: Units = Counter()
+
+
 def consumed(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
     """Multisets: a gold unit makes one prediction right."""
+    if dict.__eq__(wanted, given):  # the usual case, told at once
+        return wanted, _NONE, _NONE
     right = wanted & given
     return right, given - right, wanted - right
 
@@ -47,15 +53,6 @@ def sets_with_empty(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
     if not wanted and not given:
         return Counter({("", ()): 1}), Counter(), Counter()
     return sets(wanted, given)
-
-
-# All units' counts and the counts by type -> the figures of the dataset.
-Averaging = Callable[[Counts, dict[str, Counts]], Counts]
-
-
-def micro(total: Counts, per_type: dict[str, Counts]) -> Counts:
-    """The figures of all units together."""
-    return total
 
 
 def micro_rounded(total: Counts, per_type: dict[str, Counts]) -> Counts:
