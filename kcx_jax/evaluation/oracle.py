@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from kcx_jax.corpora import Mention, Record
 from kcx_jax.errors import KcxError
 from kcx_jax.prompts import answer_instances
-from kcx_jax.schema import TASKS, Concept, Role, Schema, Task, parse_answer, render_answer
+from kcx_jax.schema import TASKS, Schema, Task, parse_answer, render_answer
 from kcx_jax.scoring import Scores, ground, score
+from kcx_jax.scoring.gold_schema import schema_of
 from kcx_jax.scoring.units import MEASURES, Unit
 
 _EXAMPLES = 3
@@ -67,28 +68,6 @@ def oracle(
         raise KcxError("the records are annotated for no task, so there is no ceiling to measure")
     losses = [Loss(*key, len(lost), tuple(lost[:_EXAMPLES])) for key, lost in sorted(causes.items())]
     return Ceiling(scores, tuple(losses), sum(map(_discontinuous, gold)))
-
-
-def schema_of(records: Iterable[Record]) -> Schema:
-    """The classes that records use, each directly under its base class, with the roles that their events fill."""
-    entities: dict[str, None] = {}
-    relations: dict[str, None] = {}
-    events: dict[str, dict[str, None]] = {}
-    for record in records:
-        entities.update((mention.type, None) for mention in record.entities or ())
-        relations.update((link.type, None) for link in record.relations or ())
-        for event in record.events or ():
-            events.setdefault(event.type, {}).update((a.role, None) for a in event.arguments)
-    return Schema(
-        (
-            *(Concept(name, "entity") for name in entities),
-            *(Concept(name, "relation") for name in relations),
-            *(
-                Concept(name, "event", roles=tuple(Role(role, ("Entity",), True) for role in roles))
-                for name, roles in events.items()
-            ),
-        )
-    )
 
 
 def _annotated(record: Record, task: Task) -> bool:

@@ -109,14 +109,16 @@ class _Side:
     def refuse_repeats(self) -> None:
         """Raise `KcxError` for two records of one id, by their numbers."""
         traces = np.frombuffer(self._traces, dtype=np.int64)
+        ordered = np.sort(traces)
+        if not (ordered[1:] == ordered[:-1]).any():
+            return
         order = np.argsort(traces, kind="stable")
-        equal = np.flatnonzero(traces[order][1:] == traces[order][:-1])
-        if len(equal):
-            first, second = (int(order[equal[0] + i]) + 1 for i in (0, 1))
-            raise KcxError(
-                f"{self._name}: records {first} and {second} (counted from 1) have the same id; "
-                "scores are joined by unique id"
-            )
+        at = np.flatnonzero(traces[order][1:] == traces[order][:-1])[0]
+        first, second = int(order[at]) + 1, int(order[at + 1]) + 1
+        raise KcxError(
+            f"{self._name}: records {first} and {second} (counted from 1) have the same id; "
+            "scores are joined by unique id"
+        )
 
 
 def _key(id: str) -> bytes:
