@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,8 @@ import typer
 
 if TYPE_CHECKING:
     from kcx_jax.corpora import Record
-    from kcx_jax.scoring import Scores
+    from kcx_jax.schema import Schema
+    from kcx_jax.scoring import Scorer, Scores
 
 _IDS_SHOWN = 5
 
@@ -31,9 +32,12 @@ def command(
     predicted_format: Annotated[
         str,
         typer.Option(help="What PRED holds: records, a system's raw answers (by its name), or auto."),
-    ] = "records",
+    ] = "auto",
     schema: Annotated[
-        Path | None, typer.Option(metavar="SCHEMA", help="The classes of raw answers. Default: gold's.")
+        Path | None,
+        typer.Option(
+            metavar="SCHEMA", help="Classes of raw answers (default: gold's); parents for knowcoder."
+        ),
     ] = None,
     inventory: Annotated[
         str | None, typer.Option(help="What maps the labels of raw answers to classes. Default: by name.")
@@ -42,6 +46,12 @@ def command(
         str | None, typer.Option(help="The task of raw answers. Default: gold's only one.")
     ] = None,
     mode: Annotated[str, typer.Option(help="How to count; an unknown name lists them all.")] = "strict",
+    ancestors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Mode knowcoder: class to the classes accepted for it (YAML, JSON)."
+        ),
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(metavar="PRED.jsonl", help="Another system's records, to test against.")
     ] = None,
@@ -65,19 +75,28 @@ def command(
     from kcx_jax.corpora import read_records
     from kcx_jax.errors import UsageError
     from kcx_jax.files import refuse_existing
-    from kcx_jax.scoring import latex, markdown
+    from kcx_jax.schema import load_schema
+    from kcx_jax.scoring import Scorer, ancestors_of, latex, markdown
 
     for file in (json_file, errors):
         if file is not None:
             refuse_existing(file, overwrite)
     if against is not None and not samples:
         raise UsageError("--against needs --samples, such as --samples 1000")
-    given = _predictions(gold, predicted, predicted_format, schema, inventory, task)
-    modes = [mode, "text"] if mode == "strict" else [mode]
-    scores, *beside = _scored(read_records(gold, "jsonl"), given, modes, bool(samples), errors, overwrite)
+    classes = load_schema(schema) if schema is not None else None
+    accepted = None
+    if ancestors is not None or (classes is not None and mode == "knowcoder"):
+        accepted = ancestors_of(classes, ancestors)
+    given = _predictions(gold, predicted, predicted_format, classes, inventory, task)
+    tasks = None if task is None else (task, "ed") if task == "eae" else (task,)
+    scorers = [Scorer(mode, tasks, bool(samples), accepted)]
+    if mode == "strict":
+        scorers.append(Scorer("text", tasks))
+    _score(read_records(gold, "jsonl"), given, scorers, errors, overwrite)
+    scores, *beside = [scorer.scores() for scorer in scorers]
     value = scores.to_json() | {other.mode: other.to_json() for other in beside}
     if samples:
-        value["resampling"] = _resampled(scores, gold, against, samples)
+        value["resampling"] = _resampled(scores, gold, against, samples, accepted)
     if json_file is not None:
         _write_json(value, json_file, overwrite)
     _warn(scores)
@@ -92,37 +111,32 @@ def command(
 
 
 def _predictions(
-    gold: Path, predicted: Path, name: str, schema: Path | None, inventory: str | None, task: str | None
+    gold: Path, predicted: Path, name: str, schema: "Schema | None", inventory: str | None, task: str | None
 ) -> "Iterator[Record]":
     from kcx_jax.corpora import read_records
     from kcx_jax.errors import UsageError
+    from kcx_jax.scoring.raw import holds_answers, read_answers
 
-    if name == "records":
-        if schema is not None or inventory is not None or task is not None:
-            raise UsageError(
-                "--schema, --inventory and --task are for raw answers: name their --predicted-format"
-            )
-        return read_records(predicted, "jsonl")
-    from kcx_jax.schema import load_schema
-    from kcx_jax.scoring.raw import read_answers
-
-    classes = load_schema(schema) if schema is not None else None
-    return read_answers(predicted, gold, name, schema=classes, inventory=inventory, task=task)
+    if name == "auto" and not holds_answers(predicted):
+        name = "records"
+    if name != "records":
+        return read_answers(predicted, gold, name, schema, inventory, task)
+    if inventory is not None:
+        raise UsageError("--inventory is for raw answers: name their --predicted-format, such as auto")
+    return read_records(predicted, "jsonl")
 
 
-def _scored(
+def _score(
     gold: "Iterable[Record]",
     predicted: "Iterable[Record]",
-    modes: Sequence[str],
-    by_record: bool,
+    scorers: "Sequence[Scorer]",
     errors: Path | None,
     overwrite: bool,
-) -> "list[Scores]":
-    """The scores in each mode, of one reading; the errors are written on the way."""
+) -> None:
+    """Fill the scorers, in one reading; the errors are written on the way."""
     from kcx_jax.files import atomic_write
-    from kcx_jax.scoring import Scorer, joined
+    from kcx_jax.scoring import joined
 
-    scorers = [Scorer(mode, by_record=by_record) for mode in modes]
     with ExitStack() as stack:
         out = stack.enter_context(atomic_write(errors, "wb", overwrite)) if errors is not None else None
         for number, record, guess in joined(gold, predicted):
@@ -130,7 +144,6 @@ def _scored(
                 scorer.add(number, record, guess)
             if out is not None:
                 _write_errors(record, guess, out)
-        return [scorer.scores() for scorer in scorers]
 
 
 def _write_errors(record: "Record", guess: "Record | None", out: IO[bytes]) -> None:
@@ -155,7 +168,13 @@ def _write_json(value: dict[str, Any], file: Path, overwrite: bool) -> None:
         handle.write("\n")
 
 
-def _resampled(scores: "Scores", gold: Path, against: Path | None, samples: int) -> dict[str, dict[str, Any]]:
+def _resampled(
+    scores: "Scores",
+    gold: Path,
+    against: Path | None,
+    samples: int,
+    ancestors: "Mapping[str, Collection[str]] | None",
+) -> dict[str, dict[str, Any]]:
     """The intervals of every measure and, where there is another system, its F1 and the p-value."""
     from kcx_jax.corpora import read_records
     from kcx_jax.scoring import MODES, paired_p_value, score
@@ -163,7 +182,7 @@ def _resampled(scores: "Scores", gold: Path, against: Path | None, samples: int)
     rival = None
     if against is not None:
         sides = read_records(gold, "jsonl"), read_records(against, "jsonl")
-        rival = score(*sides, tuple(scores.records), scores.mode, by_record=True)
+        rival = score(*sides, tuple(scores.records), scores.mode, by_record=True, ancestors=ancestors)
     found: dict[str, dict[str, Any]] = {}
     for unit, ours in scores.units.items():
         drawn = scores.intervals(unit, samples)

@@ -3,6 +3,7 @@
 Lives here: instances + text -> record; gold + predicted -> scores. Not here: running models (`evaluation`).
 """
 
+from kcx_jax.scoring.ancestors import ancestors_of
 from kcx_jax.scoring.counts import Counts
 from kcx_jax.scoring.errors import ItemError, error_counts, item_errors
 from kcx_jax.scoring.grounding import Grounded, Unresolved, ground
@@ -25,6 +26,7 @@ __all__ = [
     "Scores",
     "UnitScore",
     "Unresolved",
+    "ancestors_of",
     "counts_by_record",
     "error_counts",
     "f1_interval",

@@ -1,6 +1,6 @@
 """Precision, recall and F1 of predicted records against gold ones, with the counts they come from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from kcx_jax.schema import TASKS, Task
 from kcx_jax.scoring.counts import Counts
 from kcx_jax.scoring.figures import Figures
 from kcx_jax.scoring.joining import joined
-from kcx_jax.scoring.modes import Mode, mode_named
+from kcx_jax.scoring.modes import Mode, mode_named, with_ancestors
 from kcx_jax.scoring.rates import Rates
 from kcx_jax.scoring.record_counts import RecordCounts
 from kcx_jax.scoring.resampling import Interval, f1_intervals
@@ -112,6 +112,7 @@ def score(
     tasks: Sequence[Task] | None = None,
     mode: str = "strict",
     by_record: bool = False,
+    ancestors: Mapping[str, Collection[str]] | None = None,
 ) -> Scores:
     """Compare predicted with gold records of the same ids.
 
@@ -124,11 +125,12 @@ def score(
     Args:
         tasks: which tasks; None: those that gold is annotated for ("eae" where an event has an argument).
         by_record: keep every record's counts, for intervals and paired tests.
+        ancestors: of each class, the classes that mode knowcoder accepts for it (`ancestors_of`).
 
     Raises `KcxError` for an id used twice, a prediction without gold, or a prediction for another text;
     `UsageError` for an unknown task or mode.
     """
-    scorer = Scorer(mode, tasks, by_record)
+    scorer = Scorer(mode, tasks, by_record, ancestors)
     for number, record, guess in joined(gold, predicted):
         scorer.add(number, record, guess)
     return scorer.scores()
@@ -153,8 +155,16 @@ def counts_by_record(
 class Scorer:
     """Scores under way, as `score` gives them: pairs of records (`joined`) in, `Scores` out."""
 
-    def __init__(self, mode: str, tasks: Sequence[Task] | None = None, by_record: bool = False) -> None:
+    def __init__(
+        self,
+        mode: str,
+        tasks: Sequence[Task] | None = None,
+        by_record: bool = False,
+        ancestors: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
         self._mode = mode_named(mode)
+        if ancestors is not None:
+            self._mode = with_ancestors(self._mode, ancestors)
         self._asked = tasks
         counted = tuple(dict.fromkeys(measure.task for measure in self._mode.measures))
         _check_tasks(self._mode, tasks or (), counted)

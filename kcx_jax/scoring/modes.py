@@ -1,7 +1,7 @@
 """The table of modes: whose figures they are, what is counted, how units are matched, and how averaged."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from kcx_jax.errors import KcxError, UsageError
@@ -41,6 +41,24 @@ def unconsumed(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
     missed = Counter(wanted)
     missed.subtract(right)
     return right, given - right, missed
+
+
+def accepting(ancestors: Mapping[str, Collection[str]]) -> Matching:
+    """As `unconsumed`, and a class is also right where gold has a class that it is an ancestor of."""
+
+    def match(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
+        # The class opens both the label and the content of a text unit.
+        accepted = {
+            (label.replace(content[0], name, 1), (name, *content[1:]))
+            for label, content in wanted
+            for name in (content[0], *ancestors.get(content[0], ()))
+        }
+        right = Counter({unit: count for unit, count in given.items() if unit in accepted})
+        missed = Counter(wanted)
+        missed.subtract(right)
+        return right, given - right, missed
+
+    return match
 
 
 def sets(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
@@ -91,7 +109,16 @@ class Mode:
 _NER = tuple(m for m in MEASURES if m.name == "ner")
 _RE = tuple(m for m in MEASURES if m.name == "re")
 _TEXT = text_measures(verbatim, verbatim)
-_TEXT_NER = replace(_TEXT[0], name="ner_string")
+_BOTH = tuple(
+    measure
+    for text, offset in zip(_TEXT, (m for m in MEASURES if m.name == m.task), strict=True)
+    for measure in (offset, replace(text, name=f"{text.name}_string"))
+)
+_UIE = {
+    "uie": (consumed, "A gold unit is used once."),
+    "uie_set": (sets, "Units that are repeated in a record count once."),
+    "uie_multimatch": (unconsumed, "A gold unit is never used up, so that recall and F1 can exceed 1."),
+}
 _PLAIN = text_measures(plain, plain, of_labels=plain)
 
 _NERVALUATE = {
@@ -115,7 +142,7 @@ MODES = {
             "knowcoder",
             "Text tuples, case-sensitive. A gold unit is never used up: every repetition of a right prediction "
             "is right, so recall and F1 can exceed 1 and false negatives fall below 0. What is not in the text "
-            "or the schema is dropped first. Ancestors of a class are not accepted for it. Micro.",
+            "or the schema is dropped first. Ancestors of gold's class are right as well where they are given. Micro.",
             _TEXT,
             unconsumed,
             keep_ungrounded=False,
@@ -155,19 +182,26 @@ MODES = {
             macro,
             keep_ungrounded=False,
         ),
-        Mode(
-            "seqeval",
-            "Sets of entity spans by offset and type, as conlleval counts them; what has no offsets is dropped. "
-            "Micro. How a broken tag sequence is read (`tag_spans`) is decided before.",
-            _NER,
-            sets,
-            keep_ungrounded=False,
+        *(
+            Mode(
+                name,
+                "Sets of entity spans by offset and type, as conlleval counts them; what has no offsets is "
+                "dropped. Micro. How a broken tag sequence is read (`tag_spans`) is decided before.",
+                _NER,
+                sets,
+                keep_ungrounded=False,
+            )
+            for name in ("seqeval", "conll")
         ),
-        Mode(
-            "uie",
-            "Entities twice: by offset and type (ner), and by text and type (ner_string), case-sensitive. A "
-            "gold unit is used once. What has no offsets is wrong in both. Micro.",
-            (*_NER, _TEXT_NER),
+        *(
+            Mode(
+                name,
+                "Every task twice: by offset and type, and by text and type (_string), case-sensitive. "
+                f"{words} What has no offsets is wrong in both. Micro.",
+                _BOTH,
+                matching,
+            )
+            for name, (matching, words) in _UIE.items()
         ),
         Mode(
             "semeval2010",
@@ -190,6 +224,13 @@ MODES = {
         ),
     )
 }
+
+
+def with_ancestors(mode: Mode, ancestors: Mapping[str, Collection[str]]) -> Mode:
+    """The mode, accepting ancestors of gold's classes; `UsageError` for one that accepts none."""
+    if mode.name != "knowcoder":
+        raise UsageError(f"mode {mode.name!r} accepts no ancestors of a class; knowcoder does")
+    return replace(mode, matching=accepting(ancestors))
 
 
 def mode_named(name: str) -> Mode:

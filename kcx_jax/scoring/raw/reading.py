@@ -26,7 +26,6 @@ ANSWER_KEYS = (
     "answer",
     "generated_text",
     "completion",
-    "text",
 )
 _ASKED_KEYS = ("type", "entity_type", "event_type", "label")
 _TASK_NAMES = {
@@ -51,6 +50,12 @@ class _Line:
     task: Task | None
     asked: str | None
     trigger: str | None
+
+
+def holds_answers(path: Path) -> bool:
+    """Whether a file holds raw answers rather than records, by its first line."""
+    _, first = next(read_json_lines(path), ("", None))
+    return isinstance(first, dict) and any(key in first for key in ANSWER_KEYS)
 
 
 def read_answers(
