@@ -159,7 +159,7 @@ def test_raw_answers_stand_under_the_same_metric(files):
     with pytest.raises(UsageError, match="unknown format of predictions 'b3'; known: records, iepile"):
         kcx(*call, "--predicted-format", "b3", "--overwrite")
     with pytest.raises(UsageError, match="--inventory is for raw answers"):
-        kcx(*call, "--inventory", "uner", "--overwrite")
+        kcx("--gold", files / "gold.jsonl", "--predicted", files / "predicted.jsonl", "--inventory", "uner")
 
 
 def test_any_mode_has_intervals_and_a_paired_test(files):
