@@ -1,6 +1,8 @@
 """``kcx data``: benchmarks, annotated files and what is in them."""
 
+import json
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -105,8 +107,12 @@ def convert(
     if writer != "jsonl":
         raise UsageError(f"unknown writer {writer!r}; known: jsonl")
     records = islice(_read(input_, reader, language, inventory, column or ()), limit)
-    count = write_records(_counted(records, f"converting {input_.name}"), output, overwrite)
+    aside = _SetAside()
+    passing = aside.watch(_counted(records, f"converting {input_.name}"))
+    count = write_records(passing, output, overwrite)
     print(f"wrote {count} records to {output}", file=sys.stderr)
+    for line in aside.lines():
+        print(line, file=sys.stderr)
 
 
 @app.command()
@@ -156,6 +162,36 @@ def ceiling(
 
     records = _counted(_read(file, reader, language, inventory), f"reading {file.name}")
     print_ceiling(oracle(records, mode=mode))
+
+
+class _SetAside:
+    """What readers could not bring into records, by kind: how many, and the first examples."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.examples: dict[str, list[str]] = {}
+
+    def watch(self, records: "Iterable[Record]") -> "Iterator[Record]":
+        """The records, unchanged."""
+        for record in records:
+            for kind, count in record.meta.get("set_aside", {}).items():
+                self.counts[kind] += count
+                items = record.meta.get("unplaced", {}).get(kind, [None])
+                shown = (record.id if item is None else f"{record.id}: {_short(item)}" for item in items)
+                self.examples[kind] = [*self.examples.get(kind, ()), *shown][:3]
+            yield record
+
+    def lines(self) -> Iterator[str]:
+        """A line for each kind."""
+        for kind, count in self.counts.items():
+            yield f"set aside: {count} {kind}, such as {'; '.join(self.examples[kind])}"
+
+
+def _short(item: object) -> str:
+    from kcx_jax.cli.spans import shown
+
+    text = shown(json.dumps(item, ensure_ascii=False))
+    return text if len(text) <= 100 else f"{text[:100]}..."
 
 
 def _read(

@@ -1,6 +1,6 @@
 """JSON values that came from outside, taken apart with complaints that name file, line and key."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -89,3 +89,21 @@ def kind_of(value: Any) -> str:
         dict: "an object",
     }
     return names.get(type(value), type(value).__name__)
+
+
+def array(value: Any, where: str) -> list[Any]:
+    """The list that `value` is; `KcxError` opening with `where` for anything else."""
+    if not isinstance(value, list):
+        raise KcxError(f"{where}: must be a list, not {kind_of(value)}")
+    return value
+
+
+def fields(value: Any, kinds: Sequence[type], where: str, form: str) -> list[Any]:
+    """The values of a list that begins with these kinds; more may follow.
+
+    Raises `KcxError` opening with `where`, which shows the `form` that was expected.
+    """
+    fits = isinstance(value, list) and len(value) >= len(kinds)
+    if not fits or not all(type(x) is kind for x, kind in zip(value, kinds, strict=False)):
+        raise KcxError(f"{where}: must be {form}")
+    return list(value)

@@ -17,7 +17,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield ("file:line", value) for every line that is not blank; `KcxError` where a line is not JSON."""
-    decoder = json.JSONDecoder(parse_constant=_refuse_constant)  # made once: `json.loads` makes one a call
+    decoder = json.JSONDecoder(parse_constant=refuse_constant)  # made once: `json.loads` makes one a call
     for number, line in read_lines(path):
         if not line.strip():
             continue
@@ -94,5 +94,6 @@ def json_line(row: Mapping[str, Any]) -> bytes:
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", line).encode("utf-8") + b"\n"
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and the infinities, which are no JSON (`ValueError`)."""
     raise ValueError(f"{name} is no JSON number")

@@ -38,6 +38,15 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
             raise KcxError(f"{path}: damaged after line {number}: {error}") from error
 
 
+def read_opening(path: Path, size: int) -> bytes:
+    """The first `size` bytes, or all there are; `KcxError` when they cannot be read."""
+    try:
+        with open_binary(path) as handle:
+            return handle.read(size)
+    except (OSError, EOFError, zlib.error) as error:
+        raise KcxError(f"{path}: damaged: {error}") from error
+
+
 def read_text(path: Path) -> str:
     """The whole file, every character as it stands; `KcxError` when it cannot be read or is not UTF-8."""
     try:

@@ -63,6 +63,17 @@ def test_convert_writes_checked_records(corpus, tmp_path):
     assert len(list(read_records(output))) == 1
 
 
+def test_convert_says_how_much_was_set_aside_and_shows_the_first(tmp_path):
+    triple = {"predicate": "of", "subject": "a", "subject_type": "X", "object_type": "X"}
+    rows = [{"text": "a", "spo_list": [triple | {"object": f"b{i}\x1b"} for i in range(2)]}] * 2
+    path, output = tmp_path / "in.json", tmp_path / "out.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    kept, last = kcx("convert", path, "--output", output).stderr.splitlines()[-2:]
+    assert kept == f"wrote 2 records to {output}"
+    assert last.startswith("set aside: 4 relations whose ends are not in the text, such as in-0: ")
+    assert (last.count('"object": "b'), "\x1b" in last) == (3, False)
+
+
 def test_convert_refuses_what_it_does_not_know(corpus, tmp_path):
     with pytest.raises(UsageError, match="unknown reader 'x'"):
         kcx("convert", corpus, "--output", tmp_path / "o", "--reader", "x")

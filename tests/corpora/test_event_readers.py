@@ -186,6 +186,13 @@ def test_oneie_with_types_has_entities_and_relations(tmp_path):
     assert (second.id, second.entities, second.relations, second.events) == ("d-2", (), None, ())
 
 
+def test_oneie_of_documents_as_wikievents_has_them(tmp_path):
+    row = changed(changed(ONEIE, "Ada's team\nwon.", "text"), ..., "sentence")
+    (record,) = read(tmp_path, changed(row, ..., "wnd_id"))
+    assert (record.id, record.text) == ("d", "Ada's team\nwon.")
+    assert record.events[0].trigger == Span(11, 14, "won")
+
+
 def test_brat(tmp_path):
     (record,) = read_records(brat(tmp_path, ANN))
     assert (record.id, record.text) == ("doc", TEXT)
@@ -352,7 +359,7 @@ TYPED = changed(ONEIE, "PER", "entity_mentions", 1, "entity_type")
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (changed(ONEIE, ..., "wnd_id"), "sent_id: is missing"),
+        (changed(changed(ONEIE, ..., "wnd_id"), ..., "doc_id"), "sent_id: is missing"),
         (changed(ONEIE, "Ada's", "tokens"), "tokens: must be a list of strings"),
         (changed(ONEIE, ["Ada", "", "'s", "team", "won"], "tokens"), "tokens: must be a list of strings"),
         (

@@ -176,7 +176,7 @@ def test_the_reader_is_chosen_by_content(content, reader, tmp_path):
         ("", "is empty"),
         ("Just a line of text.\n", "neither JSON nor columns"),
         ("Ada B-PER\nRome\n", "neither JSON nor columns"),
-        ('{"id": 0, "text": "a"}', "JSON lines with the keys id, text"),
+        ('{"id": 0, "text": "a"}', "JSON objects with the keys id, text"),
         ('{"id": "1", "source": {}, "target": {}}', "pairs of records"),
         ('{"id": ', "opens like JSON and is not"),
         ("# text = a\nb c\n", "rows that are not"),
@@ -198,3 +198,39 @@ def test_a_language_is_given_to_records_that_do_not_say_theirs(tmp_path):
     lines = [{"id": "1", "text": "a"}, {"id": "2", "language": "en", "text": "a"}]
     content = "\n".join(map(json.dumps, lines))
     assert [record.language for record in read(tmp_path, content, language="zh")] == ["zh", "en"]
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("layout", ["lines", "array", "pretty array", "objects"])
+def test_json_is_read_however_the_file_lays_it_out(layout, suffix, tmp_path):
+    rows = [{"text": "a [b", "label": {}}, {"text": "“c”, ]", "label": {"name": {"c": [[1, 1]]}}}]
+    content = {
+        "lines": "".join(json.dumps(row) + "\r\n" for row in rows),
+        "array": json.dumps(rows),
+        "pretty array": json.dumps(rows, indent=2, ensure_ascii=False),
+        "objects": "\n".join(json.dumps(row, indent=2) for row in rows),
+    }[layout]
+    path = tmp_path / f"anything{suffix}"
+    path.write_bytes((gzip.compress if suffix else bytes)("\ufeff".encode() + content.encode()))
+    assert choose_reader(path) == "cluener"
+    assert [record.text for record in read_records(path)] == [row["text"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("content", "place"),
+    [
+        ('[{"text": "a"},\n{"text": }]', "2: not JSON: Expecting value"),
+        ('[{"text": "a"}\n{"text": "b"}]', "2: not JSON: the array does not go on with a comma"),
+        ('[{"text": "a"}', "1: not JSON: the array does not go on with a comma"),
+        ('[{"text": "a"},\n]', "2: not JSON: Expecting value"),
+        ('[{"text": "a"}]\n7', "2: not JSON: something follows"),
+        ('{"text": "a"}\n{"text": NaN}', "2: not JSON: NaN is no JSON number"),
+        ("{\n" + '"a": [' + "[" * 100_000, "1: not JSON: maximum recursion|1: not JSON: nested"),
+        ('[\n7,\n"a"]', "2: must be an object, not a number"),
+    ],
+)
+def test_damage_to_a_json_document_is_named_by_its_line(content, place, tmp_path):
+    path = tmp_path / "damaged"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(KcxError, match=f"^{path}:({place})"):
+        list(read_records(path, "cluener"))

@@ -20,6 +20,9 @@ FORMATS = {
     "ner/hiner": "conll",
     "ner/turku_fi": "conll",
     "ner/weibo": "weibo",
+    "re/crossre_en": "crossre",
+    "re/multi_crossre": "crossre",
+    "re/semeval2010_task8": "semeval2010",
     "event/fewfc": "fewfc",
     "event/geneva": "oneie",
     "event/phee/json": "phee",
@@ -47,6 +50,9 @@ def units(index: int, record: Record, unit: str, listed: dict) -> list[str]:
 
     mentions = {mention.id: mention for mention in record.entities or ()}
     meta = record.meta
+    if "pair" in meta:  # there the pair in the order of its marks, with `Other` as a relation of that label
+        first, second = (place(mentions[key]) for key in meta["pair"]["mentions"])
+        return [f"rel\t{index}\t{meta['pair']['label']}\t{first}\t{second}"]
     lines = [f"ent\t{index}\t{place(m)}\t{meta['source_labels'][m.id]}" for m in mentions.values()]
     for link, label in zip(record.relations or (), meta.get("source_relations", ()), strict=True):
         lines.append(f"rel\t{index}\t{label}\t{place(mentions[link.head])}\t{place(mentions[link.tail])}")

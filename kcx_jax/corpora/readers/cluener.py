@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from kcx_jax.corpora.json_items import read_json_items
 from kcx_jax.corpora.json_object import JsonObject
-from kcx_jax.corpora.jsonl import read_json_lines
 from kcx_jax.corpora.readers.columns import record_id
 from kcx_jax.corpora.readers.options import Options
 from kcx_jax.corpora.record import Mention, Record
@@ -14,7 +14,7 @@ from kcx_jax.errors import KcxError
 
 def read_cluener(path: Path, options: Options) -> Iterator[Record]:
     """The lines of a CLUENER file; a line without `label` (the public test set) is not annotated."""
-    for index, (where, value) in enumerate(read_json_lines(path)):
+    for index, (where, value) in enumerate(read_json_items(path)):
         row = JsonObject(value, where)
         row.only("id", "text", "label")
         text = row.string("text", empty=True)

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from kcx_jax.corpora.json_items import read_json_items
 from kcx_jax.corpora.json_object import JsonObject
-from kcx_jax.corpora.jsonl import read_json_lines
 from kcx_jax.corpora.readers.events import LabelledEvent, event_meta, surface_span
 from kcx_jax.corpora.readers.options import Options
 from kcx_jax.corpora.record import Record, Span
@@ -30,7 +30,7 @@ def read_fewfc(path: Path, options: Options) -> Iterator[Record]:
     def class_of(label: str, where: str) -> str:
         return options.labels(label if options.labels.inventory else CLASSES.get(label, label), where)
 
-    for where, value in read_json_lines(path):
+    for where, value in read_json_items(path):
         row = JsonObject(value, where)
         row.only("id", "content", "events")
         text = row.string("content", empty=True)

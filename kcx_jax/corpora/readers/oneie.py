@@ -1,17 +1,17 @@
 """`oneie`: JSON lines with `tokens`, `entity_mentions`, `relation_mentions` and `event_mentions`.
 
-Offsets count tokens and exclude the end. `sentence` holds the text as it was written; where it is absent the
-text is the tokens joined. Corpora such as GENEVA give entity mentions no type: there they are candidates only,
-so arguments are plain spans, and candidates that fill no role are counted as set aside. Sub-words, subtypes
-and other layers are not read.
+Offsets count tokens and exclude the end. `sentence`, or `text` in a document of WikiEvents, holds the text as it was
+written; where both are absent the text is the tokens joined. Corpora such as GENEVA give entity mentions no type:
+there they are candidates only, so arguments are plain spans, and candidates that fill no role are counted as set
+aside. Sub-words, subtypes and other layers are not read.
 """
 
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from kcx_jax.corpora.json_items import read_json_items
 from kcx_jax.corpora.json_object import JsonObject
-from kcx_jax.corpora.jsonl import read_json_lines
 from kcx_jax.corpora.readers.columns import align_tokens, join_tokens
 from kcx_jax.corpora.readers.events import LabelledEvent, event_meta
 from kcx_jax.corpora.readers.options import Options
@@ -21,8 +21,8 @@ from kcx_jax.errors import KcxError
 
 def read_oneie(path: Path, options: Options) -> Iterator[Record]:
     """The windows of a OneIE file; `KcxError` naming the key for what cannot be lined up."""
-    typed = any(_has_types(value) for _, value in read_json_lines(path))
-    for where, value in read_json_lines(path):
+    typed = any(_has_types(value) for _, value in read_json_items(path))
+    for where, value in read_json_items(path):
         yield _Window(JsonObject(value, where), options, typed).record(path)
 
 
@@ -32,8 +32,9 @@ class _Window:
     def __init__(self, row: JsonObject, options: Options, typed: bool) -> None:
         self.row, self.options, self.typed = row, options, typed
         self.tokens = _tokens(row)
-        if "sentence" in row.value:
-            self.text = row.string("sentence", empty=True)
+        written = next((key for key in ("sentence", "text") if key in row.value), None)
+        if written:
+            self.text = row.string(written, empty=True)
             places = [f"{row.where}: tokens[{i}]" for i in range(len(self.tokens))]
             self.offsets = align_tokens(self.text, self.tokens, places)
         else:
@@ -43,7 +44,8 @@ class _Window:
         row.items("entity_mentions", self._entity)
 
     def record(self, path: Path) -> Record:
-        row, key = self.row, "wnd_id" if "wnd_id" in self.row.value else "sent_id"
+        row = self.row
+        key = next((key for key in ("wnd_id", "sent_id", "doc_id") if key in row.value), "sent_id")
         events = row.items("event_mentions", self._event)
         if events is None:
             raise row.error("event_mentions", "is missing (an empty list where there are none)")

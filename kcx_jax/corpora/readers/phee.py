@@ -9,8 +9,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from kcx_jax.corpora.json_items import read_json_items
 from kcx_jax.corpora.json_object import JsonObject
-from kcx_jax.corpora.jsonl import read_json_lines
 from kcx_jax.corpora.readers.events import LabelledEvent, event_meta, surface_span
 from kcx_jax.corpora.readers.options import Options
 from kcx_jax.corpora.record import Record, Span
@@ -22,7 +22,7 @@ _VALUE_KEYS = ("text", "start", "entity_id")
 
 def read_phee(path: Path, options: Options) -> Iterator[Record]:
     """The lines of a PHEE file; `KcxError` naming the key for a part that is not where it says."""
-    for where, value in read_json_lines(path):
+    for where, value in read_json_items(path):
         row = JsonObject(value, where)
         row.only("id", "context", "is_mult_event", "annotations")
         reader = _Sentence(row.string("context", empty=True))

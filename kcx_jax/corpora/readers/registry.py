@@ -1,33 +1,41 @@
-"""The readers by name, and the choice among them by looking at the content."""
+"""The readers by name; which of them a file needs is told by `detection`."""
 
-import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from kcx_jax.corpora.jsonl import read_jsonl
-from kcx_jax.corpora.lines import read_lines
-from kcx_jax.corpora.readers.brat import SUFFIXES, document_pairs, read_brat
+from kcx_jax.corpora.readers.brat import read_brat
+from kcx_jax.corpora.readers.casie import read_casie
 from kcx_jax.corpora.readers.cluener import read_cluener
-from kcx_jax.corpora.readers.columns import TEXT_COMMENT, is_tag, split_columns
-from kcx_jax.corpora.readers.conll import is_apart, is_tabbed, read_conll
-from kcx_jax.corpora.readers.conllu import misc_tag, read_conllu
+from kcx_jax.corpora.readers.conll import read_conll
+from kcx_jax.corpora.readers.conll04 import read_conll04
+from kcx_jax.corpora.readers.conllu import read_conllu
+from kcx_jax.corpora.readers.crossre import read_crossre
+from kcx_jax.corpora.readers.detection import detect
+from kcx_jax.corpora.readers.docred import read_docred
+from kcx_jax.corpora.readers.duee import read_duee
+from kcx_jax.corpora.readers.duie import read_duie
 from kcx_jax.corpora.readers.fewfc import read_fewfc
+from kcx_jax.corpora.readers.fewrel import read_fewrel
 from kcx_jax.corpora.readers.iob2 import read_iob2
-from kcx_jax.corpora.readers.multiconer import HEAD, read_multiconer
+from kcx_jax.corpora.readers.multiconer import read_multiconer
 from kcx_jax.corpora.readers.oneie import read_oneie
 from kcx_jax.corpora.readers.options import LabelMap, Options
-from kcx_jax.corpora.readers.panx import PREFIXED, read_panx
+from kcx_jax.corpora.readers.panx import read_panx
 from kcx_jax.corpora.readers.phee import read_phee
-from kcx_jax.corpora.readers.weibo import read_weibo, split_positions
+from kcx_jax.corpora.readers.pubtator import read_pubtator
+from kcx_jax.corpora.readers.rams import read_rams
+from kcx_jax.corpora.readers.scierc import read_scierc
+from kcx_jax.corpora.readers.semeval2010 import read_semeval2010
+from kcx_jax.corpora.readers.tacred import read_tacred
+from kcx_jax.corpora.readers.weibo import read_weibo
 from kcx_jax.corpora.readers.wikineural import read_wikineural
 from kcx_jax.corpora.record import Record
 from kcx_jax.errors import KcxError, UsageError
 
 _LOG = logging.getLogger(__name__)
-_SAMPLE_LINES = 500
 
 
 @dataclass(frozen=True)
@@ -61,14 +69,19 @@ READERS = {
     "fewfc": Reader(read_fewfc, None),
     "phee": Reader(read_phee, None),
     "oneie": Reader(read_oneie, None),
+    "crossre": Reader(read_crossre, None),
+    "semeval2010": Reader(read_semeval2010, None),
+    "duie": Reader(read_duie, None),
+    "duee": Reader(read_duee, None),
+    "fewrel": Reader(read_fewrel, None),
+    "tacred": Reader(read_tacred, None),
+    "docred": Reader(read_docred, None),
+    "scierc": Reader(read_scierc, None),
+    "conll04": Reader(read_conll04, None),
+    "pubtator": Reader(read_pubtator, None),
+    "rams": Reader(read_rams, None),
+    "casie": Reader(read_casie, None),
     "brat": Reader(read_brat, None),
-}
-
-# What the first line of an event corpus holds that no other format's does.
-_EVENT_KEYS: dict[str, dict[str, type]] = {
-    "fewfc": {"content": str, "events": list},
-    "phee": {"context": str, "annotations": list},
-    "oneie": {"tokens": list, "event_mentions": list},
 }
 
 
@@ -115,66 +128,8 @@ def read_records(
 def choose_reader(path: str | Path) -> str:
     """The name of the one reader whose format the content of `path` has; `KcxError` if that is not clear."""
     path = Path(path)
-    if path.is_dir() or (path.suffix in SUFFIXES and path.with_suffix(".ann").is_file()):
-        document_pairs(path)
-        _LOG.info("%s: read as brat", path)
-        return "brat"
-    lines = [line for _, line in islice(read_lines(path), _SAMPLE_LINES)]
-    filled = [line for line in lines if line.strip()]
-    if not filled:
-        raise KcxError(f"{path}: is empty; name the reader to read it all the same ({', '.join(READERS)})")
-    name, doubt = _by_json(filled[0]) if filled[0].lstrip().startswith("{") else _by_columns(filled)
+    name, doubt = detect(path)
     if name is None:
         raise KcxError(f"{path}: cannot tell its format ({doubt}). Name the reader: {', '.join(READERS)}")
     _LOG.info("%s: read as %s", path, name)
     return name
-
-
-def _by_json(line: str) -> tuple[str | None, str]:
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):
-        return None, "its first line opens like JSON and is not"
-    if isinstance(row.get("label"), dict) and "text" in row:
-        return "cluener", ""
-    for name, keys in _EVENT_KEYS.items():
-        if all(isinstance(row.get(key), kind) for key, kind in keys.items()):
-            return name, ""
-    if "source" in row and "target" in row:
-        return None, "these are pairs of records; read them as parallel data"
-    if isinstance(row.get("id"), str) and "text" in row:
-        return "jsonl", ""
-    return None, f"JSON lines with the keys {', '.join(row)}"
-
-
-def _by_columns(lines: list[str]) -> tuple[str | None, str]:
-    rows = [line.split("\t") for line in lines if not line.startswith("#")]
-    if any(misc_tag(row) is not None for row in rows):
-        return "conllu", ""
-    if any(line.startswith(TEXT_COMMENT) for line in lines):
-        rows = [line.split("\t") for line in lines if not line.startswith("# ")]
-        if all(len(row) >= 3 and is_tag(row[2]) for row in rows):
-            return "iob2", ""
-        return None, (
-            "it has `# text =` lines, but rows that are not `id TAB token TAB tag`, nor CoNLL-U with a tag in MISC"
-        )
-    if rows and all(len(row) > 2 and row[0].isdecimal() and is_tag(row[2]) for row in rows):
-        return "wikineural", ""
-    tabbed = is_tabbed(lines)
-    rows = [split_columns(line) for line in lines if not is_apart(line, tabbed)]
-    widths = {len(row) for row in rows}
-    if len(widths) != 1 or widths == {1} or not all(is_tag(row[-1]) for row in rows):
-        return None, "its lines are neither JSON nor columns that end in a tag"
-    return _by_token(lines, rows, tabbed), ""
-
-
-def _by_token(lines: list[str], rows: list[list[str]], tabbed: bool) -> str:
-    """The reader of rows that end in a tag, by what stands before it."""
-    tokens, width = [row[0] for row in rows], len(rows[0])
-    if tabbed and width == 2 and None not in split_positions(tokens):
-        return "weibo"
-    if tabbed and width == 2 and all(map(PREFIXED.fullmatch, tokens)):
-        return "panx"
-    if width == 4 and all(row[1:3] == ["_", "_"] for row in rows) and lines[0].startswith(HEAD):
-        return "multiconer"
-    return "conll"
