@@ -216,8 +216,11 @@ def _usual_record(value: Any) -> Record | None:
     """
     if type(value) is not dict or not value.keys() <= _USUAL_KEYS:
         return None
-    id, language, text = value.get("id"), value.get("language", "und"), value.get("text")
-    rows, meta = value.get("entities"), value.get("meta", {})
+    id: Any = value.get("id")
+    language: Any = value.get("language", "und")
+    text: Any = value.get("text")
+    rows: Any = value.get("entities")
+    meta: Any = value.get("meta", {})
     strings = type(id) is str and type(language) is str and type(text) is str
     if not (strings and id and language and type(meta) is dict and type(rows) is list):
         return None
