@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from kcx_jax.corpora import Mention, Record
 from kcx_jax.errors import KcxError
 from kcx_jax.prompts import answer_instances
-from kcx_jax.schema import TASKS, Schema, Task, parse_answer, render_answer
+from kcx_jax.schema import TASKS, Entity, Schema, Task, parse_answer, render_answer
 from kcx_jax.scoring import Scores, ground, score
 from kcx_jax.scoring.gold_schema import schema_of
 from kcx_jax.scoring.units import MEASURES, Unit
@@ -51,7 +51,7 @@ def oracle(
 
     Raises `KcxError` for records without annotation, and as the steps do.
     """
-    gold = list(records)
+    gold = [_with_own_types(record) for record in records]
     schema = schema or schema_of(gold)
     scores: dict[Task, Scores] = {}
     causes: dict[tuple[Task, str], list[tuple[str, str]]] = {}
@@ -68,6 +68,14 @@ def oracle(
         raise KcxError("the records are annotated for no task, so there is no ceiling to measure")
     losses = [Loss(*key, len(lost), tuple(lost[:_EXAMPLES])) for key, lost in sorted(causes.items())]
     return Ceiling(scores, tuple(losses), sum(map(_discontinuous, gold)))
+
+
+def _with_own_types(record: Record) -> Record:
+    """The record with a class for mentions of none, since answers name a class for each."""
+    if record.entities is None or all(mention.type != Entity.__name__ for mention in record.entities):
+        return record
+    named = (replace(m, type=f"{m.type}_") if m.type == Entity.__name__ else m for m in record.entities)
+    return replace(record, entities=tuple(named))
 
 
 def _annotated(record: Record, task: Task) -> bool:

@@ -3,16 +3,20 @@
 from collections.abc import Iterable
 
 from kcx_jax.corpora import Record
-from kcx_jax.schema import Concept, Role, Schema
+from kcx_jax.schema import Concept, Entity, Role, Schema
 
 
 def schema_of(records: Iterable[Record]) -> Schema:
-    """The classes that records use, each directly under its base class, with the roles that their events fill."""
+    """The classes that records use, each directly under its base class, with the roles that their events fill.
+
+    A mention of no class of its own has the type ``Entity``, which every schema has.
+    """
     entities: dict[str, None] = {}
     relations: dict[str, None] = {}
     events: dict[str, dict[str, None]] = {}
     for record in records:
-        entities.update((mention.type, None) for mention in record.entities or ())
+        types = (mention.type for mention in record.entities or ())
+        entities.update((name, None) for name in types if name != Entity.__name__)
         relations.update((link.type, None) for link in record.relations or ())
         for event in record.events or ():
             events.setdefault(event.type, {}).update((a.role, None) for a in event.arguments)

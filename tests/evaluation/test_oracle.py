@@ -61,6 +61,13 @@ def test_discontinuous_spans_are_counted():
     assert (ceiling.discontinuous, ceiling.scores["ner"].f1("ner")) == (1, 1.0)
 
 
+def test_mentions_of_no_class_have_a_ceiling_too():
+    text = "Ada met Bob"
+    pair = (mention("e0", "Entity", text, "Ada"), mention("e1", "Entity", text, "Bob"))
+    record = Record("1", "en", text, pair, (RelationLink("Met", "e0", "e1"),))
+    assert {task: scores.f1(task) for task, scores in oracle([record]).scores.items()} == {"ner": 1, "re": 1}
+
+
 def test_nothing_annotated_is_an_error():
     with pytest.raises(KcxError, match="annotated for no task"):
         oracle([Record("1", "en", "x")])
