@@ -142,6 +142,8 @@ def _places(text: str, surface: str) -> list[int]:
 
 
 def _discontinuous(record: Record) -> int:
-    spans = [*(record.entities or ()), *(event.trigger for event in record.events or ())]
-    spans += [argument for event in record.events or () for argument in event.arguments]
-    return sum(len(span.spans) > 1 for span in spans)
+    events = record.events or ()
+    parts = [mention.spans for mention in record.entities or ()]
+    parts += [event.trigger.spans for event in events]
+    parts += [argument.spans for event in events for argument in event.arguments]
+    return sum(len(spans) > 1 for spans in parts)
