@@ -199,6 +199,25 @@ def _print_leakage(found: "Leakage") -> None:
     Console(highlight=False).print(table)
 
 
+@app.command()
+def ceiling(
+    file: Annotated[Path, typer.Argument(help="A corpus file.")],
+    reader: ReaderOption = "auto",
+    language: LanguageOption = None,
+    inventory: InventoryOption = "default",
+    mode: Annotated[str, typer.Option(help="How to count, as in kcx score.")] = "strict",
+) -> None:
+    """Print the F1 that gold itself reaches when it is written as answers and found again in the text.
+
+    Example: kcx data ceiling test.iob2
+    """
+    from kcx_jax.cli.ceiling import print_ceiling
+    from kcx_jax.evaluation.oracle import oracle
+
+    records = _counted(_read(file, reader, language, inventory), f"reading {file.name}")
+    print_ceiling(oracle(records, mode=mode))
+
+
 class _SetAside:
     """What readers could not bring into records, by kind: how many, and the first examples."""
 

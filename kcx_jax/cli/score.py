@@ -2,15 +2,18 @@
 
 import json
 import sys
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
     from kcx_jax.corpora import Record
-    from kcx_jax.scoring import Scores
+    from kcx_jax.schema import Schema
+    from kcx_jax.scoring import Scorer, Scores
 
 _IDS_SHOWN = 5
 
@@ -25,8 +28,30 @@ class Format(StrEnum):
 
 def command(
     gold: Annotated[Path, typer.Option(metavar="GOLD.jsonl", help="The gold records.")],
-    predicted: Annotated[Path, typer.Option(metavar="PRED.jsonl", help="The predicted records.")],
+    predicted: Annotated[Path, typer.Option(metavar="PRED", help="The predictions.")],
+    predicted_format: Annotated[
+        str,
+        typer.Option(help="What PRED holds: records, a system's raw answers (by its name), or auto."),
+    ] = "auto",
+    schema: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="SCHEMA", help="Classes of raw answers (default: gold's); parents for knowcoder."
+        ),
+    ] = None,
+    inventory: Annotated[
+        str | None, typer.Option(help="What maps the labels of raw answers to classes. Default: by name.")
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option(help="The task of raw answers. Default: gold's only one.")
+    ] = None,
     mode: Annotated[str, typer.Option(help="How to count; an unknown name lists them all.")] = "strict",
+    ancestors: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Mode knowcoder: class to the classes accepted for it (YAML, JSON)."
+        ),
+    ] = None,
     against: Annotated[
         Path | None, typer.Option(metavar="PRED.jsonl", help="Another system's records, to test against.")
     ] = None,
@@ -37,67 +62,152 @@ def command(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write all figures and counts here.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
+    errors: Annotated[
+        Path | None, typer.Option(metavar="OUT.jsonl", help="Write every item's kind of error here.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE and OUT.")] = False,
 ) -> None:
     """Score predictions, joined to gold by id: precision, recall and F1 for each task gold is annotated for.
 
     Example: kcx score --gold test.jsonl --predicted answers.jsonl --json scores.json
     """
+    from kcx_jax.cli.score_table import print_scores
     from kcx_jax.corpora import read_records
     from kcx_jax.errors import UsageError
-    from kcx_jax.files import atomic_write, refuse_existing
-    from kcx_jax.scoring import latex, markdown, score
+    from kcx_jax.files import refuse_existing
+    from kcx_jax.schema import load_schema
+    from kcx_jax.scoring import Scorer, ancestors_of, latex, markdown
 
-    if json_file is not None:
-        refuse_existing(json_file, overwrite)
+    for file in (json_file, errors):
+        if file is not None:
+            refuse_existing(file, overwrite)
     if against is not None and not samples:
         raise UsageError("--against needs --samples, such as --samples 1000")
-    wanted, given = list(read_records(gold, "jsonl")), list(read_records(predicted, "jsonl"))
-    other = list(read_records(against, "jsonl")) if against is not None else None
-    scores = score(wanted, given, mode=mode)
-    value = scores.to_json()
-    beside = score(wanted, given, mode="text") if mode == "strict" else None
-    if beside is not None:
-        value["text"] = beside.to_json()
+    classes = load_schema(schema) if schema is not None else None
+    accepted = None
+    if ancestors is not None or (classes is not None and mode == "knowcoder"):
+        accepted = ancestors_of(classes, ancestors)
+    given = _predictions(gold, predicted, predicted_format, classes, inventory, task)
+    tasks = None if task is None else (task, "ed") if task == "eae" else (task,)
+    scorers = [Scorer(mode, tasks, bool(samples), accepted)]
+    if mode == "strict":
+        scorers.append(Scorer("text", tasks))
+    _score(read_records(gold, "jsonl"), given, scorers, errors, overwrite)
+    scores, *beside = [scorer.scores() for scorer in scorers]
+    value = scores.to_json() | {other.mode: other.to_json() for other in beside}
     if samples:
-        value["resampling"] = _resampled(scores, (wanted, given, other), samples)
+        value["resampling"] = _resampled(scores, gold, against, samples, accepted)
     if json_file is not None:
-        with atomic_write(json_file, overwrite=overwrite) as handle:
-            json.dump(value, handle, indent=2)
-            handle.write("\n")
+        _write_json(value, json_file, overwrite)
     _warn(scores)
-    if format is Format.TABLE:
-        _print(scores)
-    else:
+    if format is not Format.TABLE:
         print((markdown if format is Format.MARKDOWN else latex)(scores), end="")
         return
-    if beside is not None:
-        print("text mode, beside it: " + _headlines(beside))
+    print_scores(scores)
+    for other in beside:
+        print(f"{other.mode} mode, beside it: {_headlines(other)}")
     for unit, found in value.get("resampling", {}).items():
         print(f"{unit}: " + _in_words(found))
 
 
-def _resampled(
-    scores: "Scores", sides: tuple[list["Record"], list["Record"], list["Record"] | None], samples: int
-) -> dict[str, dict[str, Any]]:
-    """The interval of every measure's F1 and, where there is another system, its F1 and the p-value."""
-    from kcx_jax.scoring import counts_by_record, f1_interval, paired_p_value, score
+def _predictions(
+    gold: Path, predicted: Path, name: str, schema: "Schema | None", inventory: str | None, task: str | None
+) -> "Iterator[Record]":
+    from kcx_jax.corpora import read_records
+    from kcx_jax.errors import UsageError
+    from kcx_jax.scoring.raw import holds_answers, read_answers
 
-    gold, predicted, other = sides
-    rival = score(gold, other, tuple(scores.records), scores.mode) if other is not None else None
+    if name == "auto" and not holds_answers(predicted):
+        name = "records"
+    if name != "records":
+        return read_answers(predicted, gold, name, schema, inventory, task)
+    if inventory is not None:
+        raise UsageError("--inventory is for raw answers: name their --predicted-format, such as auto")
+    return read_records(predicted, "jsonl")
+
+
+def _score(
+    gold: "Iterable[Record]",
+    predicted: "Iterable[Record]",
+    scorers: "Sequence[Scorer]",
+    errors: Path | None,
+    overwrite: bool,
+) -> None:
+    """Fill the scorers, in one reading; the errors are written on the way."""
+    from kcx_jax.files import atomic_write
+    from kcx_jax.scoring import joined
+
+    with ExitStack() as stack:
+        out = stack.enter_context(atomic_write(errors, "wb", overwrite)) if errors is not None else None
+        for number, record, guess in joined(gold, predicted):
+            for scorer in scorers:
+                scorer.add(number, record, guess)
+            if out is not None:
+                _write_errors(record, guess, out)
+
+
+def _write_errors(record: "Record", guess: "Record | None", out: IO[bytes]) -> None:
+    """A line for each task that the record is annotated for and has items of."""
+    from kcx_jax.corpora.jsonl import json_line
+    from kcx_jax.schema import TASKS
+    from kcx_jax.scoring import error_counts, item_errors
+
+    for task in TASKS:
+        found = item_errors(record, guess, task)
+        if found:
+            counts = {kind: count for kind, count in error_counts(found).items() if count}
+            wrong = [error.to_json() for error in found if error.kind != "right"]
+            out.write(json_line({"id": record.id, "task": task, "counts": counts, "errors": wrong}))
+
+
+def _write_json(value: dict[str, Any], file: Path, overwrite: bool) -> None:
+    from kcx_jax.files import atomic_write
+
+    with atomic_write(file, overwrite=overwrite) as handle:
+        json.dump(value, handle, indent=2)
+        handle.write("\n")
+
+
+def _resampled(
+    scores: "Scores",
+    gold: Path,
+    against: Path | None,
+    samples: int,
+    ancestors: "Mapping[str, Collection[str]] | None",
+) -> dict[str, dict[str, Any]]:
+    """The intervals of every measure and, where there is another system, its F1 and the p-value."""
+    from kcx_jax.corpora import read_records
+    from kcx_jax.scoring import MODES, paired_p_value, score
+
+    rival = None
+    if against is not None:
+        sides = read_records(gold, "jsonl"), read_records(against, "jsonl")
+        rival = score(*sides, tuple(scores.records), scores.mode, by_record=True, ancestors=ancestors)
     found: dict[str, dict[str, Any]] = {}
-    for unit in scores.units:
-        ours = counts_by_record(gold, predicted, unit, scores.mode)
-        found[unit] = {"samples": samples, "f1_interval_95": f1_interval(ours, samples)}
-        if rival is not None and other is not None:
-            theirs = counts_by_record(gold, other, unit, scores.mode)
-            found[unit] |= {"f1_against": rival.f1(unit), "p_value": paired_p_value(ours, theirs, samples)}
+    for unit, ours in scores.units.items():
+        drawn = scores.intervals(unit, samples)
+        found[unit] = {
+            "samples": samples,
+            "f1_interval_95": drawn.total,
+            "macro_f1_interval_95": drawn.macro,
+            "f1_interval_95_per_type": drawn.per_type,
+            "f1_interval_95_per_language": drawn.per_language,
+        }
+        if rival is not None:
+            theirs = rival.units[unit].by_record
+            assert ours.by_record is not None
+            assert theirs is not None
+            averaging = MODES[scores.mode].averaging
+            p = paired_p_value(ours.by_record, theirs, samples, averaging=averaging)
+            found[unit] |= {"f1_against": rival.f1(unit), "p_value": p}
     return found
 
 
 def _in_words(found: dict[str, Any]) -> str:
     low, high = found["f1_interval_95"]
     words = f"95 % interval of F1 {100 * low:.2f} to {100 * high:.2f}"
+    low, high = found["macro_f1_interval_95"]
+    words += f", of the mean over types {100 * low:.2f} to {100 * high:.2f}"
     if "p_value" in found:
         words += f"; the other system has {100 * found['f1_against']:.2f}, paired p = {found['p_value']:.4f}"
     return words
@@ -116,27 +226,3 @@ def _warn(scores: "Scores") -> None:
             print(f"{task}: {count} have no prediction and count as empty: {shown}", file=sys.stderr)
         if scores.flagged[task]:
             print(f"{task}: {scores.flagged[task]} answers could not be read to their end", file=sys.stderr)
-
-
-def _print(scores: "Scores") -> None:
-    """Two tables: every measure with its definition, and the headline measures by type."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from kcx_jax.cli.spans import shown
-
-    figures = ("P %", "R %", "F1 %", "right", "wrong", "missed")
-    totals, types = Table("measure", *figures, "what is counted"), Table("measure", "type", *figures)
-    for name, label, counts, definition in scores.table():
-        percent = [f"{100 * x:.2f}" for x in (counts.precision, counts.recall, counts.f1)]
-        row = [*percent, str(counts.tp), str(counts.fp), str(counts.fn)]
-        if not label:
-            totals.add_row(name, *row, definition)
-        elif name in scores.records:  # a task's name is its headline measure
-            types.add_row(name, Text(shown(label)), *row)
-    console = Console(highlight=False)
-    console.print(totals)
-    if types.row_count:
-        console.print(types)
-    console.print(f"{scores.mode}: {scores.definition}")

@@ -17,12 +17,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 def read_json_lines(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield ("file:line", value) for every line that is not blank; `KcxError` where a line is not JSON."""
+    decoder = json.JSONDecoder(parse_constant=refuse_constant)  # made once: `json.loads` makes one a call
     for number, line in read_lines(path):
         if not line.strip():
             continue
         where = f"{path}:{number}"
         try:
-            value = json.loads(line, parse_constant=refuse_constant)
+            value = decoder.decode(line)
         except (ValueError, RecursionError) as error:
             raise KcxError(f"{where}: not JSON: {error or 'nested too deeply'}") from error
         yield where, value

@@ -13,6 +13,9 @@ class Counts:
     fp: int = 0
     fn: int = 0
 
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(self.tp + other.tp, self.fp + other.fp, self.fn + other.fn)
+
     @property
     def precision(self) -> float:
         """tp / (tp + fp), in [0, 1]; 0 where nothing was predicted."""

@@ -1,7 +1,6 @@
 """Precision, recall and F1 of predicted records against gold ones, with the counts they come from."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,20 +8,38 @@ from kcx_jax.corpora import Record
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.schema import TASKS, Task
 from kcx_jax.scoring.counts import Counts
-from kcx_jax.scoring.modes import Mode, Units, micro, mode_named
-from kcx_jax.scoring.units import Measure
-
-# Problems of a parsed answer that stand for an item (schema.Problem.kind); the others only flag their record.
-_ITEM_PROBLEMS = frozenset({"unknown_class", "wrong_arity", "wrong_argument"})
+from kcx_jax.scoring.figures import Figures
+from kcx_jax.scoring.joining import joined
+from kcx_jax.scoring.modes import Mode, mode_named, with_ancestors
+from kcx_jax.scoring.rates import Rates
+from kcx_jax.scoring.record_counts import RecordCounts
+from kcx_jax.scoring.resampling import Interval, f1_intervals
+from kcx_jax.scoring.tally import Tally, TaskTally
 
 
 @dataclass(frozen=True)
 class UnitScore:
-    """The counts of one measure: over the dataset, and by type (in the order of the alphabet)."""
+    """The counts of one measure: over the dataset, by type and by language (in the order of the alphabet).
+
+    macro: the unweighted mean over types. by_record: the counts of every record, where they were asked for.
+    """
 
     definition: str
     total: Counts
     per_type: dict[str, Counts]
+    per_language: dict[str, Counts]
+    macro: Counts
+    by_record: RecordCounts | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The definition, the figures and the counts."""
+        return {
+            "definition": self.definition,
+            **self.total.to_json(),
+            "per_type": {label: counts.to_json() for label, counts in self.per_type.items()},
+            "per_language": {name: counts.to_json() for name, counts in self.per_language.items()},
+            "macro": {key: self.macro.to_json()[key] for key in ("precision", "recall", "f1")},
+        }
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,7 @@ class Scores:
 
     records: how many gold records are annotated, by task. missing: ids of those without a prediction,
     counted as empty. flagged: how many predicted records hold an answer that could not be read to its end.
+    rates: how much of the answers could not be read, is of no known class, or is not in the text.
     """
 
     mode: str
@@ -38,6 +56,7 @@ class Scores:
     records: dict[Task, int]
     missing: dict[Task, tuple[str, ...]]
     flagged: dict[Task, int]
+    rates: dict[Task, Rates]
 
     @property
     def definition(self) -> str:
@@ -46,26 +65,33 @@ class Scores:
 
     def f1(self, unit: str) -> float:
         """The F1 in [0, 1] of a measure; a task's name is its headline. `UsageError` if it was not scored."""
+        return self._unit(unit).total.f1
+
+    def intervals(self, unit: str, samples: int = 1000, level: float = 0.95) -> Figures[Interval]:
+        """The bootstrap intervals of a measure's F1s, as the mode makes them (`f1_intervals`).
+
+        Raises `UsageError` for a measure that was not scored, or without `by_record`.
+        """
+        by_record = self._unit(unit).by_record
+        if by_record is None:
+            raise UsageError("the scores hold no counts of single records; call score(..., by_record=True)")
+        return f1_intervals(by_record, mode_named(self.mode).averaging, samples, level)
+
+    def _unit(self, unit: str) -> UnitScore:
         if unit not in self.units:
             raise UsageError(f"no score for {unit!r}; there are: {', '.join(self.units)}")
-        return self.units[unit].total.f1
+        return self.units[unit]
 
     def to_json(self) -> dict[str, Any]:
         """Everything, as plain JSON values, definitions included; figures in [0, 1]."""
         return {
             "mode": self.mode,
             "definition": self.definition,
-            "units": {
-                name: {
-                    "definition": score.definition,
-                    **score.total.to_json(),
-                    "per_type": {label: counts.to_json() for label, counts in score.per_type.items()},
-                }
-                for name, score in self.units.items()
-            },
+            "units": {name: score.to_json() for name, score in self.units.items()},
             "records": self.records,
             "missing": {task: list(ids) for task, ids in self.missing.items()},
             "flagged": self.flagged,
+            "rates": {task: rates.to_json() for task, rates in self.rates.items()},
         }
 
     def table(self) -> list[tuple[str, str, Counts, str]]:
@@ -85,6 +111,8 @@ def score(
     predicted: Iterable[Record],
     tasks: Sequence[Task] | None = None,
     mode: str = "strict",
+    by_record: bool = False,
+    ancestors: Mapping[str, Collection[str]] | None = None,
 ) -> Scores:
     """Compare predicted with gold records of the same ids.
 
@@ -92,142 +120,104 @@ def score(
     counts for the tasks it is annotated for; discontinuous spans count by their hulls. What of an answer
     could not be grounded or read is in the predicted record's ``meta``: one false positive for each entry of
     "unresolved" ({"task", "type", "text", "role"}) and of "parse_problems" ({"task", "kind"}) that stands
-    for an item; an entry without a task counts for each.
+    for an item; an entry without a task counts for each. Both sides are read once, in step, and not kept.
 
     Args:
         tasks: which tasks; None: those that gold is annotated for ("eae" where an event has an argument).
+        by_record: keep every record's counts, for intervals and paired tests.
+        ancestors: of each class, the classes that mode knowcoder accepts for it (`ancestors_of`).
 
     Raises `KcxError` for an id used twice, a prediction without gold, or a prediction for another text;
     `UsageError` for an unknown task or mode.
     """
-    counting = mode_named(mode)
-    counted = dict.fromkeys(measure.task for measure in counting.measures)
-    for task in tasks or ():
-        if task not in TASKS:
-            raise UsageError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
-        if task not in counted:
-            raise UsageError(
-                f"mode {mode!r} does not count the task {task!r}; it counts: {', '.join(counted)}"
-            )
-    pairs = _join(_by_id(gold, "gold"), _by_id(predicted, "predicted"))
-    if tasks is None:
-        there_are = _annotated_tasks([record for record, _ in pairs])
-        tasks = [task for task in there_are if task in counted]
-        if there_are and not tasks:
-            raise KcxError(f"mode {mode!r} counts {', '.join(counted)}; gold has {', '.join(there_are)}")
-    annotated = {task: [pair for pair in pairs if _annotated(pair[0], task)] for task in tasks}
-    for task, there in annotated.items():
-        if not there:
-            raise KcxError(f"no gold record is annotated for the task {task!r}")
-    return Scores(
-        mode,
-        {m.name: _measured(counting, m, annotated[m.task]) for m in counting.measures if m.task in annotated},
-        {task: len(there) for task, there in annotated.items()},
-        {
-            task: tuple(gold.id for gold, guess in there if guess is None or not _annotated(guess, task))
-            for task, there in annotated.items()
-        },
-        {task: sum(_is_flagged(guess, task) for _, guess in there) for task, there in annotated.items()},
-    )
+    scorer = Scorer(mode, tasks, by_record, ancestors)
+    for number, record, guess in joined(gold, predicted):
+        scorer.add(number, record, guess)
+    return scorer.scores()
 
 
 def counts_by_record(
     gold: Iterable[Record], predicted: Iterable[Record], unit: str, mode: str = "strict"
-) -> list[Counts]:
+) -> RecordCounts:
     """The counts of one measure in each gold record that is annotated for it, in the order of gold.
 
-    Their sum is the total that `score` gives. Raises as `score`; `UsageError` also for an unknown measure and
-    for a mode whose figure is not made of such sums alone (macro, rounded).
+    Raises as `score`; `UsageError` also for an unknown measure.
     """
-    counting = mode_named(mode)
-    measure = next((m for m in counting.measures if m.name == unit), None)
+    measure = next((m for m in mode_named(mode).measures if m.name == unit), None)
     if measure is None:
-        names = ", ".join(m.name for m in counting.measures)
+        names = ", ".join(m.name for m in mode_named(mode).measures)
         raise UsageError(f"mode {mode!r} has no measure {unit!r}; it has: {names}")
-    if counting.averaging is not micro:
-        raise UsageError(f"mode {mode!r} is not micro-averaged: its records have no counts that add up to it")
-    pairs = _join(_by_id(gold, "gold"), _by_id(predicted, "predicted"))
-    found = (_matched(counting, measure, pair) for pair in pairs if _annotated(pair[0], measure.task))
-    return [Counts(tp.total(), fp.total(), fn.total()) for tp, fp, fn in found]
+    found = score(gold, predicted, [measure.task], mode, by_record=True).units[unit].by_record
+    assert found is not None
+    return found
 
 
-Pair = tuple[Record, Record | None]
+class Scorer:
+    """Scores under way, as `score` gives them: pairs of records (`joined`) in, `Scores` out."""
+
+    def __init__(
+        self,
+        mode: str,
+        tasks: Sequence[Task] | None = None,
+        by_record: bool = False,
+        ancestors: Mapping[str, Collection[str]] | None = None,
+    ) -> None:
+        self._mode = mode_named(mode)
+        if ancestors is not None:
+            self._mode = with_ancestors(self._mode, ancestors)
+        self._asked = tasks
+        counted = tuple(dict.fromkeys(measure.task for measure in self._mode.measures))
+        _check_tasks(self._mode, tasks or (), counted)
+        self._tallies = {task: TaskTally(task, self._mode, by_record) for task in tasks or TASKS}
+        self._arguments = False
+
+    def add(self, number: int, record: Record, guess: Record | None) -> None:
+        """Count the gold record `number` and what was predicted for it."""
+        for tally in self._tallies.values():
+            if getattr(record, tally.layer) is not None:
+                tally.add(number, record, guess)
+        if record.events and not self._arguments:
+            self._arguments = any(event.arguments for event in record.events)
+
+    def scores(self) -> Scores:
+        """What was found; `KcxError` where gold is not annotated for what is counted."""
+        found = self._scored()
+        return Scores(
+            self._mode.name,
+            {t.measure.name: _unit_score(t) for name in found for t in self._tallies[name].measures},
+            {task: self._tallies[task].records for task in found},
+            {task: tuple(self._tallies[task].missing) for task in found},
+            {task: self._tallies[task].flagged for task in found},
+            {task: self._tallies[task].rates() for task in found},
+        )
+
+    def _scored(self) -> list[Task]:
+        there = [task for task in TASKS if task in self._tallies and self._tallies[task].records]
+        if self._asked is not None:
+            for task in self._asked:
+                if task not in there:
+                    raise KcxError(f"no gold record is annotated for the task {task!r}")
+            return there
+        there = [task for task in there if task != "eae" or self._arguments]
+        tasks = [task for task in there if self._tallies[task].measures]
+        if there and not tasks:
+            counted = ", ".join(dict.fromkeys(measure.task for measure in self._mode.measures))
+            raise KcxError(f"mode {self._mode.name!r} counts {counted}; gold has {', '.join(there)}")
+        return tasks
 
 
-def _by_id(records: Iterable[Record], side: str) -> dict[str, Record]:
-    known: dict[str, Record] = {}
-    for record in records:
-        if record.id in known:
-            raise KcxError(
-                f"{side}: the id {record.id!r} is used by two records; scores are joined by unique id"
+def _unit_score(tally: Tally) -> UnitScore:
+    found, measure = tally.figures(), tally.measure
+    return UnitScore(
+        measure.definition, found.total, found.per_type, found.per_language, found.macro, tally.by_record
+    )
+
+
+def _check_tasks(mode: Mode, tasks: Sequence[Task], counted: Sequence[Task]) -> None:
+    for task in tasks:
+        if task not in TASKS:
+            raise UsageError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
+        if task not in counted:
+            raise UsageError(
+                f"mode {mode.name!r} does not count the task {task!r}; it counts: {', '.join(counted)}"
             )
-        known[record.id] = record
-    return known
-
-
-def _join(gold: dict[str, Record], predicted: dict[str, Record]) -> list[Pair]:
-    extra = [id for id in predicted if id not in gold]
-    if extra:
-        shown = ", ".join(map(repr, extra[:3]))
-        raise KcxError(f"{len(extra)} predicted records have no gold record of their id, such as {shown}")
-    for id, guess in predicted.items():
-        if guess.text != gold[id].text:
-            texts = f"{guess.text[:40]!r} against gold {gold[id].text[:40]!r}"
-            raise KcxError(f"record {id!r}: the predicted text is not the gold text: {texts}")
-    return [(record, predicted.get(id)) for id, record in gold.items()]
-
-
-def _annotated(record: Record, task: Task) -> bool:
-    layer = {"ner": record.entities, "re": record.relations, "ed": record.events, "eae": record.events}[task]
-    return layer is not None
-
-
-def _annotated_tasks(gold: Sequence[Record]) -> tuple[Task, ...]:
-    tasks = [task for task in TASKS if any(_annotated(record, task) for record in gold)]
-    with_arguments = any(event.arguments for record in gold for event in record.events or ())
-    return tuple(task for task in tasks if task != "eae" or with_arguments)
-
-
-def _measured(mode: Mode, measure: Measure, pairs: Sequence[Pair]) -> UnitScore:
-    tp: Counter[str] = Counter()
-    fp: Counter[str] = Counter()
-    fn: Counter[str] = Counter()
-    for pair in pairs:
-        for side, units in zip((tp, fp, fn), _matched(mode, measure, pair), strict=True):
-            for (label, _), count in units.items():
-                side[label] += count
-    labels = sorted({*tp, *fp, *fn} - {""})
-    per_type = {label: Counts(tp[label], fp[label], fn[label]) for label in labels}
-    total = Counts(tp.total(), fp.total(), fn.total())
-    return UnitScore(measure.definition, mode.averaging(total, per_type), per_type)
-
-
-def _matched(mode: Mode, measure: Measure, pair: Pair) -> tuple[Units, Units, Units]:
-    """The true positives, false positives and false negatives of one record."""
-    record, guess = pair
-    given = measure.count(guess)
-    if guess is not None and mode.keep_ungrounded:
-        # Its own number as content: equal to no gold unit and to no other prediction.
-        given.update((label, (number,)) for number, label in enumerate(_ungrounded(measure, guess)))
-    return mode.matching(measure.count(record), given)
-
-
-def _entries(record: Record, key: str, task: Task) -> list[dict[str, Any]]:
-    """The entries of a list in `meta` that concern `task`."""
-    entries = record.meta.get(key, [])
-    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise KcxError(f"record {record.id!r}: meta.{key} must be a list of objects")
-    return [entry for entry in entries if entry.get("task", task) == task]
-
-
-def _ungrounded(measure: Measure, record: Record) -> list[str]:
-    """The labels under which false positives that have no offsets are counted."""
-    unresolved = _entries(record, "unresolved", measure.task)
-    unread = [p for p in _entries(record, "parse_problems", measure.task) if p.get("kind") in _ITEM_PROBLEMS]
-    return [measure.label(str(u.get("type", "")), u.get("role")) for u in unresolved] + [""] * len(unread)
-
-
-def _is_flagged(record: Record | None, task: Task) -> bool:
-    if record is None:
-        return False
-    return any(p.get("kind") not in _ITEM_PROBLEMS for p in _entries(record, "parse_problems", task))

@@ -1,11 +1,12 @@
 """The table of modes: whose figures they are, what is counted, how units are matched, and how averaged."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.scoring.counts import Counts, MacroCounts, RoundedCounts
+from kcx_jax.scoring.figures import Averaging, micro
 from kcx_jax.scoring.overlaps import exact, of_type, overlapping, partial, strict
 from kcx_jax.scoring.text_units import plain, text_measures, verbatim
 from kcx_jax.scoring.units import MEASURES, Measure, Unit
@@ -23,8 +24,13 @@ Units = Counter[Unit]
 Matching = Callable[[Units, Units], tuple[Units, Units, Units]]
 
 
+_NONE: Units = Counter()
+
+
 def consumed(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
     """Multisets: a gold unit makes one prediction right."""
+    if dict.__eq__(wanted, given):  # the usual case, told at once
+        return wanted, _NONE, _NONE
     right = wanted & given
     return right, given - right, wanted - right
 
@@ -37,6 +43,24 @@ def unconsumed(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
     return right, given - right, missed
 
 
+def accepting(ancestors: Mapping[str, Collection[str]]) -> Matching:
+    """As `unconsumed`, and a class is also right where gold has a class that it is an ancestor of."""
+
+    def match(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
+        # The class opens both the label and the content of a text unit.
+        accepted = {
+            (label.replace(content[0], name, 1), (name, *content[1:]))
+            for label, content in wanted
+            for name in (content[0], *ancestors.get(content[0], ()))
+        }
+        right = Counter({unit: count for unit, count in given.items() if unit in accepted})
+        missed = Counter(wanted)
+        missed.subtract(right)
+        return right, given - right, missed
+
+    return match
+
+
 def sets(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
     """Sets: units that are repeated in a record count once."""
     return consumed(Counter(dict.fromkeys(wanted, 1)), Counter(dict.fromkeys(given, 1)))
@@ -47,15 +71,6 @@ def sets_with_empty(wanted: Units, given: Units) -> tuple[Units, Units, Units]:
     if not wanted and not given:
         return Counter({("", ()): 1}), Counter(), Counter()
     return sets(wanted, given)
-
-
-# All units' counts and the counts by type -> the figures of the dataset.
-Averaging = Callable[[Counts, dict[str, Counts]], Counts]
-
-
-def micro(total: Counts, per_type: dict[str, Counts]) -> Counts:
-    """The figures of all units together."""
-    return total
 
 
 def micro_rounded(total: Counts, per_type: dict[str, Counts]) -> Counts:
@@ -94,7 +109,16 @@ class Mode:
 _NER = tuple(m for m in MEASURES if m.name == "ner")
 _RE = tuple(m for m in MEASURES if m.name == "re")
 _TEXT = text_measures(verbatim, verbatim)
-_TEXT_NER = replace(_TEXT[0], name="ner_string")
+_BOTH = tuple(
+    measure
+    for text, offset in zip(_TEXT, (m for m in MEASURES if m.name == m.task), strict=True)
+    for measure in (offset, replace(text, name=f"{text.name}_string"))
+)
+_UIE = {
+    "uie": (consumed, "A gold unit is used once."),
+    "uie_set": (sets, "Units that are repeated in a record count once."),
+    "uie_multimatch": (unconsumed, "A gold unit is never used up, so that recall and F1 can exceed 1."),
+}
 _PLAIN = text_measures(plain, plain, of_labels=plain)
 
 _NERVALUATE = {
@@ -118,7 +142,7 @@ MODES = {
             "knowcoder",
             "Text tuples, case-sensitive. A gold unit is never used up: every repetition of a right prediction "
             "is right, so recall and F1 can exceed 1 and false negatives fall below 0. What is not in the text "
-            "or the schema is dropped first. Ancestors of a class are not accepted for it. Micro.",
+            "or the schema is dropped first. Ancestors of gold's class are right as well where they are given. Micro.",
             _TEXT,
             unconsumed,
             keep_ungrounded=False,
@@ -158,19 +182,26 @@ MODES = {
             macro,
             keep_ungrounded=False,
         ),
-        Mode(
-            "seqeval",
-            "Sets of entity spans by offset and type, as conlleval counts them; what has no offsets is dropped. "
-            "Micro. How a broken tag sequence is read (`tag_spans`) is decided before.",
-            _NER,
-            sets,
-            keep_ungrounded=False,
+        *(
+            Mode(
+                name,
+                "Sets of entity spans by offset and type, as conlleval counts them; what has no offsets is "
+                "dropped. Micro. How a broken tag sequence is read (`tag_spans`) is decided before.",
+                _NER,
+                sets,
+                keep_ungrounded=False,
+            )
+            for name in ("seqeval", "conll")
         ),
-        Mode(
-            "uie",
-            "Entities twice: by offset and type (ner), and by text and type (ner_string), case-sensitive. A "
-            "gold unit is used once. What has no offsets is wrong in both. Micro.",
-            (*_NER, _TEXT_NER),
+        *(
+            Mode(
+                name,
+                "Every task twice: by offset and type, and by text and type (_string), case-sensitive. "
+                f"{words} What has no offsets is wrong in both. Micro.",
+                _BOTH,
+                matching,
+            )
+            for name, (matching, words) in _UIE.items()
         ),
         Mode(
             "semeval2010",
@@ -193,6 +224,13 @@ MODES = {
         ),
     )
 }
+
+
+def with_ancestors(mode: Mode, ancestors: Mapping[str, Collection[str]]) -> Mode:
+    """The mode, accepting ancestors of gold's classes; `UsageError` for one that accepts none."""
+    if mode.name != "knowcoder":
+        raise UsageError(f"mode {mode.name!r} accepts no ancestors of a class; knowcoder does")
+    return replace(mode, matching=accepting(ancestors))
 
 
 def mode_named(name: str) -> Mode:

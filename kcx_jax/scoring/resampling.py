@@ -1,16 +1,24 @@
-"""How far a micro F1 can be trusted: bootstrap intervals, and a paired test between two systems."""
+"""How far an F1 can be trusted: bootstrap intervals, and a paired test between two systems.
 
-from collections.abc import Sequence
+Records are drawn, and the figure is made anew from what was drawn, rounding and means included; so both hold
+for every mode.
+"""
+
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from kcx_jax.errors import UsageError
 from kcx_jax.scoring.counts import Counts
+from kcx_jax.scoring.figures import Averaging, Figures, Groups, figures, micro
+from kcx_jax.scoring.record_counts import RecordCounts
+
+Interval = tuple[float, float]
 
 
 def f1_interval(
-    records: Sequence[Counts], samples: int = 1000, level: float = 0.95, seed: int = 0
-) -> tuple[float, float]:
+    records: Iterable[Counts] | RecordCounts, samples: int = 1000, level: float = 0.95, seed: int = 0
+) -> Interval:
     """The percentile bootstrap interval of the micro F1, records being drawn with replacement.
 
     Args:
@@ -19,48 +27,91 @@ def f1_interval(
 
     Raises `UsageError` without a record, for fewer than one sample, or for another level.
     """
+    return f1_intervals(records, micro, samples, level, seed).total
+
+
+def f1_intervals(
+    records: Iterable[Counts] | RecordCounts,
+    averaging: Averaging = micro,
+    samples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Figures[Interval]:
+    """As `f1_interval`, for the dataset, each type, each language and the mean over types, of the same draws.
+
+    Args:
+        averaging: what makes the dataset's figure (`Mode.averaging`).
+    """
     if not 0 < level < 1:
         raise UsageError(f"level must lie between 0 and 1, not {level}")
-    counts_N3 = _array(records, samples)
-    rng, size = np.random.default_rng(seed), len(counts_N3)
-    # One draw at a time: memory stays that of the records.
-    drawn = [_f1(counts_N3[rng.integers(size, size=size)].sum(axis=0)) for _ in range(samples)]
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    counts = _compact(records, samples)
+    rng, size = np.random.default_rng(seed), len(counts)
+    drawn = []
+    for _ in range(samples):  # one draw at a time: memory stays that of the records
+        weights_N = np.bincount(rng.integers(size, size=size), minlength=size)
+        drawn.append(figures(counts.sums(weights_N), averaging).each(lambda found: found.f1))
+    edges = [(1 - level) / 2, (1 + level) / 2]
+
+    def interval(values: list[float]) -> Interval:
+        low, high = np.quantile(values, edges)
+        return float(low), float(high)
+
+    def by_name(parts: list[Mapping[str, float]]) -> dict[str, Interval]:
+        return {name: interval([part[name] for part in parts]) for name in (parts[0] if parts else ())}
+
+    return Figures(
+        interval([each.total for each in drawn]),
+        interval([each.macro for each in drawn]),
+        by_name([each.per_type for each in drawn]),
+        by_name([each.per_language for each in drawn]),
+    )
 
 
 def paired_p_value(
-    one: Sequence[Counts], other: Sequence[Counts], samples: int = 1000, seed: int = 0
+    one: Iterable[Counts] | RecordCounts,
+    other: Iterable[Counts] | RecordCounts,
+    samples: int = 1000,
+    seed: int = 0,
+    averaging: Averaging = micro,
 ) -> float:
-    """The two-sided p-value of the difference of two systems' micro F1, by approximate randomisation.
+    """The two-sided p-value of the difference of two systems' F1, by approximate randomisation.
 
     Under the null hypothesis the two answers to a record may change places; p is the share of such exchanges,
     the observed one included, whose difference is at least as large: (1 + k) / (1 + samples), in (0, 1].
 
+    Args:
+        averaging: what makes the figure (`Mode.averaging`).
+
     Raises `UsageError` where the systems have different numbers of records, for no record or no sample.
     """
-    if len(one) != len(other):
-        raise UsageError(f"a paired test needs the same records: {len(one)} against {len(other)}")
-    one_N3, other_N3 = _array(one, samples), _array(other, samples)
-    rng = np.random.default_rng(seed)
-    seen = abs(_f1(one_N3.sum(axis=0)) - _f1(other_N3.sum(axis=0)))
-    both_3, difference_N3 = (one_N3 + other_N3).sum(axis=0), one_N3 - other_N3
-    beyond = 0
-    for _ in range(samples):
-        signs_N = rng.integers(2, size=len(one_N3)) * 2 - 1
-        apart_3 = signs_N @ difference_N3
-        # Halves cancel: the F1 of doubled counts is the F1.
-        beyond += abs(_f1(both_3 + apart_3) - _f1(both_3 - apart_3)) >= seen - 1e-12
+    left, right = _compact(one, samples), _compact(other, samples)
+    if len(left) != len(right):
+        raise UsageError(f"a paired test needs the same records: {len(left)} against {len(right)}")
+    rng, size = np.random.default_rng(seed), len(left)
+
+    def apart(swapped_N: np.ndarray) -> float:
+        kept_N = 1 - swapped_N
+        here = _f1(_added(left.sums(kept_N), right.sums(swapped_N)), averaging)
+        there = _f1(_added(left.sums(swapped_N), right.sums(kept_N)), averaging)
+        return abs(here - there)
+
+    seen = apart(np.zeros(size, dtype=np.int64))
+    beyond = sum(apart(rng.integers(2, size=size)) >= seen - 1e-12 for _ in range(samples))
     return (1 + beyond) / (1 + samples)
 
 
-def _array(records: Sequence[Counts], samples: int) -> np.ndarray:
-    if not records:
+def _compact(records: Iterable[Counts] | RecordCounts, samples: int) -> RecordCounts:
+    counts = records if isinstance(records, RecordCounts) else RecordCounts.of(records)
+    if not len(counts):
         raise UsageError("there is no record to draw from")
     if samples < 1:
         raise UsageError(f"at least one sample is needed, not {samples}")
-    return np.array([(c.tp, c.fp, c.fn) for c in records], dtype=np.int64)
+    return counts
 
 
-def _f1(counts_3: np.ndarray) -> float:
-    return Counts(*map(int, counts_3)).f1
+def _f1(groups: Groups, averaging: Averaging) -> float:
+    return figures(groups, averaging).total.f1
+
+
+def _added(one: Groups, other: Groups) -> Groups:
+    return {key: one.get(key, Counts()) + other.get(key, Counts()) for key in {**one, **other}}

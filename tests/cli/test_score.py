@@ -102,3 +102,68 @@ def test_what_is_wrong_is_said(files):
         kcx(*gold, "--predicted", files / "predicted.jsonl", "--against", files / "predicted.jsonl")
     with pytest.raises(KcxError, match=r"cannot read .*no\.jsonl"):
         kcx(*gold, "--predicted", files / "no.jsonl")
+
+
+def test_errors_are_written_by_sentence(files):
+    call = (
+        "--gold",
+        files / "gold.jsonl",
+        "--predicted",
+        files / "predicted.jsonl",
+        "--errors",
+        files / "e.jsonl",
+    )
+    kcx(*call)
+    rows = [json.loads(line) for line in (files / "e.jsonl").read_text().splitlines()]
+    assert [(row["id"], row["counts"]) for row in rows] == [
+        ("0", {"right": 2}),
+        ("1", {"right": 1, "missed": 1, "hallucinated": 1}),
+        ("2", {"right": 1, "missed": 1}),
+        ("3", {"missed": 2}),
+    ]
+    assert rows[1]["errors"][1] == {
+        "kind": "hallucinated",
+        "predicted": {"type": "Person", "spans": [], "text": "Eve"},
+    }
+    with pytest.raises(KcxError, match="exists already"):
+        kcx(*call)
+
+
+def test_rates_and_means_are_printed_and_in_the_json(files):
+    call = (
+        "--gold",
+        files / "gold.jsonl",
+        "--predicted",
+        files / "predicted.jsonl",
+        "--json",
+        files / "s.json",
+    )
+    words = " ".join(kcx(*call).stdout.split())
+    assert (
+        "ner: 33.33 % of 3 answers not read to their end; of 5 items 0.00 % of an unknown class (0)" in words
+    )
+    assert "20.00 % not in the text (1)" in words
+    assert "ner: mean F1 over types 61.90 %" in words
+    assert json.loads((files / "s.json").read_text())["rates"]["ner"]["hallucinated_rate"] == 0.2
+
+
+def test_raw_answers_stand_under_the_same_metric(files):
+    raw = files / "raw.jsonl"
+    raw.write_text(
+        "".join(json.dumps({"output": "person: Ada; city: Rome; ship: Rome"}) + "\n" for _ in range(4))
+    )
+    call = ("--gold", files / "gold.jsonl", "--predicted", raw, "--json", files / "s.json")
+    kcx(*call, "--predicted-format", "b2ner")
+    unit = json.loads((files / "s.json").read_text())["units"]["ner"]
+    assert (unit["tp"], unit["fp"], unit["fn"]) == (8, 4, 0)
+    with pytest.raises(UsageError, match="unknown format of predictions 'b3'; known: records, iepile"):
+        kcx(*call, "--predicted-format", "b3", "--overwrite")
+    with pytest.raises(UsageError, match="--inventory is for raw answers"):
+        kcx("--gold", files / "gold.jsonl", "--predicted", files / "predicted.jsonl", "--inventory", "uner")
+
+
+def test_any_mode_has_intervals_and_a_paired_test(files):
+    call = ("--gold", files / "gold.jsonl", "--predicted", files / "predicted.jsonl", "--samples", 20)
+    for mode in ("multiconer", "iepile", "knowcoder"):
+        done = kcx(*call, "--mode", mode, "--against", files / "gold.jsonl")
+        assert "paired p = " in done.stdout

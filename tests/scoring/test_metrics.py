@@ -141,8 +141,8 @@ def test_a_missing_prediction_counts_as_empty_and_is_reported():
 @pytest.mark.parametrize(
     ("gold", "predicted", "message"),
     [
-        ([record(), record()], [], "gold: the id '1' is used by two records"),
-        ([record(entities=())], [record(), record()], "predicted: the id '1' is used by two"),
+        ([record(), record()], [], "gold: records 1 and 2 .* have the same id"),
+        ([record(entities=())], [record(), record()], "predicted: records 1 and 2 .* have the same id"),
         (
             [record(entities=())],
             [record("2")],
@@ -261,3 +261,29 @@ def test_scores_are_plain_json_with_their_definitions():
     assert value["units"]["ner"]["fn"] == 1
     assert value["missing"] == {"ner": ["1"]}
     assert [row[:2] for row in scores.table()] == [("ner", ""), ("ner", "X")]
+
+
+def test_languages_means_and_rates_by_hand():
+    german = Record("2", "de", TEXT, (entity("a", "X", 0, 2), entity("b", "Y", 3, 4)))
+    gold = [record("1", entities=(entity("a", "X", 0, 2),)), german, record("3", entities=())]
+    problems = [
+        {"task": "ner", "kind": "unknown_class", "detail": "", "position": 0},
+        {"task": "ner", "kind": "truncated", "detail": "", "position": 3},
+    ]
+    lost = [{"task": "ner", "type": "X", "text": "z"}]
+    guess = [
+        gold[0],
+        Record("2", "de", TEXT, german.entities[:1], meta={"parse_problems": problems, "unresolved": lost}),
+    ]
+    scores = score(gold, guess)
+    unit = scores.units["ner"]
+    assert {k: (c.tp, c.fp, c.fn) for k, c in unit.per_language.items()} == {"de": (1, 2, 1), "en": (1, 0, 0)}
+    assert unit.macro.f1 == pytest.approx((4 / 5 + 0) / 2)  # X 2 right, 1 wrong; Y 1 missed
+    rates = scores.rates["ner"]
+    assert (rates.answers, rates.items) == (2, 4)  # two with a place, one lost, one of an unknown class
+    assert (rates.parse_error, rates.of_items(rates.unknown_class), rates.of_items(rates.hallucinated)) == (
+        1 / 2,
+        1 / 4,
+        1 / 4,
+    )
+    assert scores.to_json()["rates"]["ner"]["parse_error_rate"] == 1 / 2

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
 from kcx_jax.errors import KcxError, UsageError
-from kcx_jax.scoring import MODES, score
+from kcx_jax.scoring import MODES, ancestors_of, score
 from kcx_jax.scoring.tags import tag_spans
 
 TEXT = "Bob saw bob, Bob and Eve"
@@ -97,7 +97,7 @@ def test_multiconer_is_the_mean_over_types():
     gold, guess = ner(("P", BOB), ("P", EVE), ("Q", SAW)), ner(("P", BOB), ("P", EVE), ("R", SAW))
     found = total(gold, guess, "multiconer")
     assert found.f1 == pytest.approx(1 / 3)  # P 1, Q 0, R 0; micro is 2/3
-    assert total(gold, guess, "seqeval").f1 == pytest.approx(2 / 3)
+    assert total(gold, guess, "seqeval").f1 == total(gold, guess, "conll").f1 == pytest.approx(2 / 3)
     assert counts(ner(("P", BOB)), ner(("P", BOB), ("P", BOB), **LOST), "seqeval") == (1, 0, 0)
 
 
@@ -105,6 +105,41 @@ def test_uie_scores_offsets_and_strings():
     gold, guess = ner(("P", BOB), ("P", EVE)), ner(("P", AGAIN), ("P", EVE))
     assert counts(gold, guess, "uie") == (1, 1, 1)
     assert counts(gold, guess, "uie", "ner_string") == (2, 0, 0)
+    assert counts(event(SAW, "who", BOB), event(SAW, "who", AGAIN), "uie", "eae") == (0, 1, 1)
+    assert counts(event(SAW, "who", BOB), event(SAW, "who", AGAIN), "uie", "eae_string") == (1, 0, 0)
+
+
+def test_uie_has_three_strategies():
+    gold, guess = ner(("P", BOB), ("P", EVE)), ner(("P", BOB), ("P", BOB), ("P", AGAIN))
+    found = {mode: counts(gold, guess, mode, "ner_string") for mode in ("uie", "uie_set", "uie_multimatch")}
+    assert found == {"uie": (1, 2, 1), "uie_set": (1, 0, 1), "uie_multimatch": (3, 0, -1)}
+    assert counts(gold, guess, "uie_multimatch") == (2, 1, 0)
+
+
+def test_knowcoder_accepts_ancestors_where_they_are_given(tmp_path):
+    from kcx_jax.schema import load_schema
+
+    classes = load_schema("class Being(Entity):\n    pass\nclass P(Being):\n    pass\n")
+    file = tmp_path / "more.json"
+    file.write_text('{"Being": ["Thing"], "Thing": ["Being"]}')
+    above = ancestors_of(classes, file)
+    assert above == {"P": {"Being", "Thing"}, "Being": {"Thing"}, "Thing": {"Being"}}
+    gold = [ner(("P", BOB), ("P", EVE))]
+
+    def found(*typed, **options):
+        total = score(gold, [ner(*typed)], mode="knowcoder", **options).units["ner"].total
+        return total.tp, total.fp, total.fn
+
+    assert found(("Thing", BOB), ("Being", EVE)) == (0, 2, 2)
+    assert found(("Thing", BOB), ("Being", EVE), ancestors=above) == (2, 0, 0)
+    assert found(("Q", BOB), ancestors=above) == (0, 1, 2)
+    below = score([ner(("Thing", BOB))], [ner(("P", BOB))], mode="knowcoder", ancestors=above)
+    assert below.f1("ner") == 0  # a descendant is none
+    with pytest.raises(UsageError, match="'strict' accepts no ancestors"):
+        score(gold, gold, ancestors=above)
+    file.write_text('{"P": "Being"}')
+    with pytest.raises(UsageError, match=r"more\.json: P: must be a list of class names"):
+        ancestors_of(None, file)
 
 
 def test_nervaluate_has_four_schemes_in_halves_of_items():
@@ -189,7 +224,7 @@ def test_what_gold_wants_is_what_every_mode_divides_by(gold, guess):
     for mode in set(MODES) - {"semeval2010", "instructuie"}:
         parts = 2 if mode.startswith("nervaluate") else 1
         found = total(ner(*gold), ner(*guess), mode)
-        as_set = mode in ("b2ner", "multiconer", "seqeval")
+        as_set = mode in ("b2ner", "multiconer", "seqeval", "conll", "uie_set")
         key = (lambda t: (t[0], TEXT[slice(*t[1])].lower())) if mode == "b2ner" else (lambda t: t)
         sizes = [parts * len({key(t) for t in side} if as_set else side) for side in (gold, guess)]
         assert [found.tp + found.fn, found.tp + found.fp] == sizes, mode

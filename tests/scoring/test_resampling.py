@@ -1,14 +1,16 @@
 """Intervals and the paired test: against enumeration, and what must not change them."""
 
 import itertools
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.corpora import Mention, Record
 from kcx_jax.errors import UsageError
-from kcx_jax.scoring import Counts, counts_by_record, f1_interval, paired_p_value, score
+from kcx_jax.scoring import MODES, Counts, counts_by_record, f1_interval, f1_intervals, paired_p_value, score
 
 numbers = st.integers(0, 4)
 records = st.lists(st.builds(Counts, numbers, numbers, numbers), min_size=1, max_size=12)
@@ -78,5 +80,54 @@ def test_mistakes_are_named():
         paired_p_value([Counts(1)], [Counts(1)], samples=0)
     with pytest.raises(UsageError, match="no measure 'er'; it has: ner"):
         counts_by_record([], [], "er", "text")
-    with pytest.raises(UsageError, match="'iepile' is not micro-averaged"):
-        counts_by_record([], [], "ner", "iepile")
+
+
+SPANS = {"P": (0, 3), "Q": (7, 11)}
+answers = st.lists(
+    st.tuples(st.sets(st.sampled_from("PQ")), st.sets(st.sampled_from("PQ"))), min_size=1, max_size=6
+)
+
+
+def ner(number, types):
+    found = tuple(Mention(t, t, *SPANS[t], "Ada in Rome"[slice(*SPANS[t])]) for t in sorted(types))
+    return Record(str(number), "en" if number % 2 else "zh", "Ada in Rome", found)
+
+
+@settings(max_examples=30, deadline=None)
+@given(answers, st.sampled_from(["strict", "multiconer", "iepile", "instructuie"]))
+def test_a_draw_is_scored_as_the_records_drawn_are(pairs, mode):
+    """Every mode's figure, macro and rounded too: a draw is a data set, and has the F1 that `score` gives it."""
+    gold = [ner(i, wanted) for i, (wanted, _) in enumerate(pairs)]
+    guess = [ner(i, given) for i, (_, given) in enumerate(pairs)]
+    scores = score(gold, guess, mode=mode, by_record=True)
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(40):
+        drawn = rng.integers(len(gold), size=len(gold))
+        sides = [[replace(side[j], id=str(i)) for i, j in enumerate(drawn)] for side in (gold, guess)]
+        found.append(score(*sides, mode=mode).f1("ner"))
+    expected = np.quantile(found, [0.025, 0.975])
+    by_record = scores.units["ner"].by_record
+    interval = f1_intervals(by_record, MODES[mode].averaging, 40, seed=5).total
+    assert interval == pytest.approx(tuple(expected), abs=1e-12)
+
+
+def test_types_languages_and_means_have_intervals_of_their_own():
+    gold = [ner(i, "PQ") for i in range(8)]
+    guess = [ner(i, "P" if i % 2 else "PQ") for i in range(8)]  # the English answers lack Q
+    drawn = score(gold, guess, by_record=True).intervals("ner", 200)
+    assert drawn.per_type["P"] == (1, 1)
+    assert drawn.per_language == {"en": (2 / 3, 2 / 3), "zh": (1, 1)}
+    assert drawn.per_type["Q"][0] < 2 / 3 < drawn.per_type["Q"][1]
+    assert drawn.macro[0] < 5 / 6 < drawn.macro[1]
+    with pytest.raises(UsageError, match="by_record=True"):
+        score(gold, guess).intervals("ner")
+
+
+def test_the_paired_test_takes_any_mode():
+    gold = [ner(i, "PQ") for i in range(12)]
+    good, bad = [ner(i, "PQ") for i in range(12)], [ner(i, "P") for i in range(12)]
+    for mode in ("multiconer", "iepile"):
+        one, other = (counts_by_record(gold, side, "ner", mode) for side in (good, bad))
+        assert paired_p_value(one, other, 200, averaging=MODES[mode].averaging) < 0.02
+        assert paired_p_value(one, one, 200, averaging=MODES[mode].averaging) == 1.0

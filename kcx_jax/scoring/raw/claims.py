@@ -1,0 +1,101 @@
+"""What a raw answer claims, in the system's own labels -> instances of the schema's classes."""
+
+import functools
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kcx_jax.errors import KcxError
+from kcx_jax.schema import Entity, Event, ParsedAnswer, Problem, Relation, Schema, Task, role_to_identifier
+from kcx_jax.schema.ontology import class_for
+
+Instance = Entity | Relation | Event
+_KINDS = {"ner": Entity, "re": Relation, "ed": Event, "eae": Event}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """An item as a system names it: a mention, a relation's head and `tail`, or a trigger and its `arguments`.
+
+    `arguments` are (role, text) pairs.
+    """
+
+    label: str
+    text: str
+    tail: str | None = None
+    arguments: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Claims:
+    """The items of an answer, and what was wrong with the rest."""
+
+    items: tuple[Claim, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+class Labels:
+    """A system's labels -> the classes and roles of a schema."""
+
+    def __init__(self, schema: Schema, inventory: str | None = None) -> None:
+        self._schema, self._inventory = schema, inventory
+        self._by_name: dict[tuple[str, str], str] = {}
+        for concept in schema.concepts:
+            for name in (concept.label, concept.name):
+                if name is not None:
+                    self._by_name[concept.kind, _plain(name)] = concept.name
+
+    def class_of(self, label: str, kind: str) -> str | None:
+        """The class of a label: by the inventory, where one is given, or else by name; None: there is none."""
+        if self._inventory is not None:
+            try:
+                name = class_for(self._inventory, label)
+            except KcxError:
+                name = ""
+            concept = self._schema.by_name.get(name)
+            if concept is not None and concept.kind == kind:
+                return name
+        return self._by_name.get((kind, _plain(label)))
+
+    def instances(self, claims: Claims, task: Task) -> ParsedAnswer:
+        """The instances of what was claimed; an unknown label is a problem that stands for its item."""
+        made: list[Instance] = []
+        problems = list(claims.problems)
+        for claim in claims.items:
+            kind = {Entity: "entity", Relation: "relation", Event: "event"}[_KINDS[task]]
+            name = self.class_of(claim.label, kind)
+            if name is None:
+                problems.append(
+                    Problem("unknown_class", f"the schema has no class for {claim.label[:80]!r}", 0)
+                )
+            elif task == "re":
+                made.append(self._schema.classes[name](Entity(claim.text), Entity(claim.tail or "")))
+            elif task == "ner":
+                made.append(self._schema.classes[name](claim.text))
+            else:
+                made.append(self._event(name, claim, problems))
+        return ParsedAnswer(tuple(made), tuple(problems))
+
+    def _event(self, name: str, claim: Claim, problems: list[Problem]) -> Event:
+        roles = {_plain(role.name): role.name for role in self._schema.roles_of(name)}
+        arguments: dict[str, list[Entity | str]] = {}
+        for role, text in claim.arguments:
+            known = roles.get(_plain(role))
+            if known is None:
+                problems.append(Problem("wrong_argument", f"{name} has no role {role[:80]!r}", 0))
+            else:
+                arguments.setdefault(role_to_identifier(known), []).append(text)
+        made: Event = self._schema.classes[name](claim.text, **arguments)
+        return made
+
+
+@functools.lru_cache(maxsize=4096)
+def _plain(name: str) -> str:
+    """A name without case, width, spaces and punctuation: "birth place" is BirthPlace."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+
+
+def problem_of(detail: Iterable[str]) -> tuple[Problem, ...]:
+    """Problems of items that could be read but are none."""
+    return tuple(Problem("wrong_argument", each, 0) for each in detail)

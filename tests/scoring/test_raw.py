@@ -1,0 +1,246 @@
+"""Other systems' raw answers: each form by hand, damage of any kind, and the files they come in."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span, write_records
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.schema import load_schema
+from kcx_jax.scoring import score
+from kcx_jax.scoring.raw import SYSTEMS, parse_raw, read_answers
+from kcx_jax.scoring.raw.claims import Labels
+from kcx_jax.scoring.raw.partial_json import read_partial_json
+
+TEXT = "Ada left Rome, Italy in May"
+SCHEMA = load_schema(
+    "class Person(Entity):\n    pass\nclass BirthPlace(Relation):\n    head: Person\n    tail: Person\n"
+    "class Attack(Event):\n    attacker: list[Person]\n    time: list[Entity]\n"
+)
+
+
+def parsed(answer, system, task="ner", asked=None, trigger=None):
+    found = parse_raw(answer, system, task, Labels(SCHEMA), SCHEMA, TEXT, asked, trigger)
+    return [repr(instance) for instance in found.instances], [problem.kind for problem in found.problems]
+
+
+ADA, BOB = 'Person("Ada")', 'Person("Bob")'
+BORN = 'BirthPlace(Entity("Ada"), Entity("Rome, Italy"))'
+ATTACK = 'Attack("left", attacker=["Ada"], time=["May"])'
+
+
+@pytest.mark.parametrize(
+    ("system", "task", "answer", "items"),
+    [
+        ("iepile", "ner", '{"person": ["Ada", "Bob"], "city": []}', [ADA, BOB]),
+        ("oneke", "ner", '```json\n{"person": ["Ada"]}\n```', [ADA]),
+        ("iepile", "re", '{"birth place": [{"subject": "Ada", "object": "Rome, Italy"}]}', [BORN]),
+        (
+            "iepile",
+            "eae",
+            '{"attack": [{"trigger": "left", "arguments": {"attacker": "Ada", "time": ["May", "NAN"]}}]}',
+            [ATTACK],
+        ),
+        ("iepile", "ed", '{"attack": ["left"]}', ['Attack("left")']),
+        ("iepile", "eae", '{"attack": [{"attacker": "Ada"}]}', ['Attack("Ada", attacker=["Ada"])']),
+        ("yayi", "ner", 'json{"person": ["Ada"]}', [ADA]),
+        (
+            "reasoningner",
+            "ner",
+            '<think>{"person": ["Eve"]}?</think>\n{"entities": {"person": ["Ada"]}}',
+            [ADA],
+        ),
+        ("b2ner", "ner", "person: Ada; person: Bob", [ADA, BOB]),
+        ("b2ner", "ner", "None", []),
+        ("instructuie", "re", "birth place: Ada, Rome, Italy", [BORN]),
+        ("instructuie", "ed", "attack: left", ['Attack("left")']),
+        ("kcx", "ner", '[Person("Ada")]', [ADA]),
+        ("knowcoder", "ner", 'results = [\n\tPerson("Ada")\n]', [ADA]),
+        ("gollie", "ner", 'result = [\n    Person(span="Ada"),\n]', [ADA]),
+        ("chat", "ner", 'Sure [1]! Here it is:\n{"person": ["Ada"]}\nHope it helps.', [ADA]),
+        ("chat", "ner", '[{"type": "Person", "text": "Ada"}, {"text": "Bob", "type": "PERSON"}]', [ADA, BOB]),
+        ("chat", "ner", "{'person': ['Ada',],}", [ADA]),
+        ("chat", "ner", '```python\nresult = [Person(span="Ada")]\n```', [ADA]),
+        ("chat", "ner", 'The answer is:\n[Person("Ada")]', [ADA]),
+        ("chat", "ner", "person: Ada", [ADA]),
+    ],
+)
+def test_each_form(system, task, answer, items):
+    assert parsed(answer, system, task) == (items, [])
+
+
+def test_questions_about_one_type():
+    assert parsed('["Ada", "Bob"]', "universalner", asked="person") == ([ADA, BOB], [])
+    assert parsed('["Ada"]', "universalner") == ([], ["wrong_argument"])
+    arguments = parsed("attacker: Ada; time: May", "instructuie", "eae", asked="attack", trigger="left")
+    assert arguments == ([ATTACK], [])
+
+
+@pytest.mark.parametrize(
+    ("system", "task", "answer", "items", "problems"),
+    [
+        ("iepile", "ner", '{"person": ["Ada", "Bo', [ADA], ["truncated"]),
+        ("iepile", "re", '{"birth place": [{"head": "Ada", "tail": "Rome, Italy"}, {"head": "A', [BORN], ["truncated"]),
+        ("iepile", "ner", '{"ship": ["Ada"]}', [], ["unknown_class"]),
+        ("iepile", "ner", '{"person": [{"x": 1}, "Ada"]}', [ADA], ["wrong_argument"]),
+        ("iepile", "ner", '{"person": [Ada, "Bob"]}', [BOB], ["syntax"]),
+        ("iepile", "ner", "I do not know.", [], ["syntax"]),
+        ("iepile", "eae", '{"attack": [{"foe": "Ada"}]}', ['Attack("Ada")'], ["wrong_argument"]),
+        ("reasoningner", "ner", "<think>Ada is", [], ["truncated"]),
+        ("b2ner", "ner", "person: Ada; Bob", [ADA], ["syntax"]),
+        ("b2ner", "ner", "", [], ["syntax"]),
+        ("instructuie", "re", "birth place: Ada", [], ["wrong_argument"]),
+        ("gollie", "ner", 'result = [Person(span="Ada"), Person(span="Bo', [ADA], ["truncated"]),
+    ],
+)  # fmt: skip
+def test_damage_keeps_what_is_complete_and_names_the_rest(system, task, answer, items, problems):
+    assert parsed(answer, system, task) == (items, problems)
+
+
+PUNCTUATION = "{}[]\":,;()\\'`= \n"
+values = st.recursive(
+    st.text(max_size=5) | st.booleans() | st.none(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(max_size=4), values, max_size=4), st.booleans())
+def test_sound_json_is_read_as_it_is(value, ascii_only):
+    found = read_partial_json(json.dumps(value, ensure_ascii=ascii_only))
+    assert (found.value, found.problems) == (value, ())
+
+
+@given(
+    st.dictionaries(st.text("ab", min_size=1, max_size=3), st.lists(st.text('c"\\', max_size=3)), min_size=1),
+    st.data(),
+)
+def test_a_cut_keeps_a_beginning_of_every_list(value, data):
+    whole = json.dumps(value)
+    cut = whole[: data.draw(st.integers(1, len(whole) - 1))]
+    found = read_partial_json(cut)
+    assert [problem.kind for problem in found.problems] == ["truncated"]
+    for key, items in found.value.items():
+        assert value[key][: len(items)] == items
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from([*PUNCTUATION, "None", "person", "Ada", "results", "span", "<think>"])).map(
+        "".join
+    ),
+    st.sampled_from(sorted(SYSTEMS)),
+    st.sampled_from(["ner", "re", "ed", "eae"]),
+)
+def test_any_text_is_read(answer, system, task):
+    parse_raw(answer, system, task, Labels(SCHEMA), SCHEMA, TEXT, "attack")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "piece", ["[", "{", '{"a":', '"', "'", "[1", "a:b;", "<think>", "```json {", "\\", ", "]
+)
+def test_a_megabyte_of_anything_is_read_in_time(piece):
+    for system in ("chat", "iepile", "b2ner"):
+        for task in ("ner", "re"):
+            parse_raw(piece * (1_000_000 // len(piece)), system, task, Labels(SCHEMA), SCHEMA, TEXT)
+
+
+def lines(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+@pytest.fixture
+def gold(tmp_path):
+    ada = Mention("e0", "Person", 0, 3, "Ada")
+    write_records([Record(str(i), "en", TEXT, (ada,)) for i in range(3)], tmp_path / "gold.jsonl")
+    return tmp_path / "gold.jsonl"
+
+
+def test_answers_in_order_or_by_id_under_any_known_key(gold, tmp_path):
+    by_order = lines(
+        tmp_path / "a", {"output": "person: Ada"}, {"response": {"person": ["Ada"]}}, {"answer": "None"}
+    )
+    found = list(read_answers(by_order, gold))
+    assert [[m.start for m in record.entities] for record in found] == [[0], [0], []]
+    two = [{"id": 2, "prediction": f'["{name}"]', "type": "person"} for name in ("Ada", "Eve")]
+    by_id = lines(tmp_path / "b", *two)
+    (record,) = read_answers(by_id, gold, "universalner")
+    assert (record.id, len(record.entities), record.meta["unresolved"][0]["text"]) == ("2", 1, "Eve")
+
+
+def test_every_system_has_the_same_score_for_the_same_answer(gold, tmp_path):
+    from kcx_jax.corpora import read_records
+
+    answers = {
+        "iepile": '{"person": ["Ada", "Eve"]}',
+        "b2ner": "person: Ada; person: Eve",
+        "gollie": 'result = [Person(span="Ada"), Person(span="Eve")]',
+        "knowcoder": 'results = [Person("Ada"), Person("Eve")]',
+    }
+    for system, answer in answers.items():
+        path = lines(tmp_path / system, *[{"output": answer}] * 3)
+        for name in (system, "auto"):
+            total = score(read_records(gold, "jsonl"), read_answers(path, gold, name)).units["ner"].total
+            assert (total.tp, total.fp, total.fn) == (3, 3, 0), (system, name)
+
+
+def test_labels_go_through_the_inventory(tmp_path):
+    place = Mention("e0", "Location", 9, 13, "Rome")
+    write_records([Record("1", "en", TEXT, (place,))], tmp_path / "gold.jsonl")
+    answers = lines(tmp_path / "a", {"output": "LOC: Rome"})
+    for inventory, found in ((None, []), ("uner", ["Rome"])):
+        (record,) = read_answers(answers, tmp_path / "gold.jsonl", inventory=inventory)
+        assert [mention.text for mention in record.entities] == found
+
+
+def test_triggers_of_event_answers_are_scored_too(tmp_path):
+    from kcx_jax.corpora import read_records
+
+    event = EventMention("Attack", make_span(TEXT, 4, 8), (Argument("attacker", None, 0, 3, "Ada"),))
+    write_records([Record("1", "en", TEXT, events=(event,))], tmp_path / "gold.jsonl")
+    answer = {
+        "attack": [{"trigger": "left", "arguments": {"attacker": "Ada"}}, {"trigger": "hit", "arguments": {}}]
+    }
+    path = lines(tmp_path / "a", {"output": answer})
+    scores = score(
+        read_records(tmp_path / "gold.jsonl", "jsonl"), read_answers(path, tmp_path / "gold.jsonl")
+    )
+    ed, eae = scores.units["ed"].total, scores.units["eae"].total
+    assert (ed.tp, ed.fp, ed.fn) == (1, 1, 0)
+    assert (eae.tp, eae.fn) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"id": "9", "output": ""}, r"a:1: id: no gold record has the id '9'"),
+        ({"id": "1"}, r"a:1: output: is missing; an answer stands under one of: output"),
+        ({"id": "1", "output": 3}, r"a:1: output: must be a string, an object or a list"),
+        ({"id": [], "output": ""}, r"a:1: id: must be a string or a number"),
+        ({"id": "1", "output": "", "task": "pos"}, r"a:1: task: unknown task 'pos'; known: ner"),
+        ([], r"a:1: must be an object"),
+    ],
+)
+def test_a_line_that_cannot_be_used_is_named(gold, tmp_path, row, message):
+    with pytest.raises(KcxError, match=message):
+        list(read_answers(lines(tmp_path / "a", row), gold))
+
+
+def test_what_cannot_be_told_is_asked_for(gold, tmp_path):
+    path = lines(tmp_path / "a", {"output": ""})
+    with pytest.raises(UsageError, match="unknown format of predictions 'x'; known: records, iepile"):
+        list(read_answers(path, gold, "x"))
+    with pytest.raises(UsageError, match="unknown task 'pos'"):
+        list(read_answers(path, gold, task="pos"))
+    with pytest.raises(KcxError, match="a:4: a line without an id, and gold has only 3 records"):
+        list(read_answers(lines(tmp_path / "a", *[{"output": ""}] * 4), gold))
+    links = (RelationLink("BirthPlace", "e0", "e0"),)
+    record = Record("1", "en", TEXT, (Mention("e0", "Person", 0, 3, "Ada"),), links)
+    write_records([record], tmp_path / "both.jsonl")
+    one = lines(tmp_path / "one", {"output": ""})
+    with pytest.raises(KcxError, match="Give --task or a key task: ner, re"):
+        list(read_answers(one, tmp_path / "both.jsonl"))
