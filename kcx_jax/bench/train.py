@@ -13,6 +13,7 @@ from kcx_jax.bench.workload import Lengths, memory_peak, random_params, random_t
 from kcx_jax.data.batch import pack_step
 from kcx_jax.data.encode import TokenTree
 from kcx_jax.data.plan import PlanOptions, Step, make_plan
+from kcx_jax.errors import UsageError
 from kcx_jax.lora.adapter import LoraConfig
 from kcx_jax.models import ModelConfig, Transformer, init_lora, make_mesh
 from kcx_jax.models.transformer import Activation
@@ -79,6 +80,10 @@ def _steps(tree: TokenTree, bench: TrainBench) -> list[Step]:
     """Whole steps of one shape: nothing is compiled while the clock runs, and no row only fills up."""
     options = PlanOptions(bench.rows, bench.branches, shapes=1)
     wanted, asked = bench.warm + bench.steps, 4
+    if bench.rows * bench.branches > len(tree.branches):
+        raise UsageError(
+            f"{len(tree.branches)} sentences do not fill {bench.rows} rows of {bench.branches}: take smaller steps."
+        )
     while True:
         asked *= 2
         steps = make_plan([tree], options, steps=asked).steps

@@ -1,5 +1,7 @@
 """Measuring a tuning step and decoding: figures of a tiny model on the CPU, and the count of needed operations."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -16,12 +18,15 @@ LENGTHS = Lengths(20, ((5, 3), (7, 2), (4, 9), (6, 6)))
 
 
 def test_figures_of_tuning_agree_with_each_other():
-    bench = TrainBench(TINY, LENGTHS, 4, 2, ("qkv", "attention"), dtype="float32", steps=2, warm=1)
+    lengths = Lengths(20, LENGTHS.branches * 2)
+    bench = TrainBench(TINY, lengths, 4, 2, ("qkv", "attention"), dtype="float32", steps=2, warm=1)
     found = bench_train(bench)
     assert found["samples_per_second"] == pytest.approx(8 / found["seconds_per_step"])
-    tokens = 2 * (20 + sum(c + a - 1 for c, a in LENGTHS.branches))
+    tokens = 2 * 20 + sum(c + a - 1 for c, a in lengths.branches)
     assert found["tokens_per_second"] == pytest.approx(tokens / found["seconds_per_step"])
     assert found["first_loss"] == pytest.approx(jnp.log(100), abs=1)
+    with pytest.raises(UsageError, match="do not fill 4 rows"):
+        bench_train(replace(bench, rows=4))
 
 
 def test_needed_operations_are_those_of_a_lora_step():
