@@ -50,7 +50,7 @@ def bench_decode(
     tree = random_tree(lengths, config.vocab_size)
     contexts = [tree.branches[i % len(tree.branches)].context for i in range(sentences)]
     asked = [context.tolist() for context in contexts]
-    generator = Generator(model, slots)  # type: ignore[arg-type]
+    generator = Generator(model, slots)
     seconds = []
     for _ in range(2):
         start = time.perf_counter()

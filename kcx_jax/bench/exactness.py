@@ -54,8 +54,8 @@ def attention_errors(
     cotangent = rng.normal(size=q.shape) * real
 
     def ours(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-        narrow = (x.astype(dtype) for x in (q, k, v))
-        return layout.attend(*narrow, Distance(None, None), None, None)[0].astype(jnp.float64)
+        q, k, v = (x.astype(dtype) for x in (q, k, v))
+        return layout.attend(q, k, v, Distance(), None, None)[0].astype(jnp.float64)
 
     def dense(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
         return _dense(q, k, v, len(tree.prefix), inputs)
@@ -87,9 +87,9 @@ def loss_errors(targets: int, hidden: int, vocabulary: int, dtype: str, seed: in
     rng = np.random.default_rng(seed)
     hidden_RTD = np.asarray(jnp.asarray(rng.normal(size=(2, targets, hidden)), dtype), np.float64)
     head_VD = np.asarray(jnp.asarray(rng.normal(size=(vocabulary, hidden)), dtype), np.float64)
-    label_RM = rng.integers(0, vocabulary, (2, targets))
-    position_RM = np.tile(np.arange(targets), (2, 1))
-    mask_RM = rng.random((2, targets)) < 0.9
+    label_RM = jnp.asarray(rng.integers(0, vocabulary, (2, targets)))
+    position_RM = jnp.tile(jnp.arange(targets), (2, 1))
+    mask_RM = jnp.asarray(rng.random((2, targets)) < 0.9)
 
     def ours(hidden_RTD: jax.Array) -> jax.Array:
         narrow, head = hidden_RTD.astype(dtype), jnp.asarray(head_VD, dtype)
@@ -102,7 +102,7 @@ def loss_errors(targets: int, hidden: int, vocabulary: int, dtype: str, seed: in
         scores = jax.nn.log_softmax(hidden_RTD @ unit_VD.T)
         return -jnp.sum(jnp.take_along_axis(scores, label_RM[..., None], -1)[..., 0] * mask_RM)
 
-    return _compared(ours, plain, [hidden_RTD], np.float64(1), ("loss", "hidden"))
+    return _compared(ours, plain, [hidden_RTD], np.ones(()), ("loss", "hidden"))
 
 
 def _compared(

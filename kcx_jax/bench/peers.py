@@ -20,7 +20,7 @@ def llama(config: ModelConfig) -> Any:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    asked = LlamaConfig(
+    asked = LlamaConfig(  # type: ignore[call-arg]  # attn_implementation is taken as any other keyword
         vocab_size=config.vocab_size,
         hidden_size=config.hidden_size,
         intermediate_size=config.intermediate_size,
@@ -49,7 +49,9 @@ def peer_train(
     from peft import LoraConfig as PeftConfig
     from peft import get_peft_model
 
-    asked = PeftConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules="all-linear", task_type="CAUSAL_LM")
+    asked = PeftConfig(
+        r=lora.rank, lora_alpha=round(lora.alpha), target_modules="all-linear", task_type="CAUSAL_LM"
+    )
     tuned = get_peft_model(model, asked)
     try:
         if recompute:

@@ -58,7 +58,7 @@ def bench_train(bench: TrainBench, params: Any = None) -> dict[str, float]:
         step = make_step(module, optimiser, "lora", state, attention=bench.attention)
         batches = [put_batch(pack_step([tree], one), mesh) for one in planned]
         start = time.perf_counter()
-        losses = []
+        losses: list[jax.Array] = []
         for number, batch in enumerate(batches):
             if number == bench.warm:
                 jax.block_until_ready((state, losses))

@@ -62,8 +62,8 @@ def random_tree(lengths: Lengths, vocabulary: int, seed: int = 0) -> TokenTree:
     """A tree of these lengths with random ids (from 10 on: none of the special ones)."""
     rng = np.random.default_rng(seed)
 
-    def ids(count: int) -> np.ndarray:
-        return rng.integers(10, vocabulary, count, dtype=np.int32)
+    def ids(count: int) -> list[int]:
+        return rng.integers(10, vocabulary, count).tolist()
 
     branches = [(ids(context), ids(answer)) for context, answer in lengths.branches]
     return token_tree(ids(lengths.prefix), branches, "random")

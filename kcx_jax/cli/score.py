@@ -6,13 +6,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated, Any
+from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 if TYPE_CHECKING:
     from kcx_jax.corpora import Record
-    from kcx_jax.schema import Schema
+    from kcx_jax.schema import Schema, Task
     from kcx_jax.scoring import Scorer, Scores
 
 _IDS_SHOWN = 5
@@ -88,7 +88,7 @@ def command(
     if ancestors is not None or (classes is not None and mode == "knowcoder"):
         accepted = ancestors_of(classes, ancestors)
     given = _predictions(gold, predicted, predicted_format, classes, inventory, task)
-    tasks = None if task is None else (task, "ed") if task == "eae" else (task,)
+    tasks = None if task is None else cast("tuple[Task, ...]", (task, "ed") if task == "eae" else (task,))
     scorers = [Scorer(mode, tasks, bool(samples), accepted)]
     if mode == "strict":
         scorers.append(Scorer("text", tasks))
