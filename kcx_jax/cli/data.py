@@ -40,6 +40,11 @@ RootOption = Annotated[
     typer.Option("--root", metavar="DIR", envvar="KCX_DATA", help="Where benchmarks are, as DIR/NAME/..."),
 ]
 
+AutoOption = Annotated[
+    bool,
+    typer.Option("--auto", help="Make names for labels that have none, from their sounds (人物: RenWu)."),
+]
+
 
 @app.command("list")
 def list_benchmarks(
@@ -76,6 +81,7 @@ def show(
     language: LanguageOption = None,
     inventory: InventoryOption = "default",
     column: ColumnOption = None,
+    auto: AutoOption = False,
     limit: Annotated[int, typer.Option(min=1, help="How many records.")] = 10,
 ) -> None:
     """Print what the catalogue knows of a benchmark; or a file's records with spans in colour, relations and events.
@@ -96,7 +102,7 @@ def show(
         print_entry(find_benchmark(str(name)))
         return
     console = Console(highlight=False)
-    for record in islice(_read(name, reader, language, inventory, column or ()), limit):
+    for record in islice(_read(name, reader, language, inventory, column or (), None, auto), limit):
         console.print(Text(f"{shown(record.id)} ({shown(record.language)})", "dim"), soft_wrap=True)
         console.print(render(Result(record, Schema(()))), soft_wrap=True)
 
@@ -110,6 +116,7 @@ def convert(
     language: LanguageOption = None,
     inventory: InventoryOption = "default",
     column: ColumnOption = None,
+    auto: AutoOption = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many records.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
 ) -> None:
@@ -122,7 +129,7 @@ def convert(
     if writer != "jsonl":
         raise UsageError(f"unknown writer {writer!r}; known: jsonl")
     labels: dict[str, dict[str, None]] = {}
-    records = islice(_read(input_, reader, language, inventory, column or (), labels), limit)
+    records = islice(_read(input_, reader, language, inventory, column or (), labels, auto), limit)
     aside = _SetAside()
     passing = aside.watch(_counted(records, f"converting {input_.name}"))
     count = write_records(passing, output, overwrite)
@@ -255,6 +262,7 @@ def _read(
     inventory: str | None,
     columns: Sequence[int] = (),
     labels: dict[str, dict[str, None]] | None = None,
+    auto: bool = False,
 ) -> "Iterator[Record]":
     """The records of a file; says on stderr which reader was chosen, and what maps its labels.
 
@@ -270,7 +278,7 @@ def _read(
     if inventory == "default" and reader in READERS:
         inventory = READERS[reader].inventory
     inventory = None if inventory == "none" else inventory
-    records = read_records(path, reader, language, inventory=inventory, columns=columns)
+    records = read_records(path, reader, language, inventory=inventory, columns=columns, auto=auto)
     if inventory is None or reader == "jsonl":  # records on disk have their classes
         return records
     version = ontology_version(inventory)

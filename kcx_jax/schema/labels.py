@@ -1,5 +1,6 @@
 """Labels as people write them ("birth place", "PER", 人物) -> ASCII class and role names."""
 
+import hashlib
 import re
 import unicodedata
 
@@ -22,6 +23,29 @@ def class_name_of(label: str) -> str | None:
     if name[0].isdigit():
         name = f"_{name}"
     return f"{name}_" if name in RESERVED_NAMES else name
+
+
+def transliterated_name(label: str) -> str:
+    """A class name for a label in any script: its sounds in Latin letters ("人物" -> RenWu), or else a stable slug.
+
+    The same label always gets the same name; two labels may meet in one.
+    """
+    from anyascii import anyascii
+
+    return class_name_of(label) or class_name_of(anyascii(label)) or _slug(label)
+
+
+def transliterated_role(label: str) -> str:
+    """A role name for a label in any script, as `transliterated_name`: "裁员方" -> cai_yuan_fang."""
+    from anyascii import anyascii
+
+    words = re.findall(r"[A-Z]?[a-z0-9]+|[A-Z]+", anyascii(label))
+    name = "_".join(word.lower() for word in words)
+    return role_name_of(label) or (name if name.isidentifier() else _slug(label).lower())
+
+
+def _slug(label: str) -> str:
+    return f"Label_{hashlib.sha256(label.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
 
 def role_name_of(label: str) -> str | None:

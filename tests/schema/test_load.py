@@ -7,9 +7,13 @@ import types
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kcx_jax.errors import UsageError
 from kcx_jax.schema import Concept, Entity, Event, Relation, Role, Schema, load_schema, render_schema
+from kcx_jax.schema.concepts import RESERVED_NAMES
+from kcx_jax.schema.labels import transliterated_name, transliterated_role
 
 SOURCE = '''"""A file as a person writes it."""
 from __future__ import annotations
@@ -344,3 +348,21 @@ def test_instances_are_equal_by_class_name_and_contents():
     assert attack.arguments == {"weapon": ["stone"]}
     assert repr(attack) == 'Attack("hit", weapon=["stone"])'
     assert repr(first["Person"]("Ada", 0, 3)) == 'Person("Ada", start=0, end=3)'
+
+
+@given(st.text(min_size=1, max_size=12))
+def test_every_label_gets_a_class_and_a_role_name_always_the_same(label):
+    for name_of in (transliterated_name, transliterated_role):
+        name = name_of(label)
+        assert name.isascii()
+        assert name.isidentifier()
+        assert name == name_of(label)
+    assert transliterated_name(label) not in RESERVED_NAMES
+
+
+def test_names_say_how_a_label_sounds():
+    assert transliterated_name("人物") == "RenWu"
+    assert transliterated_name("сотрудник") == "Sotrudnik"
+    assert transliterated_name("birth place") == "BirthPlace"
+    assert transliterated_role("裁员方") == "cai_yuan_fang"
+    assert transliterated_name("\u200b").startswith("Label_")

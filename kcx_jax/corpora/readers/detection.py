@@ -13,10 +13,12 @@ from typing import Any
 
 from kcx_jax.corpora.json_items import read_json_items
 from kcx_jax.corpora.lines import read_lines, read_opening
+from kcx_jax.corpora.readers import parquet
 from kcx_jax.corpora.readers.brat import SUFFIXES, document_pairs
 from kcx_jax.corpora.readers.columns import TEXT_COMMENT, is_tag, split_columns
 from kcx_jax.corpora.readers.conll import is_apart, is_tabbed
 from kcx_jax.corpora.readers.conllu import misc_tag
+from kcx_jax.corpora.readers.inline import is_inline
 from kcx_jax.corpora.readers.multiconer import HEAD
 from kcx_jax.corpora.readers.panx import PREFIXED
 from kcx_jax.corpora.readers.pubtator import TITLE
@@ -60,19 +62,36 @@ JSON_SIGNS: dict[str, JsonSign] = {
     "conll04": has(tokens=list, entities=list, relations=list),
     "tacred": has(token=list, subj_start=int, obj_start=int, relation=str),
     "fewrel": lambda item: _is_pair_item(item) or _is_pairs_by_relation(item),
+    "iepile": lambda item: _is_instruction(item) or _is_plain_iepile(item),
+    "knowcoder": lambda item: (
+        isinstance(item.get("sentence"), str)
+        and any(key in item for key in ("entities", "relations", "events"))
+    ),
+    "gliner": has(tokenized_text=list, ner=list),
+    "label-studio": lambda item: has(data=dict, annotations=list)(item) or _is_minimal_task(item),
+    "prodigy": lambda item: (
+        has(text=str)(item) and any(key in item for key in ("_input_hash", "_task_hash", "spans"))
+    ),
+    "doccano": lambda item: has(text=str)(item) and (_is_labelled(item) or _has_offsets(item)),
     "jsonl": lambda item: has(text=object, id=str)(item) and not _is_pair(item),
 }
 
 TEXT_SIGNS: dict[str, TextSign] = {
     "semeval2010": lambda lines: bool(SENTENCE.fullmatch(lines[0])) and "<e1>" in lines[0],
     "pubtator": lambda lines: bool(TITLE.fullmatch(lines[0])),
+    "inline": is_inline,
 }
 
-MAGIC: dict[bytes, str] = {}
+MAGIC: dict[bytes, str] = {
+    parquet.MAGIC: "parquet",
+    b"x\x9c": "docbin",  # zlib, in which spaCy packs its documents
+}
 
 
 def detect(path: Path) -> tuple[str | None, str]:
     """The name of the one reader whose format `path` has, or None and the doubt in words."""
+    if parquet.is_dataset_folder(path):
+        return "parquet", ""
     if path.is_dir() or (path.suffix in SUFFIXES and path.with_suffix(".ann").is_file()):
         document_pairs(path)
         return "brat", ""
@@ -85,7 +104,7 @@ def detect(path: Path) -> tuple[str | None, str]:
         return None, "it is empty"
     if sample.item is not None:
         return _by_json(sample.item)
-    if sample.lines[0].lstrip().startswith("{"):
+    if sample.lines[0].lstrip().startswith("{") and not is_inline(sample.lines):
         return None, "its first line opens like JSON and is not"
     for name, sign in TEXT_SIGNS.items():
         if sign(sample.lines):
@@ -114,6 +133,40 @@ def _is_pairs_by_relation(item: Mapping[str, Any]) -> bool:
     """Such items in a list by relation."""
     first = next(iter(item.values()), None)
     return isinstance(first, list) and bool(first) and isinstance(first[0], dict) and _is_pair_item(first[0])
+
+
+def _is_instruction(item: Mapping[str, Any]) -> bool:
+    """An item of IEPile: an instruction that is JSON in a string, and what it asks for."""
+    return has(instruction=str)(item) and item["instruction"].lstrip().startswith("{")
+
+
+def _is_plain_iepile(item: Mapping[str, Any]) -> bool:
+    return has(text=str)(item) and any(
+        isinstance(item.get(key), list) for key in ("entity", "relation", "event")
+    )
+
+
+def _is_minimal_task(item: Mapping[str, Any]) -> bool:
+    """A task of Label Studio's JSON-MIN: a list of regions with their labels under some key."""
+    return any(
+        isinstance(value, list)
+        and value
+        and isinstance(value[0], dict)
+        and {"start", "labels"} <= value[0].keys()
+        for value in item.values()
+    )
+
+
+def _is_labelled(item: Mapping[str, Any]) -> bool:
+    """A text of doccano with [start, end, label]."""
+    spans = item.get("label", item.get("labels"))
+    return isinstance(spans, list) and all(isinstance(span, list) and len(span) == 3 for span in spans)
+
+
+def _has_offsets(item: Mapping[str, Any]) -> bool:
+    """A text of doccano with entities as objects."""
+    entities = item.get("entities")
+    return isinstance(entities, list) and bool(entities) and "start_offset" in entities[0]
 
 
 def _is_pair(item: Mapping[str, Any]) -> bool:

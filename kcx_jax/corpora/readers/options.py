@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass, field
 from keyword import iskeyword
 
-from kcx_jax.errors import KcxError
+from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.schema.concepts import Kind
-from kcx_jax.schema.labels import role_name_of
+from kcx_jax.schema.labels import role_name_of, transliterated_name, transliterated_role
 from kcx_jax.schema.ontology import class_for, role_for
 
 # Written without spaces between words: tokens of these languages are joined without one.
@@ -40,10 +40,13 @@ class Options:
 
 
 class LabelMap:
-    """Corpus label -> class name, by an inventory of the ontology or, without one, by the label itself."""
+    """Corpus label -> class name, by an inventory of the ontology or, without one, by the label itself.
 
-    def __init__(self, inventory: str | None) -> None:
-        self.inventory = inventory
+    `auto`: a label that has no name in either way gets one from its own sounds (`transliterated_name`).
+    """
+
+    def __init__(self, inventory: str | None, auto: bool = False) -> None:
+        self.inventory, self.auto = inventory, auto
         self._names: dict[tuple[str, str], str] = {}
         self._labels: dict[str, str] = {}  # the way back, without an inventory: no two labels may meet
 
@@ -52,17 +55,30 @@ class LabelMap:
         key = (kind, label)
         if key not in self._names:
             try:
-                self._names[key] = (
-                    class_for(self.inventory, label, kind) if self.inventory else self._spelled(label)
-                )
+                self._names[key] = self._name(label, kind)
             except KcxError as error:
                 raise KcxError(f"{where}: {error}") from error
         return self._names[key]
 
+    def _name(self, label: str, kind: Kind) -> str:
+        if self.inventory is None:
+            return self._spelled(label)
+        try:
+            return class_for(self.inventory, label, kind)
+        except KcxError as error:
+            if isinstance(error, UsageError) or not self.auto:
+                raise
+            return self._spelled(label)
+
     def _spelled(self, label: str) -> str:
         name = re.sub(r"[-./: ]", "_", label)
         if not (name.isascii() and name.isidentifier()) or iskeyword(name):
-            raise KcxError(f"the label {label!r} is no class name; name an inventory that maps it to one")
+            name = transliterated_name(label) if self.auto else ""
+        if not name:
+            raise KcxError(
+                f"the label {label!r} is no class name; name an inventory that maps it to one, or have it made "
+                "automatically"
+            )
         if self._labels.setdefault(name, label) != label:
             raise KcxError(f"the labels {self._labels[name]!r} and {label!r} would both become {name}")
         return name
@@ -71,8 +87,8 @@ class LabelMap:
 class RoleMap:
     """Corpus role -> role name, by an inventory that lists the event's roles, else by the role's own spelling."""
 
-    def __init__(self, inventory: str | None = None) -> None:
-        self.inventory = inventory
+    def __init__(self, inventory: str | None = None, auto: bool = False) -> None:
+        self.inventory, self.auto = inventory, auto
         self._names: dict[tuple[str | None, str], str] = {}
         self._roles: dict[str, str] = {}  # the way back, by spelling: no two roles may meet
 
@@ -81,14 +97,22 @@ class RoleMap:
         key = (event, role)
         if key not in self._names:
             try:
-                listed = role_for(self.inventory, event, role) if self.inventory and event else None
-                self._names[key] = listed or self._spelled(role)
+                self._names[key] = self._name(role, event)
             except KcxError as error:
                 raise KcxError(f"{where}: {error}") from error
         return self._names[key]
 
+    def _name(self, role: str, event: str | None) -> str:
+        try:
+            listed = role_for(self.inventory, event, role) if self.inventory and event else None
+        except KcxError:
+            if not self.auto:
+                raise
+            listed = None
+        return listed or self._spelled(role)
+
     def _spelled(self, role: str) -> str:
-        name = role_name_of(role)
+        name = transliterated_role(role) if self.auto else role_name_of(role)
         if name is None:
             raise KcxError(f"the role {role!r} is no role name (ASCII letters, digits and _)")
         if self._roles.setdefault(name, role) != role:

@@ -14,17 +14,26 @@ from kcx_jax.corpora.readers.conll04 import read_conll04
 from kcx_jax.corpora.readers.conllu import read_conllu
 from kcx_jax.corpora.readers.crossre import read_crossre
 from kcx_jax.corpora.readers.detection import detect
+from kcx_jax.corpora.readers.docbin import read_docbin
+from kcx_jax.corpora.readers.doccano import read_doccano
 from kcx_jax.corpora.readers.docred import read_docred
 from kcx_jax.corpora.readers.duee import read_duee
 from kcx_jax.corpora.readers.duie import read_duie
 from kcx_jax.corpora.readers.fewfc import read_fewfc
 from kcx_jax.corpora.readers.fewrel import read_fewrel
+from kcx_jax.corpora.readers.gliner import read_gliner
+from kcx_jax.corpora.readers.iepile import read_iepile
+from kcx_jax.corpora.readers.inline import read_inline
 from kcx_jax.corpora.readers.iob2 import read_iob2
+from kcx_jax.corpora.readers.knowcoder import read_knowcoder
+from kcx_jax.corpora.readers.label_studio import read_label_studio
 from kcx_jax.corpora.readers.multiconer import read_multiconer
 from kcx_jax.corpora.readers.oneie import read_oneie
 from kcx_jax.corpora.readers.options import LabelMap, Options, RoleMap
 from kcx_jax.corpora.readers.panx import read_panx
+from kcx_jax.corpora.readers.parquet import read_parquet
 from kcx_jax.corpora.readers.phee import read_phee
+from kcx_jax.corpora.readers.prodigy import read_prodigy
 from kcx_jax.corpora.readers.pubtator import read_pubtator
 from kcx_jax.corpora.readers.rams import read_rams
 from kcx_jax.corpora.readers.scierc import read_scierc
@@ -84,6 +93,15 @@ READERS = {
     "casie": Reader(read_casie, None),
     "triple_list": Reader(read_triple_list, None),
     "brat": Reader(read_brat, None),
+    "iepile": Reader(read_iepile, None),
+    "knowcoder": Reader(read_knowcoder, None),
+    "gliner": Reader(read_gliner, None),
+    "inline": Reader(read_inline, None),
+    "parquet": Reader(read_parquet, None),
+    "label-studio": Reader(read_label_studio, None),
+    "doccano": Reader(read_doccano, None),
+    "prodigy": Reader(read_prodigy, None),
+    "docbin": Reader(read_docbin, None),
 }
 
 
@@ -95,6 +113,7 @@ def read_records(
     inventory: str | None = "default",
     joiner: str | None = None,
     columns: Sequence[int] = (),
+    auto: bool = False,
 ) -> Iterator[Record]:
     """Read a corpus as a stream of records.
 
@@ -109,6 +128,8 @@ def read_records(
         joiner: what to put between tokens where the original text is not in the file (None: by language).
         columns: which columns hold the tags, counted from 1; several are layers of one annotation, all read.
             Empty: the reader's own. Only readers of tables with several such columns take them.
+        auto: give a label or role that has no name yet one from its own sounds ("人物" -> RenWu) instead of
+            refusing it; two labels that would meet in one name are refused all the same.
 
     Raises `UsageError` for an unknown reader or columns it has not, `KcxError` naming file and line
     for what cannot be read.
@@ -123,8 +144,9 @@ def read_records(
         raise UsageError(f"the reader {name} takes no columns; those that do: {takers}")
     if any(column < 1 for column in columns):
         raise UsageError(f"columns are counted from 1, got {', '.join(map(str, columns))}")
-    labels = LabelMap(chosen.inventory if inventory == "default" else inventory)
-    return chosen.read(path, Options(language, joiner, tuple(columns), labels, RoleMap(labels.inventory)))
+    labels = LabelMap(chosen.inventory if inventory == "default" else inventory, auto)
+    roles = RoleMap(labels.inventory, auto)
+    return chosen.read(path, Options(language, joiner, tuple(columns), labels, roles))
 
 
 def choose_reader(path: str | Path) -> str:
