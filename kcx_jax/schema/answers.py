@@ -7,13 +7,16 @@ from kcx_jax.schema.base import Entity, Event, Relation
 
 ProblemKind = Literal[
     "truncated",
+    "runaway",
     "unknown_class",
     "wrong_arity",
     "wrong_argument",
+    "unquoted",
     "syntax",
     "too_deep",
     "leading_text",
     "trailing_text",
+    "code_fence",
 ]
 
 
@@ -21,11 +24,11 @@ ProblemKind = Literal[
 class Problem:
     """One thing wrong with an answer, at a character position of its text.
 
-    ``truncated``: the text ends before the list does. ``syntax``: something that cannot be read was
-    skipped. ``too_deep``: an item with more brackets inside one another than any answer has.
-    ``leading_text``, ``trailing_text``: prose or a code fence around the list was ignored.
-    ``unknown_class``, ``wrong_arity``, ``wrong_argument``: each stands for one item, or one argument of an
-    event, that was read and left out.
+    ``truncated``: the text ends before the list does; ``runaway``: likewise, after saying the same thing over and
+    over. ``syntax``: something that cannot be read was skipped. ``too_deep``: an item with more brackets inside one
+    another than any answer has. ``leading_text``, ``trailing_text``, ``code_fence``: prose or a fence around the list
+    was ignored. ``unknown_class``, ``wrong_arity``, ``wrong_argument``, ``unquoted`` (a text without quotes): each
+    stands for one item, or one argument of an event, that was read and left out.
     """
 
     kind: ProblemKind

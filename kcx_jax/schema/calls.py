@@ -20,10 +20,11 @@ from kcx_jax.schema.answers import Problem, ProblemKind
 from kcx_jax.schema.strings import unquote
 
 MAX_DEPTH = 4  # brackets inside an item: event -> list of a role -> entity is 3
+LONGEST_PERIOD = 200  # characters of what a runaway answer says over and over
 MAX_RESTARTS = 10_000  # an answer broken more often than this is none
 
 _TOKEN = re.compile(
-    r"""\s*+(?:
+    r"""\s*+(?P<start>)(?:
         "(?P<double> [^"\\]*+ (?:\\. [^"\\]*+)*+ )"
       | '(?P<single> [^'\\]*+ (?:\\. [^'\\]*+)*+ )'
       | (?P<call> [^\W\d]\w*+ ) \s*+ \(
@@ -39,6 +40,10 @@ _TOKEN = re.compile(
 _RAW_END = re.compile(
     r'"(?=\s*+[),\]])|(?<!\w)(?P<call>[^\W\d]\w*+)\s*+\(\s*+(?:\w++\s*+=\s*+)?"(?!\s*+[),\]])'
 )
+# Most mentions by far: one string without escapes. Read at once, comma included, for speed alone.
+_MENTION = re.compile(
+    r'\s*+(?P<call>[^\W\d]\w*+)\s*+\(\s*+(?:(?P<keyword>[^\W\d]\w*+)\s*+=\s*+)?"(?P<text>[^"\\]*+)"\s*+\)\s*+(?P<comma>,?+)'
+)
 _SPACE = re.compile(r"\s*+")
 _ITEM_START = re.compile(r"(?<!\w)[^\W\d]\w*+(?=\s*+\()")
 
@@ -53,6 +58,7 @@ class Grammar:
 
 PLAIN = Grammar()
 _ASSIGNMENT = re.compile(r"\s*+results?+\s*+=\s*+(?=\[)")
+_FENCED_LIST = re.compile(r"```\w*+\s*+(?:results?+\s*+=\s*+)?\[")
 
 
 @dataclasses.dataclass(slots=True)
@@ -62,6 +68,11 @@ class Call:
     name: str
     position: int
     arguments: list[tuple[str | None, "Value"]]
+
+
+def _as_call(mention: re.Match[str]) -> Call:
+    """What `_MENTION` has matched."""
+    return Call(mention["call"], mention.start("call"), [(mention["keyword"], mention["text"])])
 
 
 @dataclasses.dataclass(slots=True)
@@ -88,6 +99,16 @@ class _BrokenError(Exception):
 def _begins_assignment(text: str) -> bool:
     """Whether the text ends before ``results = [`` does."""
     return any(f"{name}=".startswith("".join(text.split())) for name in ("result", "results"))
+
+
+def _period(text: str) -> int | None:
+    """After how many characters the end of a text says the same again, if it does so eight times and more."""
+    for period in range(1, LONGEST_PERIOD + 1):
+        compared = max(8 * period, 64)
+        end = text[-compared - period :]
+        if len(end) == compared + period and end[period:] == end[:-period]:
+            return period
+    return None
 
 
 def fits_raw(text: str) -> bool:
@@ -129,6 +150,8 @@ class _ListReader:
             position = self._restart(start)
             around = position is not None and position > start
             kind: ProblemKind = "leading_text" if around else "syntax"
+            if fenced := _FENCED_LIST.match(self.text, start):
+                position, kind = fenced.end(), "code_fence"
             self._report(kind, f"expected a list, found {self._shown(start)}", start)
         while position is not None:
             position = self._step(position)
@@ -136,15 +159,20 @@ class _ListReader:
 
     def _step(self, position: int) -> int | None:
         """Read one item and its separator, or the end; the position to go on from, or None at the end."""
+        if (mention := _MENTION.match(self.text, position)) and mention["comma"]:
+            self.kind = self.kinds.get(mention["call"], self.kind)
+            self.calls.append(_as_call(mention))
+            return mention.end()
         token = _TOKEN.match(self.text, position)
         if token and token.lastgroup == "close" and token["close"] == "]":
             rest = self._skip(token.end())
             if rest < len(self.text):
-                self._report("trailing_text", f"ignored {self._shown(rest)}", rest)
+                kind: ProblemKind = "code_fence" if self.text.startswith("```", rest) else "trailing_text"
+                self._report(kind, f"ignored {self._shown(rest)}", rest)
             return None
-        start = self._skip(position)
+        start = token.start("start") if token else self._skip(position)
         if start == len(self.text):
-            self._report("truncated", "the text ends before the list does", start)
+            self._report_end("the text ends before the list does", start)
             return None
         try:
             return self._item(token, start)
@@ -152,7 +180,10 @@ class _ListReader:
             after = max(start + 1, broken.position) if self.grammar.raw else start + 1
             resume = self._restart(broken.resume or after)
             at_end = resume is None and broken.position == len(self.text)
-            self._report("truncated" if at_end else broken.kind, broken.detail, start)
+            if at_end:
+                self._report_end(broken.detail, start)
+            else:
+                self._report(broken.kind, broken.detail, start)
             return resume
 
     def _item(self, token: re.Match[str] | None, start: int) -> int:
@@ -172,8 +203,10 @@ class _ListReader:
 
     def _value(self, token: re.Match[str] | None, position: int, depth: int) -> tuple[Value, int]:
         """The value that starts with `token`, and where it ends."""
-        if self.grammar.raw and self.text.startswith('"', start := self._skip(position)):
-            return self._raw_string(start)
+        if self.grammar.raw:
+            start = token.start("start") if token else self._skip(position)
+            if self.text.startswith('"', start):
+                return self._raw_string(start)
         if token is None:
             raise self._unexpected("a value", position)
         match token.lastgroup:
@@ -205,6 +238,15 @@ class _ListReader:
             raise _BrokenError("brackets are nested too deeply", position, resume=position, kind="too_deep")
         arguments: list[tuple[str | None, Value]] = []
         while True:
+            if depth > 1 and (mention := _MENTION.match(self.text, position)):
+                arguments.append((None, _as_call(mention)))
+                position = mention.end()
+                if mention["comma"]:
+                    continue
+                token = _TOKEN.match(self.text, position)
+                if token and token["close"] == close:
+                    return arguments, token.end()
+                raise self._unexpected(f", or {close}", position)
             token = _TOKEN.match(self.text, position)
             if token and token["close"] == close:
                 return arguments, token.end()
@@ -218,7 +260,10 @@ class _ListReader:
             if token and token["close"] == close:
                 return arguments, token.end()
             if not (token and token.lastgroup == "comma"):
-                raise self._unexpected(f", or {close}", position)
+                broken = self._unexpected(f", or {close}", position)
+                if isinstance(value, Atom) and not value.text[0].isdigit() and broken.kind == "syntax":
+                    broken.kind, broken.detail = "unquoted", f"{value.text!r} is without quotes"
+                raise broken
             position = token.end()
 
     def _unexpected(self, wanted: str, position: int) -> _BrokenError:
@@ -248,6 +293,14 @@ class _ListReader:
 
     def _report(self, kind: ProblemKind, detail: str, position: int) -> None:
         self.problems.append(Problem(kind, detail, position))
+
+    def _report_end(self, detail: str, position: int) -> None:
+        """The text ended too early."""
+        if period := _period(self.text):
+            shown = self._shown(len(self.text) - period)
+            self._report("runaway", f"the text ends in {shown} over and over", position)
+        else:
+            self._report("truncated", detail, position)
 
     def _shown(self, position: int, width: int = 24) -> str:
         found = self.text[position : position + width]

@@ -7,6 +7,8 @@ from kcx_jax.schema.base import Entity, Event, Relation, identifier_to_role, rol
 from kcx_jax.schema.calls import PLAIN, Atom, Call, Grammar, Value, read_calls
 from kcx_jax.schema.concepts import BASE_OF_KIND, Schema
 
+MAX_PROBLEMS = 10_000  # an answer with more items that do not fit is none
+
 
 @dataclasses.dataclass(frozen=True)
 class Spelling:
@@ -42,8 +44,12 @@ def read_instances(text: str, schema: Schema, spelling: Spelling) -> ParsedAnswe
     builder = _Builder(schema, spelling)
     kinds = {name: schema.by_name[cls.__name__].kind for name, cls in builder.classes.items()}
     calls, problems = read_calls(text, kinds, spelling.grammar)
-    for call in calls:
+    for number, call in enumerate(calls, start=1):
         builder.add(call)
+        if len(builder.problems) == MAX_PROBLEMS and number < len(calls):
+            detail = f"too much damage: {len(calls) - number} further items were not read"
+            problems.append(Problem("syntax", detail, call.position))
+            break
     problems += builder.problems
     return ParsedAnswer(tuple(builder.instances), tuple(sorted(problems, key=lambda each: each.position)))
 
@@ -94,9 +100,11 @@ class _Builder:
             raise _UnfitError("wrong_arity", detail, call.position)
         keyword, value = call.arguments[0]
         if keyword not in (None, self.spelling.entity) or not isinstance(value, str):
-            found = f", found {value.text!r} without quotes" if isinstance(value, Atom) else ""
-            detail = f"{call.name} takes one plain string{found}"
-            raise _UnfitError("wrong_argument", detail, call.position)
+            if isinstance(value, Atom):
+                raise _UnfitError(
+                    "unquoted", f"{value.text!r} in {call.name} is without quotes", call.position
+                )
+            raise _UnfitError("wrong_argument", f"{call.name} takes one plain string", call.position)
         return cls(value)
 
     def _relation(self, cls: type, call: Call) -> Relation:
@@ -122,9 +130,8 @@ class _Builder:
             raise _UnfitError("wrong_arity", detail, call.position)
         trigger = call.arguments[0][1]
         if keywords[0] not in (None, self.spelling.trigger) or not isinstance(trigger, str):
-            raise _UnfitError(
-                "wrong_argument", f"{call.name} starts with its trigger, a string", call.position
-            )
+            kind: ProblemKind = "unquoted" if isinstance(trigger, Atom) else "wrong_argument"
+            raise _UnfitError(kind, f"{call.name} starts with its trigger, a string", call.position)
         arguments: dict[str, list[Entity | str]] = {}
         for keyword, value in call.arguments[1:]:
             assert keyword is not None
@@ -143,9 +150,11 @@ class _Builder:
 
     def _argument(self, value: Value, call: Call) -> Entity:
         """An entity of any class, the base class included."""
+        if isinstance(value, Atom):
+            detail = f"{value.text!r} in {call.name} is without quotes"
+            raise _UnfitError("unquoted", detail, value.position)
         if not isinstance(value, Call):
-            position = value.position if isinstance(value, Atom) else call.position
-            raise _UnfitError("wrong_argument", f"an argument of {call.name} is no entity", position)
+            raise _UnfitError("wrong_argument", f"an argument of {call.name} is no entity", call.position)
         cls = Entity if value.name == Entity.__name__ else self._class(value)
         if not issubclass(cls, Entity):
             detail = f"an argument of {call.name} is no entity but {value.name}"

@@ -14,7 +14,7 @@ from kcx_jax.scoring.record_counts import RecordCounts
 from kcx_jax.scoring.units import Measure
 
 # Problems of a parsed answer that stand for an item (schema.Problem.kind); the others only flag their record.
-ITEM_PROBLEMS = frozenset({"unknown_class", "wrong_arity", "wrong_argument"})
+ITEM_PROBLEMS = frozenset({"unknown_class", "wrong_arity", "wrong_argument", "unquoted"})
 
 
 # The part of a record that a task is about.
@@ -124,7 +124,9 @@ class TaskTally:
         kinds = [entry.get("kind") for entry in entries(guess, "parse_problems", self._task)]
         self.flagged += any(kind not in ITEM_PROBLEMS for kind in kinds)
         self._counts["unknown_class"] += kinds.count("unknown_class")
-        self._counts["malformed"] += kinds.count("wrong_arity") + kinds.count("wrong_argument")
+        self._counts["malformed"] += sum(
+            kinds.count(kind) for kind in ("wrong_arity", "wrong_argument", "unquoted")
+        )
         self._counts["hallucinated"] += len(entries(guess, "unresolved", self._task))
         self._counts["loose"] += len(entries(guess, "loose", self._task))
 

@@ -53,7 +53,7 @@ def parsed(text):
         # an entity inside a broken event is no item of the list
         ('[Attack("hit", attacker=[Person("A"), Person("B"), Per', [], ["truncated"]),
         ('[BirthPlace(Person("A"), City(L")), BirthPlace(Person("B"), City("M"))]',
-         [BirthPlace(Person("B"), City("M"))], ["syntax"]),
+         [BirthPlace(Person("B"), City("M"))], ["unquoted"]),
         # damage: a lost quote turns strings and code around
         ('[Person("Ada), City("London"), City("Paris")]', [City("London"), City("Paris")], ["syntax"]),
         ("[Person('Ada), City(\"London\")]", [City("London")], ["syntax"]),
@@ -65,8 +65,14 @@ def parsed(text):
         # around the list
         ('Person("Ada"), City("L")]', [Person("Ada"), City("L")], ["syntax"]),
         ('Sure!\n```python\nresults = [Person("Ada")]\n```\nDone.', [Person("Ada")],
-         ["leading_text", "trailing_text"]),
+         ["code_fence", "leading_text"]),
         ('[Person("Ada")] # done', [Person("Ada")], ["trailing_text"]),
+        ('```python\n[Person("Ada")]\n```', [Person("Ada")], ["code_fence", "code_fence"]),
+        ("```\n[]\n```", [], ["code_fence", "code_fence"]),
+        # over and over until the end
+        ('[City("L"), ' + 'Person("Ada"), ' * 9, [City("L")] + [Person("Ada")] * 9, ["runaway"]),
+        ('[City("L"), Person("Ada ' + "la " * 40, [City("L")], ["runaway"]),
+        ('[City("L"), Person("Ada la la la', [City("L")], ["truncated"]),
         ("no entity here", [], ["syntax"]),
         # what the schema does not know
         ('[Robot("R2"), Person("Ada")]', [Person("Ada")], ["unknown_class"]),
@@ -79,7 +85,10 @@ def parsed(text):
         ('[BirthPlace(Person("A"))]', [], ["wrong_arity"]),
         ('[Attack(), Attack("hit", "x")]', [], ["wrong_arity", "wrong_arity"]),
         # arguments
-        ('[Person(name="Ada"), Person(Ada), Person(["Ada"])]', [], ["wrong_argument"] * 3),
+        ('[Person(name="Ada"), Person(["Ada"])]', [], ["wrong_argument"] * 2),
+        ("[Person(Ada), Person(Ada Lovelace), Person('x')]", [Person("x")], ["unquoted"] * 2),
+        ('[Attack(hit), Attack("hit", attacker=[Ada], time=["now"])]', [Attack("hit", time=["now"])],
+         ["unquoted"] * 2),
         ('[BirthPlace("A", City("L"))]', [], ["wrong_argument"]),
         ('[BirthPlace(tail=Person("A"), head=City("L"))]', [], ["wrong_argument"]),
         ('[BirthPlace(Attack("a"), City("L"))]', [], ["wrong_argument"]),
@@ -87,7 +96,7 @@ def parsed(text):
         ('[Attack(Person("hit"))]', [], ["wrong_argument"]),
         ('[Attack("hit", victim=[Person("A")], time=["now"])]',
          [Attack("hit", time=["now"])], ["wrong_argument"]),
-        ('[Attack("hit", attacker=[Person("A"), 7, Robot("B")])]', [Attack("hit", attacker=[Person("A")])],
+        ('[Attack("hit", attacker=[Person("A"), [7], Robot("B")])]', [Attack("hit", attacker=[Person("A")])],
          ["unknown_class", "wrong_argument"]),
     ],
 )  # fmt: skip
