@@ -13,6 +13,8 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "matplotlib",
     ),
     "leakage": ("datasketch",),
+    "hub": ("pyarrow",),
+    "spacy": ("spacy",),
     "interop": ("torch", "peft", "accelerate"),
 }
 """Extra -> the distributions a user would notice missing (pyproject.toml has them with their versions)."""
