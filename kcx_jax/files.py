@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,3 +47,35 @@ def atomic_write(path: str | Path, mode: str = "w", overwrite: bool = False) -> 
     finally:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
+    """A temporary folder beside `out`, renamed to `out` when the block ends without an error.
+
+    Nothing is deleted: a folder that `overwrite` replaces is kept beside it as NAME.replaced,
+    NAME.replaced-2, ...
+    """
+    refuse_existing(out, overwrite)
+    work = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
+        work.chmod(0o755)
+        yield work
+        if out.exists() and any(out.iterdir()):
+            out.rename(_free_name(out))
+        os.replace(work, out)
+    except OSError as error:
+        raise KcxError(f"cannot write {out}: {error.strerror or error}.") from error
+    finally:
+        if work is not None and work.exists():
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _free_name(out: Path) -> Path:
+    aside, number = out.with_name(f"{out.name}.replaced"), 1
+    while aside.exists():
+        number += 1
+        aside = out.with_name(f"{out.name}.replaced-{number}")
+    return aside

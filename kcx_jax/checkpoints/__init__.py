@@ -4,7 +4,6 @@ Lives here: every file that holds weights. Not here: the arithmetic on them (`mo
 """
 
 from kcx_jax.checkpoints.export import export_pretrained, save_pretrained
-from kcx_jax.checkpoints.folder import new_folder
 from kcx_jax.checkpoints.load import load_pretrained
 from kcx_jax.checkpoints.model import LoadedModel
 from kcx_jax.checkpoints.run_store import Restored, RunStore
@@ -15,6 +14,5 @@ __all__ = [
     "RunStore",
     "export_pretrained",
     "load_pretrained",
-    "new_folder",
     "save_pretrained",
 ]

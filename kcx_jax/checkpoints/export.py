@@ -11,7 +11,7 @@ import numpy as np
 
 from kcx_jax.checkpoints import peft
 from kcx_jax.checkpoints.card import write_card
-from kcx_jax.checkpoints.folder import new_folder, verify, write_json, write_weights
+from kcx_jax.checkpoints.folder import verify, write_json, write_weights
 from kcx_jax.checkpoints.layouts import (
     Tensors,
     adapter_tensors,
@@ -25,6 +25,7 @@ from kcx_jax.checkpoints.stored import DTYPES, Progress
 from kcx_jax.checkpoints.tensor_file import TensorSource, read_header, write_tensors
 from kcx_jax.checkpoints.weights import open_weights
 from kcx_jax.errors import UsageError
+from kcx_jax.files import new_folder
 from kcx_jax.lora import fuse, split
 from kcx_jax.models import ModelConfig
 from kcx_jax.tokenizer import Tokenizer

@@ -1,12 +1,8 @@
 """Writing a checkpoint folder: beside its place, checked, and then renamed into it."""
 
-import contextlib
 import json
-import os
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +10,9 @@ from kcx_jax.checkpoints.stored import StoredTensor
 from kcx_jax.checkpoints.tensor_file import TensorSource, checksum, write_tensors
 from kcx_jax.checkpoints.weights import INDEX_FILE, SINGLE_FILE
 from kcx_jax.errors import KcxError, UsageError
-from kcx_jax.files import atomic_write, refuse_existing
+from kcx_jax.files import atomic_write
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
-
-
-@contextlib.contextmanager
-def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
-    """A temporary folder beside `out`, renamed to `out` when the block ends without an error.
-
-    Nothing is deleted: a folder that `overwrite` replaces is kept beside it as NAME.replaced,
-    NAME.replaced-2, ...
-    """
-    refuse_existing(out, overwrite)
-    work = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".partial", dir=out.parent))
-        work.chmod(0o755)
-        yield work
-        if out.exists() and any(out.iterdir()):
-            out.rename(_free_name(out))
-        os.replace(work, out)
-    except OSError as error:
-        raise KcxError(f"cannot write {out}: {error.strerror or error}.") from error
-    finally:
-        if work is not None and work.exists():
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def _free_name(out: Path) -> Path:
-    aside, number = out.with_name(f"{out.name}.replaced"), 1
-    while aside.exists():
-        number += 1
-        aside = out.with_name(f"{out.name}.replaced-{number}")
-    return aside
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -110,33 +110,48 @@ def show(
 @app.command()
 def convert(
     input_: Annotated[Path, typer.Argument(metavar="INPUT", help="A corpus file.")],
-    output: Annotated[Path, typer.Option(metavar="OUT", help="The file to write; gzip if it ends in .gz.")],
+    output: Annotated[Path, typer.Option(metavar="OUT", help="The file to write (gzip: .gz), or folder.")],
     reader: ReaderOption = "auto",
-    writer: Annotated[str, typer.Option(help="The format to write: jsonl.")] = "jsonl",
+    writer: Annotated[
+        str, typer.Option(help="The format to write, such as conll, brat or gliner.")
+    ] = "jsonl",
     language: LanguageOption = None,
     inventory: InventoryOption = "default",
     column: ColumnOption = None,
     auto: AutoOption = False,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many records.")] = None,
+    tag_scheme: Annotated[str, typer.Option(help="Of the writer conll: bio, iobes, bilou or bmes.")] = "bio",
+    allow_loss: Annotated[
+        bool, typer.Option("--allow-loss", help="Leave out, and count, what the format cannot hold.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")] = False,
 ) -> None:
-    """Turn a corpus file into records, checked one by one.
+    """Turn a corpus file into records, checked one by one, and write them in any of the formats.
 
     Example: kcx data convert test.conllu --output test.jsonl --language en
     """
     from kcx_jax.corpora import write_records
 
-    if writer != "jsonl":
-        raise UsageError(f"unknown writer {writer!r}; known: jsonl")
     labels: dict[str, dict[str, None]] = {}
     records = islice(_read(input_, reader, language, inventory, column or (), labels, auto), limit)
     aside = _SetAside()
     passing = aside.watch(_counted(records, f"converting {input_.name}"))
-    count = write_records(passing, output, overwrite)
+    lost: Counter[str] = Counter()
+    count = write_records(
+        passing,
+        output,
+        overwrite,
+        writer=writer,
+        allow_loss=allow_loss,
+        lost=lost,
+        tag_scheme=tag_scheme,
+    )
     for name, merged in labels.items():
         if len(merged) > 1:
             print(f"{name}: merged from the labels {', '.join(merged)}", file=sys.stderr)
     print(f"wrote {count} records to {output}", file=sys.stderr)
+    for kind, number in lost.items():
+        print(f"left out, as {writer} cannot hold it: {number} {kind}", file=sys.stderr)
     for line in aside.lines():
         print(line, file=sys.stderr)
 

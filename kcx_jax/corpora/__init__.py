@@ -5,7 +5,7 @@ prompts (`prompts`).
 """
 
 from kcx_jax.corpora.catalogue import Benchmark, catalogue
-from kcx_jax.corpora.jsonl import read_parallel, write_parallel, write_records
+from kcx_jax.corpora.jsonl import read_parallel, write_parallel
 from kcx_jax.corpora.leakage import Duplicate, Leakage, leakage
 from kcx_jax.corpora.readers import choose_reader, read_records
 from kcx_jax.corpora.record import (
@@ -19,6 +19,7 @@ from kcx_jax.corpora.record import (
     make_span,
     text_order,
 )
+from kcx_jax.corpora.writers import write_records
 
 __all__ = [
     "Argument",

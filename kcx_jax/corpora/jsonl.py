@@ -1,5 +1,6 @@
 """Records as JSON Lines: the format of this project, read and written as a stream."""
 
+import contextlib
 import gzip
 import json
 import re
@@ -41,23 +42,8 @@ def read_parallel(path: str | Path) -> Iterator[ParallelRecord]:
         yield ParallelRecord.from_json(value, where)
 
 
-def write_records(records: Iterable[Record], path: str | Path, overwrite: bool = False) -> int:
-    """Write records as JSON Lines (gzip when the name ends in .gz) and return how many.
-
-    Every record is checked first. The file appears only when all are written; `KcxError` if it exists and
-    `overwrite` is false.
-    """
-
-    def rows() -> Iterator[dict[str, Any]]:
-        for record in records:
-            record.check(f"record {record.id!r}")
-            yield record.to_json()
-
-    return _write(rows(), Path(path), overwrite)
-
-
 def write_parallel(pairs: Iterable[ParallelRecord], path: str | Path, overwrite: bool = False) -> int:
-    """Write pairs as JSON Lines, as `write_records` does, and return how many."""
+    """Write pairs as JSON Lines, as `write_json_lines` does, and return how many."""
 
     def rows() -> Iterator[dict[str, Any]]:
         for pair in pairs:
@@ -65,23 +51,31 @@ def write_parallel(pairs: Iterable[ParallelRecord], path: str | Path, overwrite:
             pair.target.check(f"pair {pair.id!r}, target")
             yield pair.to_json()
 
-    return _write(rows(), Path(path), overwrite)
+    return write_json_lines(rows(), Path(path), overwrite)
 
 
-def _write(rows: Iterable[dict[str, Any]], path: Path, overwrite: bool) -> int:
+def write_json_lines(rows: Iterable[dict[str, Any]], path: Path, overwrite: bool) -> int:
+    """Write one object a line and return how many; `KcxError` as `open_output` and `json_line` say."""
+    count = 0
+    with open_output(path, overwrite) as handle:
+        for row in rows:
+            handle.write(json_line(row))
+            count += 1
+    return count
+
+
+@contextlib.contextmanager
+def open_output(path: Path, overwrite: bool) -> Iterator[IO[bytes]]:
+    """Open `path` for writing bytes, through gzip when the name ends in .gz.
+
+    The file appears only when the block ends without an error; `KcxError` if it exists and `overwrite` is false.
+    """
     with atomic_write(path, "wb", overwrite) as handle:
         if path.suffix != ".gz":
-            return _write_rows(rows, handle)
+            yield handle
+            return
         with gzip.GzipFile("", "wb", fileobj=handle, mtime=0) as packed:  # no name, no time: equal bytes
-            return _write_rows(rows, packed)
-
-
-def _write_rows(rows: Iterable[dict[str, Any]], handle: IO[bytes] | gzip.GzipFile) -> int:
-    count = 0
-    for row in rows:
-        handle.write(json_line(row))
-        count += 1
-    return count
+            yield packed  # type: ignore[misc]
 
 
 def json_line(row: Mapping[str, Any]) -> bytes:

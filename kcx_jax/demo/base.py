@@ -16,11 +16,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from kcx_jax.checkpoints import load_pretrained, new_folder, save_pretrained
+from kcx_jax.checkpoints import load_pretrained, save_pretrained
 from kcx_jax.data import TokenTree, encode_tree, token_tree
 from kcx_jax.demo.corpus import schema
 from kcx_jax.demo.reading import LESSONS, reading_trees
-from kcx_jax.files import atomic_write
+from kcx_jax.files import atomic_write, new_folder
 from kcx_jax.models import ModelConfig, init_params
 from kcx_jax.schema import TASKS, render_schema
 from kcx_jax.tokenizer import Tokenizer, load_tokenizer, train_tokenizer

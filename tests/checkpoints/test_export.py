@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from kcx_jax.checkpoints import export_pretrained, load_pretrained, save_pretrained
-from kcx_jax.checkpoints.folder import new_folder, parse_size
+from kcx_jax.checkpoints.folder import parse_size
 from kcx_jax.checkpoints.weights import open_weights
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.files import new_folder
 
 
 def arrays(folder) -> dict[str, np.ndarray]:
