@@ -150,7 +150,12 @@ def _without_place(predicted: Record | None, measure: Measure) -> Iterator[ItemE
     for entry in entries(predicted, "unresolved", measure.task):
         label = measure.label(str(entry.get("type", "")), entry.get("role"))
         yield ItemError("hallucinated", None, Place(label, (), str(entry.get("text", ""))))
-    kinds = {"unknown_class": "unknown_class", "wrong_arity": "unparsable", "wrong_argument": "unparsable", "unquoted": "unparsable"}
+    kinds = {
+        "unknown_class": "unknown_class",
+        "wrong_arity": "unparsable",
+        "wrong_argument": "unparsable",
+        "unquoted": "unparsable",
+    }
     for entry in entries(predicted, "parse_problems", measure.task):
         kind = kinds.get(str(entry.get("kind")))
         if kind is not None:

@@ -52,8 +52,12 @@ def test_a_missing_core_package_fails(without):
 
 
 def test_a_jax_that_does_not_start_fails(monkeypatch):
-    def broken(name):
-        raise RuntimeError("no such plugin")
+    found = doctor.importlib.import_module
+
+    def broken(name, package=None):
+        if name == "jax":
+            raise RuntimeError("no such plugin")
+        return found(name, package)
 
     monkeypatch.setattr(doctor.importlib, "import_module", broken)
     code, report = _report()

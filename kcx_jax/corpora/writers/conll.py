@@ -57,7 +57,7 @@ def _note_spacing(record: Record, tokens: list[str], loss: Loss) -> None:
 
 
 def _tags(record: Record, places: list[tuple[int, int]], options: WriteOptions) -> list[str]:
-    begin, inside, last, only = TAG_SCHEMES[options.tag_scheme]
+    begin, inside, last, only = tuple(TAG_SCHEMES[options.tag_scheme])
     tags = ["O"] * len(places)
     for mention in record.entities or ():
         indices = token_indices(mention, places)

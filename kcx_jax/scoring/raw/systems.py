@@ -26,7 +26,11 @@ SYSTEMS = {
 }
 """System -> kind of answer: json, strings, a dialect of code, or auto (by its look, line by line)."""
 
-_AROUND = ("leading_text", "trailing_text", "code_fence")  # prose or a code fence around an answer hides nothing of it
+_AROUND = (
+    "leading_text",
+    "trailing_text",
+    "code_fence",
+)  # prose or a code fence around an answer hides nothing of it
 _GOLLIE = re.compile(r"\bresult\s*=|\w\(\s*(?:span|arg1|mention)\s*=")
 _KNOWCODER = re.compile(r"\bresults\s*=|\w\(\s*trigger\s*=")
 _CALLS = re.compile(r"\[\s*[A-Z]\w*\(|^\s*\[\s*\]\s*$")
