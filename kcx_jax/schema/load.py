@@ -30,7 +30,8 @@ def load_schema(
     - a path: ``.py`` (classes, read with `ast`, never run), ``.yaml``, ``.yml`` or ``.json`` (entity labels:
       a list, or a mapping from label to a description or to ``{description, examples, parent}``);
     - Python source as a string with a line break in it (what `render_schema` returns);
-    - classes derived from `Entity`, `Relation` and `Event`, or a module that holds them;
+    - classes derived from `Entity`, `Relation` and `Event`, or a module that holds them; Pydantic models (what
+      each stands for is said in `kcx_jax.schema.formats.models`);
     - labels ("person", "birth place", 人物), which become entity classes, or a mapping as in YAML;
     - a `Schema`, returned as it is.
 
@@ -46,13 +47,22 @@ def load_schema(
     if isinstance(source, types.ModuleType):
         return _from_classes([value for value in vars(source).values() if _is_concept_class(value)])
     if isinstance(source, Mapping):
-        return _checked(_from_data(dict(source), "labels"), "labels")
+        return schema_of_data(dict(source), "labels")
     if not isinstance(source, Iterable):
         raise UsageError(f"cannot make a schema of {source!r}: give a file, or a list of classes or labels")
     members = list(source)
     if all(isinstance(member, str) for member in members):
         return _checked(_from_labels(members, "labels"), "labels")
+    if members and all(_is_model(member) for member in members):
+        from kcx_jax.schema.formats.pydantic_models import from_classes
+
+        return from_classes(members)
     return _from_classes(members)
+
+
+def _is_model(value: object) -> bool:
+    """Whether `value` is a class of Pydantic's models."""
+    return isinstance(value, type) and isinstance(getattr(value, "model_fields", None), Mapping)
 
 
 def _load_file(path: Path, dialect: str) -> Schema:
@@ -71,7 +81,7 @@ def _load_file(path: Path, dialect: str) -> Schema:
         raise UsageError(f"cannot read the schema {where}: {error.strerror or error}") from error
     if path.suffix == ".py":
         return _checked(dialect_named(dialect).read_schema(text, where), where)
-    return _checked(_from_data(_DATA_READERS[path.suffix](text, where), where), where)
+    return schema_of_data(_DATA_READERS[path.suffix](text, where), where)
 
 
 def _checked(concepts: tuple[Concept, ...], where: str) -> Schema:
@@ -81,6 +91,11 @@ def _checked(concepts: tuple[Concept, ...], where: str) -> Schema:
         return Schema(concepts)
     except UsageError as error:
         raise UsageError(f"{where}: {error}") from error
+
+
+def schema_of_data(value: Any, where: str) -> Schema:
+    """The schema of labels as YAML or JSON hold them. Raises `UsageError` opening with `where`."""
+    return _checked(_from_data(value, where), where)
 
 
 def _from_data(value: Any, where: str) -> tuple[Concept, ...]:
