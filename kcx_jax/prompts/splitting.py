@@ -1,7 +1,7 @@
 """A schema too large for one prompt -> several, each with some of the classes and what these need."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 
 from kcx_jax.errors import UsageError
 from kcx_jax.prompts.extraction import extraction_prefix
@@ -35,15 +35,15 @@ def split_schema(
 
     groups: list[Schema] = []
     names: list[str] = []
-    for concept in _listed(whole, task):
+    for concept in listed_concepts(whole, task):
         if names and (max_classes is None or len(names) < max_classes):
-            grown = _group(whole, task, [*names, concept.name])
+            grown = restricted(whole, task, [*names, concept.name])
             if max_tokens is None or length(grown) <= max_tokens:
                 names.append(concept.name)
                 groups[-1] = grown
                 continue
         names = [concept.name]
-        alone = _group(whole, task, names)
+        alone = restricted(whole, task, names)
         if max_tokens is not None and (tokens := length(alone)) > max_tokens:
             raise UsageError(
                 f"class {concept.name} with the classes it needs takes {tokens} tokens, more than max_tokens "
@@ -53,15 +53,22 @@ def split_schema(
     return tuple(groups) or (whole,)
 
 
-def _listed(schema: Schema, task: Task) -> tuple[Concept, ...]:
+def listed_concepts(schema: Schema, task: Task) -> tuple[Concept, ...]:
     """The concepts whose instances an answer lists, not those that only stand inside others."""
     return {"ner": schema.entities, "re": schema.relations}.get(task, schema.events)
 
 
-def _group(schema: Schema, task: Task, names: Sequence[str]) -> Schema:
+def restricted(schema: Schema, task: Task, names: Collection[str]) -> Schema:
+    """The classes of these names and, below relations and events, the entity classes that their roles need."""
     kept = set(names)
     if task != "ner":
-        types = {each for name in names for role in schema.roles_of(name) for each in role.types}
+        types = {
+            each
+            for name in names
+            if name in schema.by_name
+            for role in schema.roles_of(name)
+            for each in role.types
+        }
         for concept in schema.entities:
             line = _line(schema, concept.name)
             if types & {*line, "Entity"}:
