@@ -82,4 +82,5 @@ def sample_trees(
     """
     sampled = sample_schema(records, schema, task, config, key, pool)
     groups = (sampled,) if config.max_classes is None else split_schema(sampled, task, config.max_classes)
-    return tuple(extraction_tree(group, records, task, config.pair) for group in groups)
+    pair = config.pair and task == "re"
+    return tuple(extraction_tree(group, records, task, pair) for group in groups)
