@@ -8,6 +8,7 @@ from kcx_jax.prompts.alignment import alignment_branch, alignment_tree
 from kcx_jax.prompts.exemplars import ExemplarPool
 from kcx_jax.prompts.extraction import extraction_branch, extraction_prefix, extraction_tree
 from kcx_jax.prompts.instances import answer_instances
+from kcx_jax.prompts.overlap import Overlap, exemplar_overlap, without_exemplars
 from kcx_jax.prompts.sampling import sample_schema, sample_trees, shuffle_schema
 from kcx_jax.prompts.settings import PromptConfig
 from kcx_jax.prompts.splitting import split_schema
@@ -16,11 +17,13 @@ from kcx_jax.prompts.tree import Branch, PromptTree
 __all__ = [
     "Branch",
     "ExemplarPool",
+    "Overlap",
     "PromptConfig",
     "PromptTree",
     "alignment_branch",
     "alignment_tree",
     "answer_instances",
+    "exemplar_overlap",
     "extraction_branch",
     "extraction_prefix",
     "extraction_tree",
@@ -28,4 +31,5 @@ __all__ = [
     "sample_trees",
     "shuffle_schema",
     "split_schema",
+    "without_exemplars",
 ]

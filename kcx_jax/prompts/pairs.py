@@ -18,13 +18,16 @@ def pair_of(record: Record) -> tuple[Mention, Mention]:
         )
     ids = pair.get("mentions") if isinstance(pair, dict) else None
     mentions = {mention.id: mention for mention in record.entities or ()}
-    named = isinstance(ids, list) and all(isinstance(each, str) and each in mentions for each in ids)
-    if not named or len(ids) != 2:
+    if (
+        not isinstance(ids, list)
+        or len(ids) != 2
+        or not all(isinstance(each, str) and each in mentions for each in ids)
+    ):
         raise UsageError(
             f"record {record.id!r}: meta.pair must be an object whose mentions are two entity ids of the record"
         )
-    head, tail = ids
-    return mentions[head], mentions[tail]
+    first, second = ids
+    return mentions[first], mentions[second]
 
 
 def of_the_pair(record: Record) -> Record:
