@@ -92,9 +92,14 @@ def command(
     scorers = [Scorer(mode, tasks, bool(samples), accepted)]
     if mode == "strict":
         scorers.append(Scorer("text", tasks))
-    _score(read_records(gold, "jsonl"), given, scorers, errors, overwrite)
+    unseen = None
+    if classes is not None and any(each.exemplars for each in classes.concepts):
+        unseen = _Unseen(classes, Scorer(mode, tasks, False, accepted))
+    _score(read_records(gold, "jsonl"), given, [*scorers, *([unseen] if unseen else [])], errors, overwrite)
     scores, *beside = [scorer.scores() for scorer in scorers]
     value = scores.to_json() | {other.mode: other.to_json() for other in beside}
+    if unseen is not None:
+        value["without_exemplars"] = unseen.to_json()
     if samples:
         value["resampling"] = _resampled(scores, gold, against, samples, accepted)
     if json_file is not None:
@@ -106,8 +111,38 @@ def command(
     print_scores(scores)
     for other in beside:
         print(f"{other.mode} mode, beside it: {_headlines(other)}")
+    if unseen is not None:
+        print(unseen.in_words())
     for unit, found in value.get("resampling", {}).items():
         print(f"{unit}: " + _in_words(found))
+
+
+class _Unseen:
+    """Scores without what the schema shows as exemplars: these are left out of both sides."""
+
+    def __init__(self, schema: "Schema", scorer: "Scorer") -> None:
+        from kcx_jax.prompts import Overlap
+
+        self._schema, self._scorer, self._overlap = schema, scorer, Overlap(0, 0)
+
+    def add(self, number: int, record: "Record", guess: "Record | None") -> None:
+        from kcx_jax.prompts import exemplar_overlap, without_exemplars
+
+        self._overlap += exemplar_overlap(self._schema, [record])
+        rest = None if guess is None else without_exemplars(self._schema, guess)
+        self._scorer.add(number, without_exemplars(self._schema, record), rest)
+
+    def to_json(self) -> dict[str, Any]:
+        overlap = self._overlap
+        counts = {"mentions": overlap.mentions, "exemplars": overlap.exemplars, "share": overlap.share}
+        return counts | self._scorer.scores().to_json()
+
+    def in_words(self) -> str:
+        overlap = self._overlap
+        return (
+            f"{100 * overlap.share:.2f} % of gold's mentions and triggers ({overlap.exemplars} of {overlap.mentions}) "
+            f"are exemplars of their class in the schema; without them: {_headlines(self._scorer.scores())}"
+        )
 
 
 def _predictions(
@@ -129,7 +164,7 @@ def _predictions(
 def _score(
     gold: "Iterable[Record]",
     predicted: "Iterable[Record]",
-    scorers: "Sequence[Scorer]",
+    scorers: "Sequence[Scorer | _Unseen]",
     errors: Path | None,
     overwrite: bool,
 ) -> None:

@@ -6,14 +6,22 @@
     sentence = "Ada Lovelace was born in London."
     results = [Person("Ada Lovelace")]
 
-Everything up to the task line is the prefix; the two lines of a sentence are a branch. The wording is this
-project's own (the paper does not state one).
+Everything up to the task line is the prefix; the lines of a sentence are a branch. Where a corpus gives the
+two mentions whose relation is asked for, a line names them, and no relation between them is an empty list:
+
+    sentence = "Ada Lovelace was born in London."
+    pair = Person("Ada Lovelace"), City("London")
+    results = [BirthPlace(Person("Ada Lovelace"), City("London"))]
+
+The wording is this project's own (the paper does not state one).
 """
 
 from collections.abc import Iterable
 
 from kcx_jax.corpora import Record
-from kcx_jax.prompts.instances import answer_instances
+from kcx_jax.errors import UsageError
+from kcx_jax.prompts.instances import answer_instances, entity_instance
+from kcx_jax.prompts.pairs import of_the_pair, pair_of
 from kcx_jax.prompts.tree import Branch, PromptTree
 from kcx_jax.schema import Schema, Task, quote, render_answer, render_schema
 
@@ -40,17 +48,28 @@ def answer_text(record: Record, schema: Schema, task: Task) -> str:
     return f" {render_answer(answer_instances(record, schema, task))}"
 
 
-def extraction_branch(source: Record | str, schema: Schema, task: Task) -> Branch:
+def extraction_branch(source: Record | str, schema: Schema, task: Task, pair: bool = False) -> Branch:
     """The branch of an annotated record, with its answer, or of a bare text, whose answer is to be found.
 
-    Raises `KcxError` when the record is not annotated for the task (`answer_instances`).
+    pair: RE alone; the context names the record's pair, and the answer lists only what holds between the two.
+    Raises `KcxError` when the record is not annotated for the task (`answer_instances`), and `UsageError`
+    where a pair is asked for and there is none (`pair_of`).
     """
+    if pair and task != "re":
+        raise UsageError(f"a pair is given for the task re alone, not for {task}")
     if isinstance(source, str):
+        if pair:
+            raise UsageError("a bare text has no pair to give: pass a record with meta.pair")
         return Branch(sentence_context(source), "", "")
-    return Branch(sentence_context(source.text), answer_text(source, schema, task), source.id)
+    if not pair:
+        return Branch(sentence_context(source.text), answer_text(source, schema, task), source.id)
+    head, tail = (entity_instance(mention, schema, source.id, "the pair") for mention in pair_of(source))
+    line = f"pair = {render_answer([head, tail])[1:-1]}"
+    context = f"sentence = {quote(source.text)}\n{line}\nresults ="
+    return Branch(context, answer_text(of_the_pair(source), schema, task), source.id)
 
 
-def extraction_tree(schema: Schema, records: Iterable[Record], task: Task) -> PromptTree:
+def extraction_tree(schema: Schema, records: Iterable[Record], task: Task, pair: bool = False) -> PromptTree:
     """One prefix and a branch a record, in the order given."""
-    branches = tuple(extraction_branch(record, schema, task) for record in records)
+    branches = tuple(extraction_branch(record, schema, task, pair) for record in records)
     return PromptTree(task, extraction_prefix(schema, task), branches, schema.for_task(task))

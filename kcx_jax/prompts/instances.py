@@ -18,7 +18,8 @@ def answer_instances(record: Record, schema: Schema, task: Task) -> list[Entity 
     first character to its last.
 
     Raises `KcxError` when the record is not annotated for the task, or when a relation of the schema links a
-    mention whose class the schema lacks; `UsageError` for an unknown task.
+    mention whose class the schema lacks (a mention that its corpus gives no type stands under `Entity`);
+    `UsageError` for an unknown task.
     """
     lister = _Lister(record, schema.for_task(task))
     match task:
@@ -28,6 +29,20 @@ def answer_instances(record: Record, schema: Schema, task: Task) -> list[Entity 
             return list(lister.relations())
         case "ed" | "eae":  # the schema of ED shows no roles
             return list(lister.events())
+
+
+def entity_instance(mention: Mention, schema: Schema, record_id: str, linking: str) -> Entity:
+    """The instance a mention stands as where `linking` holds it, under `Entity` itself where its corpus gives
+    no type. Raises `KcxError` when the schema lacks the mention's class.
+    """
+    if mention.type == Entity.__name__:
+        return Entity(mention.text)
+    if mention.type not in schema.by_name:
+        raise KcxError(
+            f"record {record_id!r}: {linking} links {mention.text!r}, but the schema has no "
+            f"class {mention.type}. Add it to the schema, or leave {linking} out"
+        )
+    return schema.classes[mention.type](mention.text)
 
 
 def _mention_order(mention: Mention) -> tuple:
@@ -58,13 +73,8 @@ class _Lister:
             if link.type in self.classes
         ]
         for head, tail, name in sorted(placed, key=_link_order):
-            for mention in (head, tail):
-                if mention.type not in self.classes:
-                    raise KcxError(
-                        f"record {self.record.id!r}: {name} links {mention.text!r}, but the schema has no "
-                        f"class {mention.type}. Add it to the schema, or leave {name} out"
-                    )
-            yield self.classes[name](self._entity(head), self._entity(tail))
+            ends = (entity_instance(each, self.schema, self.record.id, name) for each in (head, tail))
+            yield self.classes[name](*ends)
 
     def events(self) -> Iterator[Event]:
         for event in sorted(self._layer("events"), key=lambda event: (text_order(event.trigger), event.type)):

@@ -1,7 +1,8 @@
 """A schema too large for one prompt -> several, each with some of the classes and what these need."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Collection
 
 from kcx_jax.errors import UsageError
 from kcx_jax.prompts.extraction import extraction_prefix
@@ -30,38 +31,55 @@ def split_schema(
             raise UsageError(f"{name} is {limit}: a prompt needs room for one class at least")
     whole = schema.for_task(task)
 
-    def length(group: Schema) -> int:
-        return count_tokens(extraction_prefix(group, task))
+    names = [concept.name for concept in listed_concepts(whole, task)]
+
+    def length(start: int, count: int) -> int:
+        return count_tokens(extraction_prefix(restricted(whole, task, names[start : start + count]), task))
 
     groups: list[Schema] = []
-    names: list[str] = []
-    for concept in _listed(whole, task):
-        if names and (max_classes is None or len(names) < max_classes):
-            grown = _group(whole, task, [*names, concept.name])
-            if max_tokens is None or length(grown) <= max_tokens:
-                names.append(concept.name)
-                groups[-1] = grown
-                continue
-        names = [concept.name]
-        alone = _group(whole, task, names)
-        if max_tokens is not None and (tokens := length(alone)) > max_tokens:
-            raise UsageError(
-                f"class {concept.name} with the classes it needs takes {tokens} tokens, more than max_tokens "
-                f"{max_tokens}: raise the limit, or shorten its description and exemplars"
-            )
-        groups.append(alone)
+    start = 0
+    while start < len(names):
+        count = min(max_classes or len(names), len(names) - start)
+        if max_tokens is not None:
+            if (tokens := length(start, 1)) > max_tokens:
+                raise UsageError(
+                    f"class {names[start]} with the classes it needs takes {tokens} tokens, more than max_tokens "
+                    f"{max_tokens}: raise the limit, or shorten its description and exemplars"
+                )
+            count = _longest(count, functools.partial(length, start), max_tokens)
+        groups.append(restricted(whole, task, names[start : start + count]))
+        start += count
     return tuple(groups) or (whole,)
 
 
-def _listed(schema: Schema, task: Task) -> tuple[Concept, ...]:
+def _longest(most: int, length: Callable[[int], int], limit: int) -> int:
+    """How many classes, `most` at the most, stay within the limit, as one does; few prompts are rendered for it."""
+    fits, too_many = 1, most + 1
+    while too_many - fits > 1:
+        tried = min(2 * fits, most) if too_many > most else (fits + too_many) // 2
+        if length(tried) <= limit:
+            fits = tried
+        else:
+            too_many = tried
+    return fits
+
+
+def listed_concepts(schema: Schema, task: Task) -> tuple[Concept, ...]:
     """The concepts whose instances an answer lists, not those that only stand inside others."""
     return {"ner": schema.entities, "re": schema.relations}.get(task, schema.events)
 
 
-def _group(schema: Schema, task: Task, names: Sequence[str]) -> Schema:
+def restricted(schema: Schema, task: Task, names: Collection[str]) -> Schema:
+    """The classes of these names and, below relations and events, the entity classes that their roles need."""
     kept = set(names)
     if task != "ner":
-        types = {each for name in names for role in schema.roles_of(name) for each in role.types}
+        types = {
+            each
+            for name in names
+            if name in schema.by_name
+            for role in schema.roles_of(name)
+            for each in role.types
+        }
         for concept in schema.entities:
             line = _line(schema, concept.name)
             if types & {*line, "Entity"}:

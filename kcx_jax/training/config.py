@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kcx_jax.errors import UsageError
+from kcx_jax.prompts import PromptConfig
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -91,6 +92,30 @@ class LoopSettings(Settings):
         return self.remat_except if self.remat else None
 
 
+class PromptSettings(Settings):
+    """What varies between the prompts of a corpus (`PromptConfig`, which checks the values); nothing by default."""
+
+    negatives: Any = None  # classes a prompt shows that its records have not; none given: all
+    negative_ratio: Any = None  # the same, for each class that they have
+    exemplars: Any = None  # of each class, drawn from the corpus; none given: those of the schema
+    description_dropout: Any = 0.0
+    shuffle: Any = False
+    max_classes: Any = None  # one prompt asks for; more are split into several
+    pair: Any = False  # RE is given the pair of each record
+
+    @model_validator(mode="after")
+    def _check(self) -> "PromptSettings":
+        try:
+            self.config(0)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    def config(self, seed: int) -> PromptConfig:
+        """The settings with the run's seed."""
+        return PromptConfig(**self.model_dump(), seed=seed)
+
+
 class DataSettings(Settings):
     """One corpus: where it lies, how to read it, what to learn from it. Paths are relative to the working
     folder.
@@ -102,6 +127,7 @@ class DataSettings(Settings):
     language: str | None = None  # for formats that do not say
     tasks: tuple[Literal["ner", "re", "ed", "eae"], ...] = ("ner",)
     limit: Positive | None = None  # the first records only
+    prompts: PromptSettings = PromptSettings()
 
 
 class StageSettings(Settings):
@@ -112,6 +138,12 @@ class StageSettings(Settings):
     epochs: Positive = 1
     steps: Positive | None = None  # instead of whole epochs
     learning_rate: Annotated[float, Field(gt=0)] | None = None  # instead of the optimiser's
+
+    @model_validator(mode="after")
+    def _check(self) -> "StageSettings":
+        if self.kind == "align" and any(each.prompts != PromptSettings() for each in self.data):
+            raise ValueError("prompts vary in stages of kind extract alone; leave them out of kind align")
+        return self
 
 
 class TrainConfig(LoopSettings):

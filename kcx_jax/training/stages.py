@@ -9,7 +9,7 @@ from typing import TypeVar
 from kcx_jax.corpora import read_parallel, read_records
 from kcx_jax.data import TokenTree, drop_overlong, encode_tree
 from kcx_jax.errors import KcxError
-from kcx_jax.prompts import PromptTree, alignment_tree, extraction_tree
+from kcx_jax.prompts import ExemplarPool, PromptConfig, PromptTree, alignment_tree, sample_trees
 from kcx_jax.schema import load_schema
 from kcx_jax.tokenizer import Tokenizer
 from kcx_jax.training.config import DataSettings, StageSettings, TrainConfig
@@ -33,7 +33,7 @@ def read_stages(config: TrainConfig, tokenizer: Tokenizer, max_positions: int, s
     return [
         Stage(
             name=f"stage {number} ({stage.kind})",
-            trees=_trees(stage, tokenizer, max_positions, config.allow_overlong, say),
+            trees=_trees(stage, config, tokenizer, max_positions, say),
             epochs=stage.epochs,
             steps=stage.steps,
             learning_rate=stage.learning_rate,
@@ -43,13 +43,16 @@ def read_stages(config: TrainConfig, tokenizer: Tokenizer, max_positions: int, s
 
 
 def _trees(
-    stage: StageSettings, tokenizer: Tokenizer, max_positions: int, allow_overlong: bool, say: Say
+    stage: StageSettings, config: TrainConfig, tokenizer: Tokenizer, max_positions: int, say: Say
 ) -> list[TokenTree]:
     trees = []
     for data in stage.data:
-        prompts = _alignment(data) if stage.kind == "align" else _extraction(data)
+        if stage.kind == "align":
+            prompts = _alignment(data)
+        else:
+            prompts = _extraction(data, data.prompts.config(config.seed), config.branches)
         encoded = [encode_tree(tokenizer, prompt) for prompt in prompts]
-        kept, dropped = drop_overlong(encoded, max_positions, allow_overlong)
+        kept, dropped = drop_overlong(encoded, max_positions, config.allow_overlong)
         samples = sum(len(tree.branches) for tree in kept)
         if not samples:
             raise KcxError(f"{data.path}: no sample to learn from.")
@@ -59,12 +62,17 @@ def _trees(
     return trees
 
 
-def _extraction(data: DataSettings) -> Iterator[PromptTree]:
+def _extraction(data: DataSettings, config: PromptConfig, branches: int) -> Iterator[PromptTree]:
+    """The trees of a corpus; where its prompts vary, each tree is drawn for `branches` records of its own."""
     schema = load_schema(Path(data.schema_path))
     records = list(islice(read_records(data.path, data.reader, data.language), data.limit))
+    pool = ExemplarPool(records) if config.exemplars else None
     for task in data.tasks:
         for group in _by(records, lambda record: record.language):
-            yield extraction_tree(schema, group, task)
+            size = branches if config.varies else len(group)
+            for start in range(0, len(group), size):
+                key = f"{task}:{group[0].language}:{start}"
+                yield from sample_trees(group[start : start + size], schema, task, config, key, pool)
 
 
 def _alignment(data: DataSettings) -> Iterator[PromptTree]:

@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from kcx_jax.prompts import PromptConfig
 from kcx_jax.schema import ontology
 from kcx_jax.testing.llm_server import ScriptedServer
 
@@ -99,6 +101,15 @@ def test_the_python_of_the_scoring_page_runs(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("strict 0.5\nb2ner 1.0\nknowcoder 1.5\n")
     assert done.stdout.splitlines()[-1] == "(1.0, 1.0) 0.000999000999000999"
+
+
+def test_the_prompts_on_their_page_are_those_that_are_made():
+    page = ROOT / "docs" / "prompts.md"
+    done = run([sys.executable, "-X", "utf8", "-c", "\n".join(fences(page, "python"))])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(f"{fences(page, 'text')[0]}A human being. Examples: Alan\n")
+    assert len(re.findall(r"^results = \[.+\]$", done.stdout, re.MULTILINE)) == 5
+    PromptConfig(**yaml.safe_load(fences(page, "yaml")[0]))
 
 
 def options_by_command() -> dict[tuple[str, ...], set[str]]:

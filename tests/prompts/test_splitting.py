@@ -1,15 +1,16 @@
 """A large schema in several prompts: nothing lost, nothing twice, nothing over the budget."""
 
+import dataclasses
 from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, Span
+from kcx_jax.corpora import Argument, EventMention, Mention, ParallelRecord, Record, RelationLink, Span
 from kcx_jax.errors import UsageError
-from kcx_jax.prompts import answer_instances, extraction_prefix, split_schema
-from kcx_jax.schema import TASKS, load_schema, render_answer
+from kcx_jax.prompts import alignment_tree, answer_instances, extraction_prefix, split_schema
+from kcx_jax.schema import TASKS, load_schema, parse_answer, render_answer
 
 SCHEMA = load_schema('''
 class Agent(Entity): pass
@@ -86,3 +87,22 @@ def test_a_class_that_does_not_fit_is_named():
         split_schema(SCHEMA, "ner", max_tokens=20)
     with pytest.raises(UsageError, match="max_classes is 0"):
         split_schema(SCHEMA, "ner", 0)
+
+
+@given(st.sampled_from(TASKS), st.integers(1, 5))
+def test_alignment_of_the_groups_together_is_the_whole_alignment(task, classes):
+    pair = ParallelRecord("p", RECORD, dataclasses.replace(RECORD, language="de"))
+
+    def sides(schema):
+        tree = alignment_tree(schema, [pair], task)
+        (branch,) = tree.branches
+        source = branch.context.splitlines()[1].removeprefix("source_results =")
+        return [
+            Counter(render_answer([each]) for each in parse_answer(side, tree.schema).instances)
+            for side in (source, branch.answer)
+        ]
+
+    groups = [sides(group) for group in split_schema(SCHEMA, task, classes)]
+    for place, whole in enumerate(sides(SCHEMA)):
+        assert whole == items(SCHEMA, task)
+        assert sum((group[place] for group in groups), Counter()) == whole

@@ -97,3 +97,19 @@ def test_the_resolved_config_reads_back_as_itself(rate, seed, model, mode):
 def test_configs_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         parse_config(SMALL).seed = 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "prompts", "message"),
+    [
+        ("extract", {"negatives": -1}, r"data.0.prompts: negatives is -1: must be a whole number from 0 on"),
+        ("extract", {"exemplars": "2"}, "exemplars is '2'"),
+        ("extract", {"pair": [1]}, r"pair is \[1\]"),
+        ("extract", {"negativ": 1}, "unknown key 'negativ'; did you mean 'negatives'"),
+        ("align", {"shuffle": True}, "stages.0: prompts vary in stages of kind extract alone"),
+    ],
+)
+def test_a_wrong_setting_of_the_prompts_is_named(kind, prompts, message):
+    data = SMALL["stages"][0]["data"][0] | {"prompts": prompts}
+    with pytest.raises(UsageError, match=message):
+        parse_config({**SMALL, "stages": [{"kind": kind, "data": [data]}]})

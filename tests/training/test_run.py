@@ -107,6 +107,30 @@ def test_overlong_samples_fail_the_run_unless_allowed(plain_config, tmp_path):
     assert said == [f"{data['path']}: 1 samples for ner, 1 left out as longer than 4096 tokens"]
 
 
+def test_prompts_are_drawn_for_the_records_of_a_tree(plain_config):
+    def prefixes(seed, **prompts):
+        stage = plain_config["stages"][1]
+        data = {**stage["data"][0], "tasks": ["ner"], "prompts": prompts}
+        values = {**plain_config, "branches": 8, "seed": seed, "stages": [{**stage, "data": [data]}]}
+        (read,) = read_stages(parse_config(values), tokenizer, 4096, lambda line: None)
+        assert sorted(b.record_id for t in read.trees for b in t.branches) == sorted(ids * copies(prompts))
+        return [tokenizer.decode(t.prefix.tolist()) for t in read.trees]
+
+    def copies(prompts):
+        return 2 if "max_classes" in prompts else 1
+
+    tokenizer = load_tokenizer(plain_config["model"])
+    ids = [record(n, language).id for n in range(20) for language in ("en", "es")]
+    plain = prefixes(0)
+    assert len(plain) == 2  # one a language
+    assert plain[0] == plain[1]
+    drawn = prefixes(0, shuffle=True, exemplars=2)
+    assert len(drawn) == 6  # 20 records a language, 8 a tree
+    assert len(set(drawn)) > 2
+    assert drawn == prefixes(0, shuffle=True, exemplars=2) != prefixes(1, shuffle=True, exemplars=2)
+    assert len(prefixes(0, max_classes=1)) == 4  # two classes in two languages
+
+
 def test_the_forecast_is_what_then_happens(plain_config, quiet):
     config = parse_config(plain_config)
     told = forecast(config, quiet["say"])

@@ -1,0 +1,66 @@
+"""Exemplars of classes, drawn from training records."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from kcx_jax.corpora import Record
+from kcx_jax.errors import UsageError
+from kcx_jax.schema import Concept
+
+# How `meta["split"]` marks what is for evaluation.
+_EVALUATION = frozenset({"dev", "development", "eval", "evaluation", "test", "valid", "validation"})
+
+
+class ExemplarPool:
+    """The surfaces of training records by class: of mentions for entities, of triggers for events.
+
+    Raises `UsageError` when `meta["split"]` of a record says that it is for evaluation.
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records = tuple(records)
+        self._numbers: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        self._sources: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
+        for number, record in enumerate(self._records):
+            split = record.meta.get("split")
+            if isinstance(split, str) and split.lower() in _EVALUATION:
+                raise UsageError(
+                    f"record {record.id!r} is of the split {split!r}: exemplars come from training records alone"
+                )
+            for key in _keys(record):
+                self._numbers[key].append(number)
+            for name, surface in surfaces(record):
+                self._sources[name].setdefault(surface, []).append(number)
+        self._listed = {name: list(found) for name, found in self._sources.items()}
+
+    def draw(
+        self, concept: Concept, count: int, records: Sequence[Record], generator: random.Random
+    ) -> tuple[str, ...]:
+        """`count` different exemplars of a class, none from these records or from others of their id or text.
+
+        Where the pool has too few, those that the class declares fill up; there may be fewer than `count`.
+        """
+        own = {number for record in records for key in _keys(record) for number in self._numbers.get(key, ())}
+        sources = self._sources.get(concept.name, {})
+        theirs = {
+            surface for n in own for name, surface in surfaces(self._records[n]) if name == concept.name
+        }
+        barred = {surface for surface in theirs if own.issuperset(sources[surface])}
+        listed = self._listed.get(concept.name, [])
+        drawn = generator.sample(listed, min(len(listed), count + len(barred)))
+        allowed = [surface for surface in drawn if surface not in barred]
+        spare = generator.sample(concept.exemplars, len(concept.exemplars))
+        return tuple(dict.fromkeys([*allowed, *spare]))[:count]
+
+
+def surfaces(record: Record) -> Iterator[tuple[str, str]]:
+    """Class and surface of everything in a record that an exemplar may show."""
+    for mention in record.entities or ():
+        yield mention.type, mention.text
+    for event in record.events or ():
+        yield event.type, event.trigger.text
+
+
+def _keys(record: Record) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("id", record.id), ("text", record.text)
