@@ -149,7 +149,7 @@ def tagged_record(path: Path, index: int, sentence: Sentence, options: Options) 
     """
     text, offsets, rows = sentence.text, sentence.offsets, sentence.rows
     if unplaced := _unplaced_rows(sentence):
-        aside = {kind: 1 for kind in unplaced}
+        aside = dict.fromkeys(unplaced, 1)
         meta: dict[str, Any] = {"source": path.name, "set_aside": aside, "unplaced": unplaced}
         if sentence.source_id is not None:
             meta["source_id"] = sentence.source_id
