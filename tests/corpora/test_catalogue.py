@@ -13,20 +13,14 @@ from kcx_jax.corpora.catalogue import find_benchmark, read_entries
 from kcx_jax.corpora.on_disk import files_on_disk
 from kcx_jax.corpora.readers.registry import READERS
 from kcx_jax.errors import UsageError
+from kcx_jax.schema import ontology
+from kcx_jax.schema.concepts import Kind
 
 # Readers that are being written beside this catalogue: empty it when they are there.
-COMING = {
-    "crossre",
-    "semeval2010",
-    "fewrel",
-    "tacred",
-    "duie",
-    "duee",
-    "docred",
-    "scierc",
-    "conll04",
-    "parquet",
-}
+COMING = {"parquet"}
+# Inventories that are of no benchmark by itself: labels as people write them, and the brat form of PHEE.
+APART = {"any", "phee-brat"}
+KINDS: dict[str, Kind] = {"ner": "entity", "re": "relation", "ed": "event", "eae": "event"}
 
 ENTRY = """
 - name: tiny
@@ -52,6 +46,14 @@ def test_entries_are_whole():
         assert all(re.fullmatch("[0-9a-f]{64}", value) for value in entry.sha256.values())
         # A path and a checksum mean something at one commit only.
         assert bool(list(entry.files())) == (entry.commit is not None) or entry.name == "diann"
+
+
+def test_every_inventory_is_named_by_an_entry_and_holds_what_the_entry_is_about():
+    named = {entry.inventory for entry in catalogue()} - {None}
+    assert named == set(ontology.inventories()) - APART
+    for entry in catalogue():
+        for task in entry.tasks if entry.inventory else ():
+            assert ontology.labels_of(entry.inventory, KINDS[task]), (entry.name, task)
 
 
 def test_a_text_that_must_be_asked_for_says_what_to_ask_for():

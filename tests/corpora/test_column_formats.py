@@ -243,6 +243,39 @@ def test_each_is_chosen_by_its_content_and_minds_neither_crlf_nor_bom(reader, tm
 
 
 @pytest.mark.parametrize(
+    ("reader", "row", "kind"),
+    [
+        ("conll", "\tO", "sentences with an empty token"),
+        ("conll", "said\t-", "sentences with a row that is not tagged"),
+        ("multiconer", " _ _ O", "sentences with an empty token"),
+        ("iob2", "2\tsaid\t-\t-\t-", "sentences with a row that is not tagged"),
+        ("conllu", "2\tsaid\t_\t_\t_\t_\t_\t_\t_\tNER=-", "sentences with a row that is not tagged"),
+    ],
+)
+def test_a_sentence_that_cannot_be_lined_up_is_set_aside_and_those_around_it_are_read(
+    tmp_path, reader, row, kind
+):
+    head, first = {
+        "conll": ("", "Ada\tB-PER"),
+        "multiconer": ("# id 1", "Ada _ _ B-PER"),
+        "iob2": ("# text = Ada", "1\tAda\tB-PER\t-\t-"),
+        "conllu": ("# text = Ada", "1\tAda\t_\t_\t_\t_\t_\t_\t_\tNER=B-PER"),
+    }[reader]
+    whole = f"{head}\n{first}\n\n"
+    damaged = whole.replace("text = Ada", "text = Ada said").rstrip("\n") + f"\n{row}\n\n"
+    path = tmp_path / "some.txt"
+    path.write_text(whole + damaged + whole, encoding="utf-8")
+    before, aside, after = read_records(path, reader=reader, inventory=None)
+    line = damaged.split("\n").index(row) + len(whole.split("\n"))
+    assert aside.entities is None
+    assert aside.meta["set_aside"] == {kind: 1}
+    assert aside.meta["unplaced"] == {kind: [{"line": line, "row": row}]}
+    for record in (before, after):
+        assert "set_aside" not in record.meta
+        assert [(m.type, m.start, m.end) for m in record.entities] == [("PER", 0, 3)]
+
+
+@pytest.mark.parametrize(
     ("reader", "content", "message"),
     [
         ("weibo", "科0\tO\n技x\tO\n", ":2: '技x' is not one character and its position"),
@@ -253,8 +286,6 @@ def test_each_is_chosen_by_its_content_and_minds_neither_crlf_nor_bom(reader, tm
         ("panx", "en:\tO\n", ":1: expected `language:token TAB tag`"),
         ("multiconer", "a _ _ O\n", ":1: expected a line `# id ...`"),
         ("multiconer", "# id 1\na _ O\n", ":2: expected `token _ _ tag`"),
-        ("multiconer", "# id 1\n _ _ O\n", ":2: the token is empty"),
-        ("conll", "\tO\n", ":1: the token is empty"),
         ("conll", "#x\tPER\nAda\tO\n", ":1: 'PER' is no tag"),
         ("iob2", "# text = a\n1\ta\tO#O\n2\ta\tO\n", ":3: the token 'a' does not stand"),
         ("iob2", "# text = aa\n1\ta\tO#O\n2\ta\tO\n", ":3: 'O' holds 1 layers of tags, the row before 2"),

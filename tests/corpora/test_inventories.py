@@ -8,6 +8,7 @@ import pytest
 
 from kcx_jax.corpora import read_records
 from kcx_jax.schema import ontology
+from kcx_jax.schema.concepts import Kind
 
 # Folder of the data -> the inventory of its labels.
 INVENTORIES = {
@@ -34,6 +35,12 @@ INVENTORIES = {
     "event/phee/brat_test60": "phee-brat",
     "event/geneva": "geneva",
 }
+PUBLISHED_SIZES: list[tuple[str, Kind, int]] = [
+    ("tacred", "entity", 17),
+    ("tacred", "relation", 41),
+    ("kbp37", "relation", 18),
+    ("fewrel", "relation", 80),
+]
 SECTIONS = {"entities": "entity", "relations": "relation", "events": "event"}
 
 
@@ -55,6 +62,13 @@ def test_every_label_an_independent_parser_found_is_mapped_and_no_label_is_inven
     found["fewfc", "event"] |= {"收购", "担保", "中标", "签署合同", "判决"}  # in no file of the sample
     for (inventory, kind), labels in found.items():
         assert set(ontology.labels_of(inventory, kind)) == labels, (inventory, kind)
+
+
+@pytest.mark.parametrize(("inventory", "kind", "size"), PUBLISHED_SIZES)
+def test_an_inventory_without_data_here_has_as_many_labels_as_its_corpus(
+    inventory: str, kind: Kind, size: int
+) -> None:
+    assert len(ontology.labels_of(inventory, kind)) == size
 
 
 @pytest.mark.parametrize(

@@ -58,6 +58,24 @@ def test_multi_crossre_keeps_the_text_as_it_was_written_and_counts_what_projecti
     assert record.meta["projected_from"] == {"entities": [1, 0, 4, 5], "relations": [0, 1, 2]}
 
 
+def test_semeval2010_sets_a_sentence_aside_whose_marks_enclose_nothing(tmp_path):
+    path = tmp_path / "kbp.txt"
+    block = '\t" <e1>{}</e1> lives in <e2> Rome </e2> . "\nper:cities_of_residence(e1,e2)\n\n'
+    path.write_text(
+        "".join(f"{i}{block.format(name)}" for i, name in enumerate([" Ada ", "  ", " Bob ", ""]))
+    )
+    records = list(read_records(path, reader="semeval2010", inventory="kbp37"))
+    for record, name in zip(records[::2], ["Ada", "Bob"], strict=True):
+        assert [mention.text for mention in record.entities] == [name, "Rome"]
+        assert [link.type for link in record.relations] == ["ResidenceCity"]
+    for record, marked in zip(records[1::2], ["<e1>  </e1>", "<e1></e1>"], strict=True):
+        assert record.entities is record.relations is None
+        (kind,) = record.meta["set_aside"]
+        ((sentence, label),) = record.meta["unplaced"][kind]
+        assert marked in sentence
+        assert label == "per:cities_of_residence(e1,e2)"
+
+
 def test_semeval2010_keeps_the_pair_where_no_relation_holds(tmp_path):
     first, second, third = read(tmp_path, SEMEVAL)
     assert first.text == 'The lid of the 😀 jar "stuck".'

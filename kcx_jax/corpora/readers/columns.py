@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kcx_jax.corpora.lines import read_lines
 from kcx_jax.corpora.readers.options import Options
@@ -11,6 +12,9 @@ from kcx_jax.corpora.record import Mention, Record
 from kcx_jax.errors import KcxError
 
 TEXT_COMMENT = "# text = "
+
+NOT_TAGGED = "-"
+"""What stands for a tag where nobody annotated the row."""
 
 _TAG = re.compile(r"O|[BIELMUS]-.+")
 _SOURCE_ID = re.compile(r"# (?:sent_id = |id )(\S+)")
@@ -139,12 +143,17 @@ class Sentence:
 def tagged_record(path: Path, index: int, sentence: Sentence, options: Options) -> Record:
     """The record of the `index`-th sentence: the spans of all layers of tags, in the order of the text.
 
-    Raises `KcxError` naming file and line for an empty token, and a tag or label that cannot be read.
+    A sentence with an empty token, or a row without an annotation, is set aside: its text stays, its entities are
+    None (not annotated), `meta.set_aside` counts it and `meta.unplaced` has the rows. Raises `KcxError` naming
+    file and line for a tag or label that cannot be read.
     """
     text, offsets, rows = sentence.text, sentence.offsets, sentence.rows
-    for row, (start, end) in zip(rows, offsets, strict=True):
-        if start == end:
-            raise KcxError(f"{path}:{row.line}: the token is empty; give it a character or leave the row out")
+    if unplaced := _unplaced_rows(sentence):
+        aside = dict.fromkeys(unplaced, 1)
+        meta: dict[str, Any] = {"source": path.name, "set_aside": aside, "unplaced": unplaced}
+        if sentence.source_id is not None:
+            meta["source_id"] = sentence.source_id
+        return Record(record_id(path, index), options.tag, text, meta=meta)
     mentions, labels = [], {}
     spans = sorted(
         (span for tags in sentence.layers for span in _layer_spans(path, rows, tags)), key=lambda s: s[:2]
@@ -162,6 +171,18 @@ def tagged_record(path: Path, index: int, sentence: Sentence, options: Options) 
     if sentence.source_id is not None:
         meta["source_id"] = sentence.source_id
     return Record(record_id(path, index), options.tag, text, entities=tuple(mentions), meta=meta)
+
+
+def _unplaced_rows(sentence: Sentence) -> dict[str, list[dict[str, Any]]]:
+    """The rows for which a sentence is set aside, by what is wrong with them."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for i, (row, (start, end)) in enumerate(zip(sentence.rows, sentence.offsets, strict=True)):
+        shown = {"line": row.line, "row": row.text}
+        if start == end:
+            found.setdefault("sentences with an empty token", []).append(shown)
+        if any(tags[i] == NOT_TAGGED for tags in sentence.layers):
+            found.setdefault("sentences with a row that is not tagged", []).append(shown)
+    return found
 
 
 def _layer_spans(path: Path, rows: Sequence[Row], tags: Sequence[str]) -> list[tuple[int, int, str]]:

@@ -6,8 +6,9 @@
 
 The marked spans are the entities `e1` and `e2`, of the class `Entity` (the corpus gives them no type). The first
 argument of the label is the head. `Other` and `no_relation` are no relation. `meta.pair` always holds the pair in the
-order of the marks, and the label as it stands. Sentences without a label line are not annotated with relations. The
-text is what stands between the outer quotes, less the marks.
+order of the marks, and the label as it stands. A sentence with marks that enclose nothing is set aside: its text stays,
+not annotated, and `meta.unplaced` has it with its marks and its label. Sentences without a label line are not annotated
+with relations. The text is what stands between the outer quotes, less the marks.
 """
 
 import re
@@ -63,6 +64,9 @@ def _items(path: Path) -> Iterator[_Item]:
 def _record(item: _Item, path: Path, index: int, options: Options) -> Record:
     text, spans = _unmarked(item)
     draft = Draft(path, item.where, text, options)
+    if any(start == end for start, end in spans.values()):
+        draft.set_aside("pairs whose marks enclose nothing", [item.marked, *(line for _, line in item.below)])
+        return draft.record(record_id(path, index), entities=False, relations=False, source_id=item.number)
     for name, (start, end) in spans.items():
         draft.mention(draft.char_span(start, end, name), None, name, name)
     meta: dict[str, Any] = {"source_id": item.number, "pair": {"mentions": ["e1", "e2"]}}
@@ -111,5 +115,5 @@ def _unmarked(item: _Item) -> tuple[str, dict[str, tuple[int, int]]]:
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    surface = text[start:end]
-    return start + len(surface) - len(surface.lstrip()), end - len(surface) + len(surface.rstrip())
+    surface = text[start:end].rstrip()
+    return start + len(surface) - len(surface.lstrip()), start + len(surface)
