@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 _IDS_SHOWN = 5
 
 
+class Ground(StrEnum):
+    """How loosely the surfaces of raw answers are found in the text."""
+
+    STRICT = "strict"
+    LADDER = "ladder"
+
+
 class Format(StrEnum):
     """How scores are printed."""
 
@@ -45,6 +52,10 @@ def command(
     task: Annotated[
         str | None, typer.Option(help="The task of raw answers. Default: gold's only one.")
     ] = None,
+    ground: Annotated[
+        Ground,
+        typer.Option(help="Find raw answers verbatim or after NFC, or down the ladder of looser forms."),
+    ] = Ground.STRICT,
     mode: Annotated[str, typer.Option(help="How to count; an unknown name lists them all.")] = "strict",
     ancestors: Annotated[
         Path | None,
@@ -87,7 +98,7 @@ def command(
     accepted = None
     if ancestors is not None or (classes is not None and mode == "knowcoder"):
         accepted = ancestors_of(classes, ancestors)
-    given = _predictions(gold, predicted, predicted_format, classes, inventory, task)
+    given = _predictions(gold, predicted, predicted_format, classes, inventory, task, ground)
     tasks = None if task is None else cast("tuple[Task, ...]", (task, "ed") if task == "eae" else (task,))
     scorers = [Scorer(mode, tasks, bool(samples), accepted)]
     if mode == "strict":
@@ -146,7 +157,13 @@ class _Unseen:
 
 
 def _predictions(
-    gold: Path, predicted: Path, name: str, schema: "Schema | None", inventory: str | None, task: str | None
+    gold: Path,
+    predicted: Path,
+    name: str,
+    schema: "Schema | None",
+    inventory: str | None,
+    task: str | None,
+    ground: Ground,
 ) -> "Iterator[Record]":
     from kcx_jax.corpora import read_records
     from kcx_jax.errors import UsageError
@@ -155,7 +172,9 @@ def _predictions(
     if name == "auto" and not holds_answers(predicted):
         name = "records"
     if name != "records":
-        return read_answers(predicted, gold, name, schema, inventory, task)
+        return read_answers(predicted, gold, name, schema, inventory, task, ground is Ground.LADDER)
+    if ground is Ground.LADDER:
+        raise UsageError("--ground ladder is for raw answers: records have their places already")
     if inventory is not None:
         raise UsageError("--inventory is for raw answers: name their --predicted-format, such as auto")
     return read_records(predicted, "jsonl")

@@ -52,9 +52,9 @@ class Habits:
     stay: int
 
 
-def assign(items: Sequence[Item], text: str, habits: Habits) -> list[Found | None]:
-    """Where each item stands in `text`, or None; parallel to `items`."""
-    places = Places(text, {surface for item in items for surface in _surfaces(item)})
+def assign(items: Sequence[Item], text: str, habits: Habits, ladder: bool = False) -> list[Found | None]:
+    """Where each item stands in `text`, or None; parallel to `items`. `ladder`: also by looser forms (`places`)."""
+    places = Places(text, {surface for item in items for surface in _surfaces(item)}, ladder)
     found: list[Found | None] = [None] * len(items)
     equals: dict[Item, _Equals] = {}
     hopeful = [i for i, item in enumerate(items) if _can_stand(item, places, habits)]

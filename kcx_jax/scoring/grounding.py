@@ -56,10 +56,13 @@ def ground(
     id: str = "",
     language: str = "und",
     problems: Sequence[Problem] = (),
+    ladder: bool = False,
 ) -> Grounded:
     """Find the instances of one task's answer in `text`.
 
-    Surfaces match verbatim or after NFC, never more loosely; offsets that instances carry are not looked at.
+    Surfaces match verbatim or after NFC, and not more loosely unless the `ladder` is asked for; what only a rung of it
+    finds (`places.RUNGS`) takes the form of the text, and is listed in ``meta["loose"]`` with the rung. Offsets that
+    instances carry are not looked at.
     Items are taken to come in the order of the text, so the k-th repeated item takes the k-th occurrence. The
     record has what the answer of `task` shows: "ner" entities; "re" relations and their entities; "ed" events
     without arguments; "eae" events, their arguments and the entities among them.
@@ -81,13 +84,15 @@ def ground(
         else:
             unresolved.append(Unresolved(task, type(instance).__name__, _surface(instance)))
     items = [_item(instance, task) for instance in known]
-    located = assign(items, text, _HABITS[task])
+    located = assign(items, text, _HABITS[task], ladder)
     for instance, found in zip(known, located, strict=True):
         unresolved += _lost(instance, found, task)
     pairs = [(instance, found) for instance, found in zip(known, located, strict=True) if found]
     meta: dict[str, Any] = {}
     if unresolved:
         meta["unresolved"] = [{k: v for k, v in asdict(u).items() if v is not None} for u in unresolved]
+    if loose := [entry for instance, found in pairs for entry in _loose(instance, found, task)]:
+        meta["loose"] = loose
     if problems:
         meta["parse_problems"] = [{"task": task, **asdict(problem)} for problem in problems]
     view = task_view(_record(pairs, text, task), task)
@@ -137,6 +142,16 @@ def _lost(instance: Any, found: Found | None, task: Task) -> list[Unresolved]:
         Unresolved(task, label, _text(value), role)
         for (role, value), place in zip(_roles(instance), places, strict=True)
         if place is None
+    ]
+
+
+def _loose(instance: Any, found: Found, task: Task) -> list[dict[str, Any]]:
+    """The places of an instance that only a rung of the ladder gave."""
+    label = type(instance).__name__
+    return [
+        {"task": task, "type": label, "start": place.start, "end": place.end, "rung": place.rung}
+        for place in (found.anchor, *found.companions)
+        if place is not None and place.rung is not None
     ]
 
 

@@ -1,19 +1,29 @@
 """Where surfaces stand in a text, and how good each place looks.
 
-A surface stands somewhere verbatim, or after both sides are brought to NFC; nothing looser counts. Places are
-ranked: one that equals the surface only in NFC, cuts a word, or lies inside a place of a longer surface which
-was also asked for, is taken when a plain one will not do.
+A surface stands somewhere verbatim, or after both sides are brought to NFC. Nothing looser counts, unless the ladder
+is asked for: then a surface that stands nowhere is looked for rung by rung (`RUNGS`), each looser than the one before.
+Places are ranked: one that equals the surface only in NFC, cuts a word, or lies inside a place of a longer surface
+which was also asked for, is taken when a plain one will not do.
 """
 
 import unicodedata
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, chain
 
 # Scripts whose words are not parted by spaces; wide characters (Han, kana, Hangul) are told by their width.
 _UNSPACED = ((0x0E00, 0x0EFF), (0x0F00, 0x109F), (0x1780, 0x17FF))  # Thai and Lao; Tibetan, Myanmar; Khmer
-_INSIDE, _CUTS_WORD, _RENORMALISED = 1, 2, 4
+_INSIDE, _CUTS_WORD, _RENORMALISED, _RUNG = 1, 2, 4, 8
+
+RUNGS = ("case", "width", "marks", "ends")
+"""The ladder below NFC: upper and lower case (ligatures and ß too); full and half width and other compatible forms;
+kinds of quotes, dashes and white space; punctuation at the ends of the surface. Each includes those before it."""
+_ALIKE = str.maketrans(
+    dict.fromkeys("‘’‚‛′`´ʼ＇", "'")
+    | dict.fromkeys("“”„‟″«»「」『』＂", '"')
+    | dict.fromkeys("‐‑‒–—―−－", "-")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,11 @@ class Place:
     def cuts_word(self) -> bool:
         """Whether it begins or ends inside a word, in a script that parts words by spaces."""
         return bool(self.rank & _CUTS_WORD)
+
+    @property
+    def rung(self) -> str | None:
+        """The rung of the ladder on which it was found; None: verbatim or in NFC."""
+        return RUNGS[self.rank // _RUNG - 1] if self.rank >= _RUNG else None
 
 
 class Spots:
@@ -67,9 +82,11 @@ class Places:
     Takes one search of the text a distinct surface (two where the text is not in NFC).
     """
 
-    def __init__(self, text: str, surfaces: Iterable[str]) -> None:
-        composed = None if unicodedata.is_normalized("NFC", text) else _Composed(text)
+    def __init__(self, text: str, surfaces: Iterable[str], ladder: bool = False) -> None:
+        composed = None if unicodedata.is_normalized("NFC", text) else _Folded(text, _nfc)
         found = {surface: _all_spans(text, composed, surface) for surface in set(surfaces) if surface}
+        if ladder:
+            found = _down_the_ladder(text, found)
         cover = _Cover(span for spans in found.values() for span in spans)
         self._spots = {
             surface: Spots(
@@ -91,7 +108,7 @@ def gap(one: Place, other: Place) -> int:
     return max(0, one.start - other.end, other.start - one.end)
 
 
-def _all_spans(text: str, composed: "_Composed | None", surface: str) -> dict[tuple[int, int], int]:
+def _all_spans(text: str, composed: "_Folded | None", surface: str) -> dict[tuple[int, int], int]:
     """The spans of `surface` with their rank: 0 verbatim, else equal after NFC."""
     normal = unicodedata.normalize("NFC", surface)
     again = composed.find(normal) if composed else _find(text, normal)
@@ -105,30 +122,80 @@ def _find(text: str, surface: str) -> Iterator[tuple[int, int]]:
         start = text.find(surface, start + len(surface))
 
 
-class _Composed:
-    """A text in NFC with the way back: a match counts when it ends where original pieces do."""
+def _down_the_ladder(
+    text: str, found: dict[str, dict[tuple[int, int], int]]
+) -> dict[str, dict[tuple[int, int], int]]:
+    """The spans found, and for surfaces without any those of the first rung that has some."""
+    found = dict(found)
+    for number, rung in enumerate(RUNGS, start=1):
+        missing = [surface for surface, spans in found.items() if not spans]
+        if not missing:
+            break
+        fold = _FOLDS[rung]
+        folded = _Folded(text, fold)
+        for surface in missing:
+            sought = fold(surface)
+            if rung == "ends":
+                sought = _without_ends(sought)
+            if sought.strip():
+                found[surface] = dict.fromkeys(folded.find(sought), number * _RUNG)
+    return found
 
-    def __init__(self, text: str) -> None:
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _caseless(text: str) -> str:
+    return _nfc(_nfc(text).casefold())
+
+
+def _compatible(text: str) -> str:
+    return _caseless(unicodedata.normalize("NFKC", text))
+
+
+def _unmarked(text: str) -> str:
+    return " ".join(_compatible(text.translate(_ALIKE)).split()) or (" " if text.isspace() else "")
+
+
+_FOLDS: dict[str, Callable[[str], str]] = {
+    "case": _caseless,
+    "width": _compatible,
+    "marks": _unmarked,
+    "ends": _unmarked,
+}
+
+
+def _without_ends(text: str) -> str:
+    """Without the punctuation and the spaces at both ends."""
+    kept = [i for i, char in enumerate(text) if unicodedata.category(char)[0] not in "PZ"]
+    return text[kept[0] : kept[-1] + 1] if kept else ""
+
+
+class _Folded:
+    """A text in another form with the way back: a match counts when it ends where original pieces do."""
+
+    def __init__(self, text: str, fold: Callable[[str], str]) -> None:
         pieces, self._original, position = [], {}, 0
-        for start, end in _pieces(text):
+        for start, end in _pieces(text, runs=fold is _unmarked):
             self._original[position] = start
-            pieces.append(unicodedata.normalize("NFC", text[start:end]))
+            pieces.append(fold(text[start:end]))
             position += len(pieces[-1])
         self._original[position] = len(text)
         self._text = "".join(pieces)
 
     def find(self, surface: str) -> Iterator[tuple[int, int]]:
-        """The spans of the original text whose NFC is `surface`."""
+        """The spans of the original text whose other form is `surface`."""
         for start, end in _find(self._text, surface):
             if start in self._original and end in self._original:
                 yield self._original[start], self._original[end]
 
 
-def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Cut the text where NFC never composes across the cut."""
+def _pieces(text: str, runs: bool) -> Iterator[tuple[int, int]]:
+    """Cut the text where NFC never composes across the cut; with `runs` white space is cut in whole runs."""
     start = 0
     for i in range(1, len(text)):
-        if not _may_compose(text[i]):
+        if not (_may_compose(text[i]) or (runs and text[i].isspace() and text[i - 1].isspace())):
             yield start, i
             start = i
     if text:
@@ -139,6 +206,8 @@ def _may_compose(char: str) -> bool:
     """Whether `char` may join what stands before it: a combining mark, or a medial or final jamo."""
     if char < "\u0300":
         return False
+    if char in "\uff9e\uff9f":  # half-width kana: their voice is a character of its own
+        return True
     jamo = "\u1160" <= char <= "\u11ff"
     return jamo or unicodedata.category(char).startswith("M")
 

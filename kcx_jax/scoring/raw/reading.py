@@ -65,6 +65,7 @@ def read_answers(
     schema: Schema | None = None,
     inventory: str | None = None,
     task: str | None = None,
+    ladder: bool = False,
 ) -> Iterator[Record]:
     """The predicted records that raw answers stand for, grounded in the texts of the gold records.
 
@@ -75,7 +76,7 @@ def read_answers(
     Args:
         schema: the classes; None: those of gold. inventory: what maps the system's labels to classes; None:
             they are compared with class names and labels. task: of lines that do not name theirs; None: the
-            only one that gold is annotated for.
+            only one that gold is annotated for. ladder: find surfaces by looser forms too (`ground`).
 
     Raises `KcxError` naming file and line, `UsageError` for an unknown system or task.
     """
@@ -91,7 +92,7 @@ def read_answers(
         lines = list(group)
         if id not in records:
             raise KcxError(f"{lines[0].where}: id: no gold record has the id {id!r}")
-        yield _record(records[id], lines, system, usual, labels, classes)
+        yield _record(records[id], lines, system, usual, labels, classes, ladder)
 
 
 def _lines(path: Path, ids: list[str]) -> Iterator[_Line]:
@@ -137,7 +138,7 @@ def _only_task(gold: Iterable[Record]) -> Task | None:
 
 
 def _record(
-    gold: Record, lines: list[_Line], system: str, usual: Any, labels: Labels, schema: Schema
+    gold: Record, lines: list[_Line], system: str, usual: Any, labels: Labels, schema: Schema, ladder: bool
 ) -> Record:
     tasks = {line.task or usual for line in lines}
     if len(tasks) > 1 or None in tasks:
@@ -154,13 +155,13 @@ def _record(
         tuple(chain.from_iterable(each.instances for each in parsed)),
         tuple(chain.from_iterable(each.problems for each in parsed)),
     )
-    options: dict[str, Any] = {"id": gold.id, "language": gold.language}
+    options: dict[str, Any] = {"id": gold.id, "language": gold.language, "ladder": ladder}
     record = ground(answer.instances, gold.text, task=task, problems=answer.problems, **options).record
     if task != "eae":
         return record
     # The triggers of an event's answer are also scored as such, lost ones included.
     problems = [problem for problem in answer.problems if problem.kind != "wrong_argument"]
     triggers = ground(answer.instances, gold.text, task="ed", problems=problems, **options).record
-    keys = ("unresolved", "parse_problems")
+    keys = ("unresolved", "parse_problems", "loose")
     meta = {key: [*record.meta.get(key, []), *triggers.meta.get(key, [])] for key in keys}
     return replace(record, meta={key: value for key, value in meta.items() if value})

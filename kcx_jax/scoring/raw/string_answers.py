@@ -9,6 +9,7 @@ from kcx_jax.schema import Problem, Task
 from kcx_jax.scoring.raw.claims import Claim, Claims
 from kcx_jax.scoring.raw.partial_json import without_thought
 
+MAX_ITEMS = 10_000  # an answer with more of them is none
 MAX_COMMAS = 8  # of a relation, tried as the border between head and tail
 
 _NOTHING = frozenset({"none", "none.", "[]"})
@@ -30,7 +31,10 @@ def parse_strings(answer: str, task: Task, asked: str | None, trigger: str | Non
     arguments: list[tuple[str, str]] = []
     problems: list[Problem] = []
     at = 0
-    for piece in answer.replace("；", ";").split(";"):
+    pieces = answer.replace("；", ";").split(";", MAX_ITEMS)
+    if len(pieces) > MAX_ITEMS:
+        problems.append(Problem("syntax", f"more than {MAX_ITEMS} items: the rest was not read", len(answer)))
+    for piece in pieces[:MAX_ITEMS]:
         label, colon, content = piece.replace("：", ":").partition(":")
         label, content = label.strip().lstrip("-* "), content.strip()
         if not colon or not label or not content:
