@@ -82,6 +82,16 @@ def test_iepile_keeps_labels_and_what_belongs_to_what():
     written, lost = export_schema(schema, "iepile")
     assert [json.loads(line) for line in written.splitlines()] == lines
     assert not lost
+    # What is written as Python keeps the label where a model reads it.
+    assert "人物" in render_schema(schema)
+
+
+@pytest.mark.parametrize("name", ["json", "json-schema", "b2ner"])
+def test_a_lone_surrogate_can_be_written(name):
+    schema = Schema((Concept("Person", "entity", None, "a \ud800 b"),))
+    text, _ = export_schema(schema, name)
+    text.encode("utf-8")
+    assert FORMATS[name].read(text, "x").by_name["Person"].description == "a \ud800 b"
 
 
 @pytest.mark.parametrize("task", ["NER", "RE", "SPO", "EE", "EET", "EEA", "KG"])
@@ -186,6 +196,9 @@ class Visit(BaseModel):
         ("pydantic", "class A: pass", "x: no class under BaseModel"),
         ("pydantic", "class A(BaseModel):\n    a: 3", "x:2: field 'a': cannot read the type"),
         ("pydantic", "class A(", "x:1: not Python"),
+        ("pydantic", "class A(BaseModel): pass\nclass A(A): pass", "x:2: class A is declared twice"),
+        ("b2ner", "[1]", "x: expected an object"),
+        ("b2ner", '{"": "x"}', "x: a label is empty"),
     ],
 )
 def test_damage_is_named(name, text, problem):

@@ -4,13 +4,13 @@ Also one such object a corpus, `{corpus: {label: ...}}`, whose labels are taken 
 only; several texts of a label become one description.
 """
 
-import json
 from collections import Counter
 from typing import Any
 
 from kcx_jax.errors import UsageError
 from kcx_jax.schema.concepts import Concept, Schema
 from kcx_jax.schema.data_files import read_json
+from kcx_jax.schema.formats.json_text import json_text
 from kcx_jax.schema.formats.losses import count_lost
 from kcx_jax.schema.labels import transliterated_name
 
@@ -18,14 +18,16 @@ from kcx_jax.schema.labels import transliterated_name
 def read(text: str, where: str) -> Schema:
     """The labels; `UsageError` for anything else, and where two labels would become one class."""
     value = read_json(text, where)
-    if isinstance(value, list):
-        value = dict.fromkeys((str(label) for label in value), "")
+    if isinstance(value, list) and all(isinstance(label, str) for label in value):
+        value = dict.fromkeys(value, "")
     if not isinstance(value, dict) or not value:
         raise UsageError(f"{where}: expected an object from label to description, or a list of labels")
     if all(isinstance(labels, dict) for labels in value.values()):
         value = {label: said for labels in value.values() for label, said in labels.items()}
     concepts: dict[str, Concept] = {}
     for label, said in value.items():
+        if not label.strip():
+            raise UsageError(f"{where}: a label is empty")
         name = transliterated_name(label)
         if name in concepts:
             raise UsageError(
@@ -45,4 +47,4 @@ def _description(said: Any, where: str) -> str:
 def write(schema: Schema, lost: Counter[str]) -> str:
     """The entities with their descriptions."""
     kept = count_lost(schema, lost, kinds=("entity",), exemplars=False)
-    return json.dumps({c.label or c.name: c.description for c in kept}, ensure_ascii=False, indent=2) + "\n"
+    return json_text({c.label or c.name: c.description for c in kept})

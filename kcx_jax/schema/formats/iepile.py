@@ -5,18 +5,19 @@
     SPO   ["人物_父亲_人物", ...]   ["父亲", ...]       {"人物": ["父亲"]}
     EE    ["交往-感谢", ...]        ["时间", ...]       {"交往-感谢": ["时间"]}
 
-Names are made from the labels by their sounds (`transliterated_name`), the labels stay beside them. The types that a
+Names are made from the labels by their sounds (`transliterated_name`), the labels stay beside them and are the
+descriptions. The types that a
 triple names become entity classes. A schema of several kinds is written as the first of relations, events and
 entities that it has; the others are counted as lost.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 
 from kcx_jax.errors import UsageError
 from kcx_jax.schema.concepts import Concept, Kind, Role, Schema
 from kcx_jax.schema.data_files import read_json
+from kcx_jax.schema.formats.json_text import json_text
 from kcx_jax.schema.formats.losses import count_lost
 from kcx_jax.schema.labels import transliterated_name, transliterated_role
 
@@ -57,7 +58,7 @@ def _named(
             Role(transliterated_role(role), ("Entity", "str"), True)
             for role in (roles_of or {}).get(label, ())
         )
-        yield Concept(name, kind, None, "", (), roles, label)
+        yield Concept(name, kind, None, label, (), roles, label)
 
 
 def _typed_relations(triples: list[list[str]], where: str) -> Schema:
@@ -73,8 +74,8 @@ def _typed_relations(triples: list[list[str]], where: str) -> Schema:
         heads, tails = by_label[concept.label or ""]
         roles = (Role("head", tuple(heads)), Role("tail", tuple(tails)))
         name = f"{concept.name}Of" if concept.name in taken else concept.name
-        relations.append(Concept(name, "relation", None, "", (), roles, concept.label))
-    classes = [Concept(name, "entity", label=label) for label, name in entities.items()]
+        relations.append(Concept(name, "relation", None, concept.description, (), roles, concept.label))
+    classes = [Concept(name, "entity", None, label or "", label=label) for label, name in entities.items()]
     return Schema((*classes, *relations))
 
 
@@ -105,4 +106,4 @@ def write(schema: Schema, lost: Counter[str]) -> str:
         elif kinds == ("entity",):
             types.append(label)
     lines: tuple[object, ...] = (types, list(names), roles_of)
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    return "".join(json_text(line, indent=None) for line in lines)

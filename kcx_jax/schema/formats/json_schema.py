@@ -4,13 +4,13 @@ Which definition is an entity, a relation or an event is said in `models`. A top
 more definition, called by its `title`. Inheritance is not known to the format: the parents' fields are written out.
 """
 
-import json
 from collections import Counter
 from typing import Any
 
 from kcx_jax.errors import UsageError
 from kcx_jax.schema.concepts import UNTYPED, Schema
 from kcx_jax.schema.data_files import read_json
+from kcx_jax.schema.formats.json_text import json_text
 from kcx_jax.schema.formats.losses import count_lost
 from kcx_jax.schema.formats.models import TEXT, TRIGGER, Field, Model, schema_of_models
 
@@ -96,4 +96,4 @@ def write(schema: Schema, lost: Counter[str]) -> str:
             properties[role.name] = {"type": "array", "items": one} if role.repeated else one
         said = {"description": concept.description} if concept.description else {}
         definitions[concept.name] = {"type": "object", **said, "properties": properties}
-    return json.dumps({"$defs": definitions}, ensure_ascii=False, indent=2) + "\n"
+    return json_text({"$defs": definitions})

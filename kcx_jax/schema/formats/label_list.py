@@ -1,11 +1,11 @@
 """`yaml` and `json`: labels of entities with description, examples and parent, as `load_schema` reads them."""
 
-import json
 from collections import Counter
 from typing import Any
 
 from kcx_jax.schema.concepts import Schema
 from kcx_jax.schema.data_files import read_json, read_yaml
+from kcx_jax.schema.formats.json_text import json_text
 from kcx_jax.schema.formats.losses import count_lost
 from kcx_jax.schema.load import schema_of_data
 
@@ -29,7 +29,7 @@ def write_yaml(schema: Schema, lost: Counter[str]) -> str:
 
 def write_json(schema: Schema, lost: Counter[str]) -> str:
     """The entities."""
-    return json.dumps(_labels(schema, lost), ensure_ascii=False, indent=2) + "\n"
+    return json_text(_labels(schema, lost))
 
 
 def _labels(schema: Schema, lost: Counter[str]) -> dict[str, dict[str, Any]]:

@@ -21,7 +21,7 @@ def count_lost(
         if concept.kind not in kinds:
             lost[f"{concept.kind} classes"] += 1
             continue
-        lost["descriptions"] += bool(concept.description) and not descriptions
+        lost["descriptions"] += concept.description not in ("", concept.label) and not descriptions
         lost["exemplars"] += 0 if exemplars else len(concept.exemplars)
         lost["parents"] += concept.parent is not None and not parents
     for kind in [kind for kind, count in lost.items() if not count]:

@@ -40,6 +40,8 @@ def read(text: str, where: str) -> Schema:
     for statement in module.body:
         if isinstance(statement, ast.ClassDef):
             parent = next((last_name(base) for base in statement.bases), None)
+            if statement.name in models:
+                raise UsageError(f"{where}:{statement.lineno}: class {statement.name} is declared twice")
             if parent in _BASES or parent in models:
                 models[statement.name] = _model(statement, parent if parent in models else None, where)
     if not models:
