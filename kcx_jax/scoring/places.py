@@ -138,7 +138,11 @@ def _down_the_ladder(
             if rung == "ends":
                 sought = _without_ends(sought)
             if sought.strip():
-                found[surface] = dict.fromkeys(folded.find(sought), number * _RUNG)
+                # Inside a longer word it would be another name: `US` in "because".
+                whole = (
+                    span for span in folded.find(sought) if not any(_joins_word(text, at) for at in span)
+                )
+                found[surface] = dict.fromkeys(whole, number * _RUNG)
     return found
 
 

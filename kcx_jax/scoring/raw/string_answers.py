@@ -9,7 +9,7 @@ from kcx_jax.schema import Problem, Task
 from kcx_jax.scoring.raw.claims import Claim, Claims
 from kcx_jax.scoring.raw.partial_json import without_thought
 
-MAX_ITEMS = 10_000  # an answer with more of them is none
+MAX_ITEMS = 10_000  # the rest of a longer answer is flagged and not read
 MAX_COMMAS = 8  # of a relation, tried as the border between head and tail
 
 _NOTHING = frozenset({"none", "none.", "[]"})
