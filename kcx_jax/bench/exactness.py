@@ -16,9 +16,10 @@ from kcx_jax.bench.workload import Lengths, random_tree
 from kcx_jax.data.batch import pack_step
 from kcx_jax.data.plan import PlanOptions, make_plan
 from kcx_jax.ops.distance import Distance
-from kcx_jax.ops.layouts import Backend, Tree
+from kcx_jax.ops.layouts import Backend
 from kcx_jax.ops.losses import answer_loss
 from kcx_jax.ops.numerics import inverse_row_norms
+from kcx_jax.training.step import tree_layout
 
 
 def attention_errors(
@@ -37,14 +38,7 @@ def attention_errors(
     tree = random_tree(lengths, 1000, seed)
     step = make_plan([tree], PlanOptions(rows=1, branches=branches, shapes=1, seed=seed), steps=1).steps[0]
     batch = pack_step([tree], step)
-    layout = Tree(
-        batch.prefix_index_RP,
-        batch.prefix_length_R,
-        batch.branch_index_RKL,
-        batch.branch_length_RK,
-        batch.grid_index_RT,
-        backend,
-    )
+    layout = tree_layout(batch, backend)
     inputs = [tree.branches[index].inputs for index in step.rows[0].branches]
     rng = np.random.default_rng(seed)
     T = step.shape.stream

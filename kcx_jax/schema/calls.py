@@ -238,23 +238,18 @@ class _ListReader:
             raise _BrokenError("brackets are nested too deeply", position, resume=position, kind="too_deep")
         arguments: list[tuple[str | None, Value]] = []
         while True:
+            keyword: str | None = None
+            value: Value
             if depth > 1 and (mention := _MENTION.match(self.text, position)):
-                arguments.append((None, _as_call(mention)))
-                position = mention.end()
-                if mention["comma"]:
-                    continue
+                value, position = _as_call(mention), mention.start("comma")
+            else:
                 token = _TOKEN.match(self.text, position)
                 if token and token["close"] == close:
                     return arguments, token.end()
-                raise self._unexpected(f", or {close}", position)
-            token = _TOKEN.match(self.text, position)
-            if token and token["close"] == close:
-                return arguments, token.end()
-            keyword = None
-            if token and close == ")" and token.lastgroup == "keyword":
-                keyword, position = token["keyword"], token.end()
-                token = _TOKEN.match(self.text, position)
-            value, position = self._value(token, position, depth - 1)
+                if token and close == ")" and token.lastgroup == "keyword":
+                    keyword, position = token["keyword"], token.end()
+                    token = _TOKEN.match(self.text, position)
+                value, position = self._value(token, position, depth - 1)
             arguments.append((keyword, value))
             token = _TOKEN.match(self.text, position)
             if token and token["close"] == close:

@@ -38,6 +38,18 @@ class StepResult(struct.PyTreeNode):
     gradient_norm: jax.Array  # before clipping
 
 
+def tree_layout(batch: TreeBatch, attention: Backend) -> Tree:
+    """How attention sees the rows of a batch; `attention` is the backend."""
+    return Tree(
+        batch.prefix_index_RP,
+        batch.prefix_length_R,
+        batch.branch_index_RKL,
+        batch.branch_length_RK,
+        batch.grid_index_RT,
+        attention,
+    )
+
+
 def summed_loss(
     module: Transformer,
     variables: Mapping[str, PyTree],
@@ -51,19 +63,11 @@ def summed_loss(
     Without a `dropout_key` nothing is dropped. `train_head` false lets no gradient reach the head. `attention` is the
     backend of the layout.
     """
-    layout = Tree(
-        batch.prefix_index_RP,
-        batch.prefix_length_R,
-        batch.branch_index_RKL,
-        batch.branch_length_RK,
-        batch.grid_index_RT,
-        attention,
-    )
     hidden_RTD, _ = module.apply(
         variables,
         batch.tokens_RT,
         batch.positions_RT,
-        layout,
+        tree_layout(batch, attention),
         deterministic=dropout_key is None,
         rngs=None if dropout_key is None else {"dropout": dropout_key},
     )

@@ -1,6 +1,5 @@
 """Relation corpora (and DuEE) in a few lines each, for the tests of their readers."""
 
-import copy
 import json
 
 from kcx_jax.corpora import read_records
@@ -231,19 +230,6 @@ def read(tmp_path, content, reader="auto", **options):
     path.write_bytes((content if isinstance(content, str) else json.dumps(content)).encode())
     # The labels are of no corpus: they are kept.
     return list(read_records(path, reader, **{"inventory": None} | options))
-
-
-def changed(row, value, *keys):
-    """A copy of `row` with `value` under the path `keys`; with the key taken away if `value` is ...."""
-    row = copy.deepcopy(row)
-    node = row
-    for key in keys[:-1]:
-        node = node[key]
-    if value is ...:
-        del node[keys[-1]]
-    else:
-        node[keys[-1]] = value
-    return row
 
 
 def mentions(record):

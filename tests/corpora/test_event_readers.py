@@ -1,6 +1,5 @@
 """Event corpora in a few lines each: their quirks, what is set aside, and every kind of damage by name."""
 
-import copy
 import json
 
 import pytest
@@ -10,6 +9,8 @@ from hypothesis import strategies as st
 from kcx_jax.corpora import Argument, RelationLink, Span, choose_reader, read_records, write_records
 from kcx_jax.corpora.readers.events import surface_span
 from kcx_jax.errors import KcxError
+
+from .changes import JSON, changed, paths
 
 FEWFC = {
     "id": "a1",
@@ -100,19 +101,6 @@ def brat(folder, ann, text=TEXT, name="doc"):
     (folder / f"{name}.txt").write_bytes(text.encode())
     (folder / f"{name}.ann").write_bytes(ann.encode())
     return folder
-
-
-def changed(row, value, *keys):
-    """A copy of `row` with `value` under the path `keys`; with the key taken away if `value` is ...."""
-    row = copy.deepcopy(row)
-    node = row
-    for key in keys[:-1]:
-        node = node[key]
-    if value is ...:
-        del node[keys[-1]]
-    else:
-        node[keys[-1]] = value
-    return row
 
 
 def fillers(event):
@@ -468,26 +456,11 @@ def test_the_reader_is_chosen_by_content(row, reader, tmp_path):
     assert choose_reader(brat(tmp_path, ANN, name="anything") / "anything.txt") == "brat"
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 99) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def _paths(node, path=()):
-    yield path
-    for key, child in (
-        node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    ):
-        yield from _paths(child, (*path, key))
-
-
 @pytest.mark.parametrize(("row", "reader"), [(FEWFC, "fewfc"), (PHEE, "phee"), (ONEIE, "oneie")])
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_anywhere_is_read_soundly_or_refused(row, reader, tmp_path, data):
-    path = data.draw(st.sampled_from([path for path in _paths(row) if path]))
+    path = data.draw(st.sampled_from([path for path in paths(row) if path]))
     broken, refusal = changed(row, data.draw(JSON), *path), ""
     try:
         for record in read(tmp_path, broken, reader):

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from kcx_jax.errors import KcxError
 
+from .changes import JSON, changed, paths
 from .relation_samples import (
     CASIE,
     CONLL04,
@@ -22,7 +23,6 @@ from .relation_samples import (
     SAMPLES,
     SCIERC,
     TACRED,
-    changed,
     read,
 )
 
@@ -100,21 +100,6 @@ def test_damage_to_text_is_named(reader, old, new, message, tmp_path):
     assert str(error.value).startswith(f"{tmp_path / 'corpus.txt'}:{message}")
 
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 99) | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
-    max_leaves=6,
-)
-
-
-def _paths(node, path=()):
-    yield path
-    for key, child in (
-        node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    ):
-        yield from _paths(child, (*path, key))
-
-
 ROWS = [*JSON_ROWS.items(), ("crossre", MULTI), ("fewrel", OPENNRE), ("duee", DUEE_FIN)]
 
 
@@ -122,7 +107,7 @@ ROWS = [*JSON_ROWS.items(), ("crossre", MULTI), ("fewrel", OPENNRE), ("duee", DU
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_value_anywhere_is_read_soundly_or_refused(reader, row, tmp_path, data):
-    path = data.draw(st.sampled_from([path for path in _paths(row) if path]))
+    path = data.draw(st.sampled_from([path for path in paths(row) if path]))
     broken, refusal = changed(row, data.draw(JSON), *path), ""
     try:
         for record in read(tmp_path, broken, reader):

@@ -7,6 +7,7 @@ import pytest
 
 from kcx_jax.corpora import Argument, RelationLink, Span, choose_reader, read_records, write_records
 
+from .changes import changed
 from .relation_samples import (
     CASIE,
     CONLL04,
@@ -25,7 +26,6 @@ from .relation_samples import (
     SEMEVAL,
     TACRED,
     TRIPLES,
-    changed,
     mentions,
     read,
 )
