@@ -9,7 +9,7 @@ import typer
 from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
 
 if TYPE_CHECKING:
-    from kcx_jax.parallel import BuildResult
+    from kcx_jax.parallel import Statistics
 
 app = typer.Typer(help="Build parallel annotated data with a chat model.", no_args_is_help=True)
 
@@ -71,7 +71,7 @@ def status(run: Run) -> None:
     from rich.table import Table
 
     from kcx_jax.llm import Ledger
-    from kcx_jax.parallel import LEDGER, replay
+    from kcx_jax.parallel import Run as RunFolder
 
     _print_table(replay(run))
     table = Table("model", "stage", "state", "error", "calls", "input tokens", "output tokens", "no usage")

@@ -12,7 +12,7 @@ from kcx_jax.demo.settings import Settings
 from kcx_jax.errors import KcxError
 from kcx_jax.files import atomic_write
 from kcx_jax.llm import ChatClient
-from kcx_jax.parallel import BuildResult, build
+from kcx_jax.parallel import Statistics, build
 from kcx_jax.schema import render_schema
 from kcx_jax.testing.llm_server import ScriptedServer
 
@@ -57,7 +57,7 @@ def make_base(out: Path, folder: Path, settings: Settings, say: Say) -> dict[str
 def make_parallel(out: Path, folder: Path, settings: Settings, say: Say) -> dict[str, Any]:
     """Step 2: parallel data through all three stages, against a server that errs on purpose."""
     items = generate(settings.seed, settings.pairs, "train")
-    runs: dict[str, BuildResult] = {}
+    runs: dict[str, Statistics] = {}
     for source, target, part in ((*TUNED, items[::2]), (*TUNED[::-1], items[1::2])):
         name = f"{source}-{target}"
         truth = [ParallelRecord(item[source].id, item[source], item[target], {}) for item in part]
@@ -65,19 +65,20 @@ def make_parallel(out: Path, folder: Path, settings: Settings, say: Say) -> dict
             client = ChatClient("scripted-small", server.base_url, concurrency=32, timeout=TIMEOUT)
             fallback = ChatClient("scripted-large", server.base_url, concurrency=32, timeout=TIMEOUT)
             records = [pair.source for pair in truth]
-            runs[name] = build(records, source, target, client, folder / name, fallback)
+            with build(records, source, target, client, folder / name, fallback) as run:
+                runs[name] = run.statistics()
     return _funnel(runs, say)
 
 
-def _funnel(runs: dict[str, BuildResult], say: Say) -> dict[str, Any]:
+def _funnel(runs: dict[str, Statistics], say: Say) -> dict[str, Any]:
     """Both directions together, stage by stage."""
-    total = sum(run.statistics.total for run in runs.values())
+    total = sum(run.total for run in runs.values())
     # From the ledgers, not from the server's bill, which begins anew when an interrupted run is resumed.
-    replies = sum(run.statistics.calls for run in runs.values())
+    replies = sum(run.calls for run in runs.values())
     faults = Counter(
-        kind for run in runs.values() for (_, kind), n in run.statistics.problems.items() for _ in range(n)
+        kind for run in runs.values() for (_, kind), n in run.problems.items() for _ in range(n)
     )
-    funnels = [run.statistics.funnel() for run in runs.values()]
+    funnels = [run.funnel() for run in runs.values()]
     stages, left = [], total
     for rows in zip(*funnels, strict=True):
         left -= sum(row["resolved"] for row in rows)

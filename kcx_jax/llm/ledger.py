@@ -1,27 +1,69 @@
 """The ledger: every request to a model and every reply, on disk before anything is made of it.
 
-One SQLite file. A call is entered as ``intent`` before it is sent and becomes ``answered`` (a body came back,
-so it may have cost money), ``failed`` (the endpoint said no) or ``interrupted`` (nobody knows: a time-out, a
-lost connection, a killed process). Committed rows survive a killed process; one process at a time may write.
+A call is entered as ``intent`` before it is sent and becomes ``answered`` (a body came back, so it may have
+cost money), ``failed`` (the endpoint said no) or ``interrupted`` (nobody knows: a time-out, a lost connection,
+a killed process). Money is in billionths of a dollar.
 """
 
-import contextlib
-import fcntl
 import json
-import os
-import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kcx_jax.errors import KcxError
 from kcx_jax.llm.reply import Usage
 from kcx_jax.llm.retry import Failure
+from kcx_jax.llm.store import Store
 from kcx_jax.llm.transport import Answer
 
-VERSION = 1
-TABLES = """
+VERSION = 2
+# What was added to the tables of version 1.
+_FROM_1 = """
+CREATE TABLE note (              -- what was learnt of an endpoint, and the like
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE sample (            -- one unit of work: a record, and the language it goes into
+    id TEXT NOT NULL,
+    target TEXT NOT NULL,
+    position INTEGER NOT NULL,   -- in the input
+    filled INTEGER NOT NULL,     -- number of the start whose input held it last
+    digest BLOB NOT NULL,        -- of source and settings: another digest is other work
+    source TEXT NOT NULL,        -- JSON
+    state TEXT NOT NULL,         -- 'pending', or how it ended
+    outcome TEXT,                -- JSON
+    UNIQUE (id, target)
+);
+CREATE INDEX sample_by_state ON sample (filled, state, position);
+CREATE TABLE batch (
+    key TEXT PRIMARY KEY,        -- its name in the endpoint's metadata
+    model TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('creating', 'uploaded', 'created', 'collected')),
+    file_id TEXT,
+    batch_id TEXT,
+    calls INTEGER NOT NULL,
+    usage TEXT,                  -- JSON, as the endpoint states it
+    created REAL NOT NULL
+);
+CREATE TABLE review (
+    id TEXT NOT NULL,
+    target TEXT NOT NULL,
+    annotator TEXT NOT NULL,
+    decided TEXT NOT NULL,       -- when, as the tool states it
+    decision TEXT NOT NULL,      -- JSON
+    UNIQUE (id, target, annotator, decided)
+);
+"""
+_ADDED_TO_CALL = """
+    batch TEXT,                   -- the batch it was sent in
+    cached_tokens INTEGER,
+    reasoning_tokens INTEGER,
+    nano_usd INTEGER,             -- NULL: not known
+    reserved_nano_usd INTEGER NOT NULL DEFAULT 0,  -- the most it can cost
+    price TEXT"""  # the row of the price file
+TABLES = f"""
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     config TEXT NOT NULL,         -- canonical JSON
@@ -43,149 +85,178 @@ CREATE TABLE call (
     input_tokens INTEGER,         -- NULL: the endpoint did not say
     output_tokens INTEGER,
     sent REAL NOT NULL,
-    done REAL
+    done REAL,
+    {_ADDED_TO_CALL.strip()}
 );
 CREATE INDEX call_by_key ON call (key);
+{_FROM_1}
 """
+_COLUMNS = [line.split("--")[0].strip().rstrip(",") for line in _ADDED_TO_CALL.strip().splitlines()]
+MIGRATIONS = {1: "".join(f"ALTER TABLE call ADD COLUMN {column};" for column in _COLUMNS) + _FROM_1}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a call cost, in billionths of a dollar, and the price it was reckoned by; None: not known."""
+
+    nano_usd: int | None = None
+    price: str | None = None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """The bill so far, in billionths of a dollar. ``possible`` is the most that calls without a known cost
+    (nobody knows whether they were served, or how many tokens they took) may add."""
+
+    known: int = 0
+    possible: int = 0
 
 
 class Ledger:
-    """The calls of one run, in the SQLite file at `path` (made when absent).
+    """The calls of one run, in the SQLite file at `path` (made when absent). Raises as `Store` does.
 
-    A writer holds a lock until `close` or its end; a second one is refused with `KcxError`, as are a file
-    that is no ledger and a folder that cannot be written. With ``readonly=True`` nothing is locked.
+    What is entered is on disk once `committed` returns.
     """
 
     def __init__(self, path: str | Path, readonly: bool = False):
         self.path = Path(path)
-        self._lock: int | None = None
         if readonly and not self.path.exists():
             raise KcxError(f"no ledger at {self.path}. A run's folder holds ledger.db once it was started.")
-        with self._guard():
-            if not readonly:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                self._take_lock()
-            try:
-                self._open(readonly)
-            except BaseException:
-                self.close()
-                raise
-
-    def _open(self, readonly: bool) -> None:
-        uri = f"{self.path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}"
-        # The blocking entries run their event loop in a thread of its own; never two threads at once.
-        self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, VERSION):
-            raise KcxError(f"{self.path} is a ledger of version {version}, this program reads {VERSION}")
-        if readonly:
-            return
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")  # safe against a killed process, not a power cut
-        if version == 0:
-            self._db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
-        self._db.execute(
-            "UPDATE call SET state = 'interrupted', error_class = 'killed' WHERE state = 'intent'"
-        )
-
-    def _take_lock(self) -> None:
-        self._lock = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # released by the kernel, even on kill -9
-        except BlockingIOError:
-            os.close(self._lock)
-            self._lock = None
-            raise KcxError(
-                f"another process is working on {self.path}. Wait for it, or stop it; nothing was changed."
-            ) from None
-
-    @contextlib.contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.DatabaseError as error:
-            raise KcxError(
-                f"cannot use the ledger {self.path}: {error}. Free some disk space, check the folder's "
-                "permissions, or (if the file is damaged) start a new run; what was committed is kept."
-            ) from error
-        except OSError as error:
-            raise KcxError(f"cannot open the ledger {self.path}: {error.strerror or error}") from error
-
-    def _run(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        with self._guard():
-            return self._db.execute(sql, values)
+        self.store = Store(self.path, TABLES, VERSION, MIGRATIONS, readonly)
+        if not readonly:
+            self.store.write(
+                "UPDATE call SET state = 'interrupted', error_class = 'killed' "
+                "WHERE state = 'intent' AND batch IS NULL"
+            )
+            self.store.flush()
+            self._calls = self.store.read("SELECT coalesce(max(id), 0) FROM call").fetchone()[0]
 
     def start_run(self, config: dict[str, Any]) -> None:
         """Note the configuration of a run, if it is not the one noted last."""
         if self.run_config() != config:
             text = json.dumps(config, ensure_ascii=False, sort_keys=True)
-            self._run("INSERT INTO run (config, created) VALUES (?, ?)", text, time.time())
+            self.store.write("INSERT INTO run (config, created) VALUES (?, ?)", text, time.time())
+            self.store.flush()
 
     def run_config(self) -> dict[str, Any] | None:
         """The configuration noted last, or None."""
-        row = self._run("SELECT config FROM run ORDER BY id DESC LIMIT 1").fetchone()
+        row = self.store.read("SELECT config FROM run ORDER BY id DESC LIMIT 1").fetchone()
         return json.loads(row[0]) if row else None
+
+    def note(self, name: str, value: str) -> None:
+        """Keep a fact under a name, in place of what stood there."""
+        self.store.write("INSERT OR REPLACE INTO note VALUES (?, ?)", name, value)
+
+    def noted(self, name: str) -> str | None:
+        """The fact kept under a name, or None."""
+        row = self.store.read("SELECT value FROM note WHERE name = ?", name).fetchone()
+        return row[0] if row else None
 
     def answers(self, key: bytes) -> list[bytes]:
         """The raw bodies that came back for the request `key`, oldest first."""
-        rows = self._run("SELECT reply FROM call WHERE key = ? AND state = 'answered' ORDER BY id", key)
+        rows = self.store.read(
+            "SELECT reply FROM call WHERE key = ? AND state = 'answered' ORDER BY id", key
+        )
         return [row[0] for row in rows]
 
-    def intend(self, key: bytes, *, stage: str, record: str, model: str, request: str) -> int:
-        """Enter a call before it is sent; returns its number."""
-        cursor = self._run(
-            "INSERT INTO call (key, stage, record, model, request, state, sent) "
-            "VALUES (?, ?, ?, ?, ?, 'intent', ?)",
-            *(key, stage, record, model, request, time.time()),
+    def ambiguous(self, key: bytes) -> list[tuple[int, float]]:
+        """Calls of the request `key` of which nobody knows the end: number, and when it was sent."""
+        rows = self.store.read(
+            "SELECT id, sent FROM call WHERE key = ? AND state = 'interrupted' ORDER BY id", key
         )
-        assert cursor.lastrowid is not None
-        return cursor.lastrowid
+        return list(rows)
+
+    def intend(
+        self,
+        key: bytes,
+        *,
+        stage: str,
+        record: str,
+        model: str,
+        request: str,
+        reserved: int = 0,
+        batch: str | None = None,
+    ) -> int:
+        """Enter a call before it is sent; returns its number. `reserved`: the most it can cost."""
+        self._calls += 1
+        self.store.write(
+            "INSERT INTO call (id, key, stage, record, model, request, state, sent, reserved_nano_usd, batch)"
+            " VALUES (?, ?, ?, ?, ?, ?, 'intent', ?, ?, ?)",
+            *(self._calls, key, stage, record, model, request, time.time(), reserved, batch),
+        )
+        return self._calls
+
+    async def committed(self) -> None:
+        """Wait until all that was entered is on disk."""
+        await self.store.committed()
 
     def answer(self, call: int, answer: Answer) -> None:
         """Keep the raw body of a reply, before anyone reads it."""
-        self._run(
-            "UPDATE call SET state = 'answered', reply = ?, http_status = ?, request_id = ?, done = ? "
-            "WHERE id = ?",
+        self.store.write(
+            "UPDATE call SET state = 'answered', error_class = NULL, reply = ?, http_status = ?, "
+            "request_id = ?, done = ? WHERE id = ?",
             *(answer.body, answer.http_status, answer.request_id, time.time(), call),
         )
 
-    def judge(self, call: int, usage: Usage, *, error_class: str | None, finish_reason: str | None) -> None:
+    def judge(
+        self, call: int, usage: Usage, cost: Cost, *, error_class: str | None, finish_reason: str | None
+    ) -> None:
         """Note what reading an answered call's body gave."""
-        self._run(
-            "UPDATE call SET error_class = ?, finish_reason = ?, input_tokens = ?, output_tokens = ? "
-            "WHERE id = ?",
-            *(error_class, finish_reason, usage.input_tokens, usage.output_tokens, call),
+        self.store.write(
+            "UPDATE call SET error_class = ?, finish_reason = ?, input_tokens = ?, cached_tokens = ?, "
+            "output_tokens = ?, reasoning_tokens = ?, nano_usd = ?, price = ? WHERE id = ?",
+            *(error_class, finish_reason, usage.input_tokens, usage.cached_tokens, usage.output_tokens),
+            *(usage.reasoning_tokens, cost.nano_usd, cost.price, call),
         )
 
     def fail(self, call: int, failure: Failure) -> None:
         """Note that a call gave no answer."""
         state = "interrupted" if failure.interrupted else "failed"
-        self._run(
+        self.store.write(
             "UPDATE call SET state = ?, error_class = ?, http_status = ?, request_id = ?, reply = ?, "
             "done = ? WHERE id = ?",
             *(state, failure.error_class, failure.http_status, failure.request_id, failure.body),
             *(time.time(), call),
         )
 
+    def unjudged(self) -> Iterator[tuple[int, str, bytes, bool]]:
+        """Answers that a killed process kept and did not read: number, model, body, whether from a batch."""
+        yield from self.store.read(
+            "SELECT id, model, reply, batch IS NOT NULL FROM call "
+            "WHERE state = 'answered' AND finish_reason IS NULL AND error_class IS NULL"
+        ).fetchall()
+
+    def spent(self) -> Spent:
+        """The bill of all calls so far."""
+        row = self.store.read(
+            "SELECT coalesce(sum(nano_usd), 0), coalesce(sum(CASE WHEN nano_usd IS NULL "
+            "AND state != 'failed' THEN reserved_nano_usd END), 0) FROM call"
+        ).fetchone()
+        return Spent(*row)
+
+    def sent_since(self, moment: float, model: str) -> int:
+        """How many calls to a model were sent since `moment` (seconds since 1970)."""
+        return self.store.read(
+            "SELECT count(*) FROM call WHERE sent >= ? AND model = ?", moment, model
+        ).fetchone()[0]
+
     def summary(self) -> list[dict[str, Any]]:
-        """Counts and tokens by model, stage, state and error class; `unpriced`: answers without usage."""
+        """Counts, tokens and money by model, stage, state and error class; `unpriced`: answers without usage."""
+        if not self.store.readonly:
+            self.store.flush()
         columns = "model, stage, state, coalesce(error_class, '') AS error_class"
-        cursor = self._run(
+        cursor = self.store.read(
             f"SELECT {columns}, count(*) AS calls, sum(input_tokens) AS input_tokens, "
             "sum(output_tokens) AS output_tokens, "
-            "sum(state = 'answered' AND (input_tokens IS NULL OR output_tokens IS NULL)) AS unpriced "
-            "FROM call GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+            "sum(state = 'answered' AND (input_tokens IS NULL OR output_tokens IS NULL)) AS unpriced, "
+            "sum(nano_usd) AS nano_usd FROM call GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
         )
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def close(self) -> None:
-        """Close the file and release the lock."""
-        if hasattr(self, "_db"):
-            self._db.close()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
+        """Commit what was entered, close the file and release the lock."""
+        self.store.close()
 
     def __enter__(self) -> "Ledger":
         return self
@@ -197,19 +268,43 @@ class Ledger:
 class NoLedger:
     """Remembers nothing: for callers who need no second run to continue the first."""
 
+    def noted(self, name: str) -> str | None:
+        """See `Ledger.noted`."""
+        return None
+
+    def note(self, name: str, value: str) -> None:
+        """See `Ledger.note`."""
+
     def answers(self, key: bytes) -> list[bytes]:
         """See `Ledger.answers`."""
         return []
 
-    def intend(self, key: bytes, *, stage: str, record: str, model: str, request: str) -> int:
+    def ambiguous(self, key: bytes) -> list[tuple[int, float]]:
+        """See `Ledger.ambiguous`."""
+        return []
+
+    def intend(self, key: bytes, **facts: Any) -> int:
         """See `Ledger.intend`."""
         return 0
+
+    async def committed(self) -> None:
+        """See `Ledger.committed`."""
 
     def answer(self, call: int, answer: Answer) -> None:
         """See `Ledger.answer`."""
 
-    def judge(self, call: int, usage: Usage, *, error_class: str | None, finish_reason: str | None) -> None:
+    def judge(
+        self, call: int, usage: Usage, cost: Cost, *, error_class: str | None, finish_reason: str | None
+    ) -> None:
         """See `Ledger.judge`."""
 
     def fail(self, call: int, failure: Failure) -> None:
         """See `Ledger.fail`."""
+
+    def sent_since(self, moment: float, model: str) -> int:
+        """See `Ledger.sent_since`."""
+        return 0
+
+    def spent(self) -> Spent:
+        """See `Ledger.spent`."""
+        return Spent()

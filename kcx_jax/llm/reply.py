@@ -12,10 +12,13 @@ from kcx_jax.errors import KcxError
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens as billed; None when the endpoint did not say."""
+    """Tokens as billed; None when the endpoint did not say. Of the input, ``cached_tokens`` were cheaper; of
+    the output, ``reasoning_tokens`` were thought and not said."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,10 @@ class ReplyError(KcxError):
 
 class EndpointError(KcxError):
     """The endpoint is of no use as configured (unreachable, key refused, unknown model): stop the run."""
+
+
+class Stopped(KcxError):
+    """The client was told to send nothing more; what was under way came to its end."""
 
 
 class NotAnswered(KcxError):
@@ -92,5 +99,16 @@ def read_body(body: bytes, attempts: int = 1, cached: bool = False) -> Reply:
 def _usage(value: Any) -> Usage:
     if not isinstance(value, dict):
         return Usage()
-    tokens = [value.get(name) for name in ("prompt_tokens", "completion_tokens")]
-    return Usage(*(n if isinstance(n, int) and 0 <= n < 2**53 else None for n in tokens))
+    details = (value.get("prompt_tokens_details"), value.get("completion_tokens_details"))
+    prompt, completion = (each if isinstance(each, dict) else {} for each in details)
+    return Usage(
+        _count(value.get("prompt_tokens")),
+        _count(value.get("completion_tokens")),
+        _count(prompt.get("cached_tokens")),
+        _count(completion.get("reasoning_tokens")),
+    )
+
+
+def _count(value: Any) -> int | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return value if whole and 0 <= value < 2**31 else None

@@ -1,5 +1,6 @@
 """When a request is sent again, by what went wrong with it."""
 
+import asyncio
 import email.utils
 import math
 import random
@@ -54,15 +55,22 @@ class Failure:
 
 def classify(error: Exception) -> Failure:
     """Sort an exception of the SDK, or a `TimeoutError` of our own deadline, into a `Failure`."""
+    import aiohttp
     import openai
 
-    if isinstance(error, openai.APITimeoutError | TimeoutError):
-        return Failure(TIMEOUT, "no complete reply in time")
     if isinstance(error, openai.APIStatusError):
         return _classify_status(error)
-    cause = error.__cause__ or error
-    kind = UNREACHABLE if type(cause).__name__ in ("ConnectError", "ConnectTimeout") else CONNECTION
-    return Failure(kind, str(cause) or type(cause).__name__)
+    # The SDK calls much a time-out that was none: what aiohttp said stands at the bottom.
+    cause: BaseException = error
+    while (deeper := cause.__cause__ or cause.__context__) is not None:
+        cause = deeper
+        if isinstance(cause, aiohttp.ClientError):
+            break
+    if isinstance(cause, aiohttp.ClientConnectorError | ConnectionRefusedError):
+        return Failure(UNREACHABLE, str(cause))
+    if isinstance(cause, TimeoutError | asyncio.CancelledError | aiohttp.ServerTimeoutError):
+        return Failure(TIMEOUT, "no complete reply in time")
+    return Failure(CONNECTION, str(cause) or type(cause).__name__)
 
 
 def _classify_status(error: Any) -> Failure:

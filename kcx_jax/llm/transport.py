@@ -1,8 +1,8 @@
-"""Connections to one endpoint, within one event loop: a slot to send in, a shared gate, a deadline."""
+"""Connections to one endpoint, within one event loop: raw bytes out, raw bytes back, each once, by a deadline."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,48 +19,47 @@ class Answer:
 
 
 class Transport:
-    """The `openai` package with its retries off, bound to the running event loop."""
+    """The `openai` package with its retries off, bound to the running event loop.
+
+    Bodies go and come raw: the SDK's own models cost more time than the request, and lose a paid reply whose
+    body is broken. Its aiohttp transport carries 1,000 requests at once, the default one does not.
+    """
 
     def __init__(self, base_url: str, api_key: str, *, local: bool, concurrency: int, timeout: float):
+        import httpx2
         import openai
 
         self.loop = asyncio.get_running_loop()
+        limits = httpx2.Limits(max_connections=concurrency, keepalive_expiry=30.0)
         # A proxy from the environment cannot reach this machine's own loopback address.
-        http_client = openai.DefaultAsyncHttpxClient(trust_env=False) if local else None
-        self._sdk = openai.AsyncOpenAI(
+        http_client = openai.DefaultAioHttpClient(limits=limits, trust_env=not local)
+        self.sdk = openai.AsyncOpenAI(
             base_url=base_url, api_key=api_key, max_retries=0, timeout=timeout, http_client=http_client
         )
-        # Found here, as it imports half of the SDK: that must not count against a request's deadline.
-        self._create = self._sdk.chat.completions.with_raw_response.create
+        self._raw = httpx2.Response
         self._timeout = timeout
-        self._slots = asyncio.Semaphore(concurrency)
-        self._not_before = 0.0  # in the loop's time
 
-    @contextlib.asynccontextmanager
-    async def slot(self) -> AsyncIterator[None]:
-        """Wait until one more request may be under way, and for the gate of a rate limit."""
-        async with self._slots:
-            while (wait := self._not_before - self.loop.time()) > 0:
-                await asyncio.sleep(wait)
-            yield
+    async def post(self, path: str, body: bytes) -> Answer | Failure:
+        """Send one request, once."""
+        return await self._send(lambda: self.sdk.post(path, cast_to=self._raw, content=body))
 
-    def hold(self, seconds: float) -> None:
-        """Send nothing for so long: the endpoint asked for it."""
-        self._not_before = max(self._not_before, self.loop.time() + seconds)
+    async def get(self, path: str, query: Mapping[str, str]) -> Answer | Failure:
+        """Fetch `path`, once."""
+        options: Any = {"params": dict(query)}
+        return await self._send(lambda: self.sdk.get(path, cast_to=self._raw, options=options))
 
-    async def post(self, body: dict[str, Any]) -> Answer | Failure:
-        """Send one Chat Completions request, once."""
+    async def _send(self, request) -> Answer | Failure:
         import openai
 
         try:
             # The SDK's time-out is per read: a server that drips a byte a second would never meet it.
             async with asyncio.timeout(self._timeout):
-                raw = await self._create(**body)
+                response = await request()
         except (openai.APIError, TimeoutError) as error:
             return classify(error)
-        response = raw.http_response
         return Answer(response.content, response.status_code, response.headers.get("x-request-id"))
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._sdk.close()
+        with contextlib.suppress(RuntimeError):
+            await self.sdk.close()

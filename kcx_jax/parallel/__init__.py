@@ -4,27 +4,20 @@ Lives here: joint translation, span rewriting, sentence rewriting, and the check
 Not here: the HTTP client (`llm`).
 """
 
-from kcx_jax.parallel.build import (
-    LEDGER,
-    PARALLEL,
-    UNRESOLVED,
-    BuildResult,
-    build,
-    case_for_people,
-    replay,
-)
-from kcx_jax.parallel.pipeline import Outcome, Problem
+from kcx_jax.parallel.build import build, case_for_people, revalidate
+from kcx_jax.parallel.outcomes import Outcome, Problem
+from kcx_jax.parallel.run import LEDGER, PARALLEL, UNRESOLVED, Run
 from kcx_jax.parallel.statistics import Statistics
 
 __all__ = [
     "LEDGER",
     "PARALLEL",
     "UNRESOLVED",
-    "BuildResult",
     "Outcome",
     "Problem",
+    "Run",
     "Statistics",
     "build",
     "case_for_people",
-    "replay",
+    "revalidate",
 ]

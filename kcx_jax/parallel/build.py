@@ -1,153 +1,217 @@
 """A run: records in, pairs out, everything between in one folder.
 
-The folder holds ``ledger.db`` (every call), ``source.jsonl`` (what went in) and, when the run has come to its
-end, ``parallel.jsonl``, ``unresolved.jsonl`` and ``statistics.json``. The ledger is the truth: the same
-command continues from it, and `replay` makes the results anew from it without a call.
+The folder holds ``ledger.db`` (the input, every call, and how each record ended) and, when the run has come to
+its end, ``parallel.jsonl``, ``unresolved.jsonl`` and ``statistics.json``. The ledger is the truth: the same
+command continues from it, and the files can be made anew from it without a call.
 """
 
 import asyncio
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kcx_jax.corpora import ParallelRecord, Record, read_records, write_parallel, write_records
+from kcx_jax.corpora import Record, write_parallel
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.files import atomic_write
-from kcx_jax.llm import ChatClient, Ledger, LoopThread, NotAnswered
-from kcx_jax.parallel.pipeline import Outcome, translate
+from kcx_jax.llm import Budget, ChatClient, Ledger, LoopThread, NotAnswered, Price, Stopped, judge_unread
+from kcx_jax.llm.crash import crash_point
+from kcx_jax.parallel import prompts
+from kcx_jax.parallel.outcomes import Outcome
+from kcx_jax.parallel.pipeline import translate
+from kcx_jax.parallel.run import LEDGER, PARALLEL, STATISTICS, UNRESOLVED, Run
+from kcx_jax.parallel.samples import Samples
 from kcx_jax.parallel.statistics import Statistics
 
-LEDGER, SOURCE, PARALLEL, UNRESOLVED, STATISTICS = (
-    *("ledger.db", "source.jsonl", "parallel.jsonl", "unresolved.jsonl", "statistics.json"),
-)
+# Seconds that requests under way get when a run is stopped.
+DRAIN = 30.0
 
 Progress = Callable[[Statistics], None]
-
-
-@dataclass(frozen=True)
-class BuildResult:
-    """Pairs in the order of the input, cases for people, ids not finished (`replay` only), and counts."""
-
-    pairs: list[ParallelRecord]
-    unresolved: list[Outcome]
-    pending: list[str]
-    statistics: Statistics
 
 
 def build(
     records: Iterable[Record],
     source: str,
-    target: str,
+    targets: str | Sequence[str],
     client: ChatClient,
     run_dir: str | Path,
     fallback: ChatClient | None = None,
     progress: Progress | None = None,
-) -> BuildResult:
-    """Translate annotated `records` from `source` into `target` (BCP 47 tags) and write the run's folder.
+    *,
+    budget: int | None = None,
+) -> Run:
+    """Translate annotated `records` from `source` into `targets` (BCP 47 tags) and write the run's folder.
 
     Every record goes through the three stages with `client`, then with `fallback`. A run that was stopped, by
-    Ctrl-C or harder, goes on from `run_dir` and sends nothing twice that was answered. Blocks; works on
-    `client.concurrency` records at once, and calls `progress` after each, from its own thread.
+    Ctrl-C or harder, goes on from `run_dir` and sends nothing twice that was answered. `budget` caps what the
+    whole run may cost, in billionths of a dollar. Blocks; works on `client.concurrency` records at once, and
+    calls `progress` after each, from its own thread.
 
     Raises `KcxError` for records with an id twice, of another language, or inconsistent; when another process
-    has the run; when the endpoint is of no use; and `BudgetExceeded` when its quota ends.
+    has the run; when the endpoint is of no use; and `BudgetExceeded` when its quota or the budget ends. Ctrl-C
+    and SIGTERM let requests under way come to their end and raise `KeyboardInterrupt`; a second one does not
+    wait.
     """
-    rows = _checked(records, source, target)
+    targets = [targets] if isinstance(targets, str) else list(dict.fromkeys(targets))
+    if source in targets:
+        raise UsageError(f"source and target are the same language, {source!r}")
     run_dir = Path(run_dir)
     clients = [client] if fallback is None else [client, fallback]
+    config = {
+        "source": source,
+        "targets": targets,
+        "models": [each.settings() for each in clients],
+        "prompts": _digest_of_prompts(),
+    }
     with Ledger(run_dir / LEDGER) as ledger:
-        write_records(rows, run_dir / SOURCE, overwrite=True)
-        ledger.start_run(
-            {"source": source, "target": target, "models": [each.settings() for each in clients]}
-        )
-        result = _run(rows, target, [each.with_ledger(ledger) for each in clients], progress)
-        _write(result, run_dir)
-    return result
+        samples = Samples(ledger)
+        samples.fill(_checked(records, source), targets, config)
+        ledger.start_run(config)
+        prices = {each.model: each.price for each in clients}
+        judge_unread(ledger, prices.get)
+        shared = None if budget is None else Budget(budget, ledger.spent())
+        work = Work(samples, [each.within(ledger, shared) for each in clients], progress)
+        work.run()
+        ledger.store.flush()
+        write_results(Run(run_dir, samples, ledger))
+    return Run.open(run_dir)
 
 
-def replay(run_dir: str | Path) -> BuildResult:
-    """What a run has so far, made from its ledger without a call, also while it is running.
+def revalidate(run_dir: str | Path, price_of: Callable[[str], Price | None] | None = None) -> Run:
+    """Judge every reply of a run anew by the rules of today, without a call; writes the folder's files again.
 
-    Raises `KcxError` when `run_dir` holds no run.
+    Records for whose requests the ledger has no answer are pending afterwards. Raises `KcxError` when
+    `run_dir` holds no run, or another process works on it.
     """
     run_dir = Path(run_dir)
     with Ledger(run_dir / LEDGER, readonly=True) as ledger:
-        config = ledger.run_config()
-        if config is None:
-            raise KcxError(f"the run in {run_dir} was not started. Run `kcx parallel build` first.")
-        rows = list(read_records(run_dir / SOURCE, reader="jsonl"))
+        config = Run.config_of(ledger, run_dir)
+    with Ledger(run_dir / LEDGER) as ledger:
         clients = [ChatClient(**model, ledger=ledger, offline=True) for model in config["models"]]
-        return _run(rows, config["target"], clients, None)
+        samples = Samples(ledger)
+        samples.reopen()
+        Work(samples, clients, None).run()
+        ledger.store.flush()
+        write_results(Run(run_dir, samples, ledger))
+    return Run.open(run_dir)
 
 
-def _checked(records: Iterable[Record], source: str, target: str) -> list[Record]:
-    if source == target:
-        raise UsageError(f"source and target are the same language, {source!r}")
-    rows = list(records)
-    seen: set[str] = set()
-    for record in rows:
+def _checked(records: Iterable[Record], source: str) -> Iterator[Record]:
+    for record in records:
         record.check(f"record {record.id!r}")
         if record.language != source:
             raise KcxError(
                 f"record {record.id!r} is in {record.language!r}, not in the source language {source!r}"
             )
-        if record.id in seen:
-            raise KcxError(f"two records have the id {record.id!r}; a run joins its results by id")
         if not record.text.strip():
             raise KcxError(f"record {record.id!r} has no text")
-        seen.add(record.id)
-    return rows
+        yield record
 
 
-def _run(
-    rows: Sequence[Record], target: str, clients: Sequence[ChatClient], progress: Progress | None
-) -> BuildResult:
-    statistics = Statistics([client.model for client in clients], len(rows))
-    outcomes: list[Outcome | None] = [None] * len(rows)
-    queue = iter(enumerate(rows))
+def _digest_of_prompts() -> str:
+    text = json.dumps([prompts.INSTRUCTIONS, prompts.REPLY_SCHEMAS], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
-    async def worker() -> None:
-        for i, record in queue:  # shared by all workers: each takes the next record
+
+class Work:
+    """Workers that take the pending records of a run to their end, as many at once as the first client says."""
+
+    def __init__(self, samples: Samples, clients: Sequence[ChatClient], progress: Progress | None):
+        self._samples, self._clients, self._progress = samples, clients, progress
+        self._statistics = Statistics([client.model for client in clients], sum(samples.counts().values()))
+        self._stopped: KcxError | None = None
+
+    def run(self) -> None:
+        """Blocks until all is done; raises what stopped the work, once nothing is under way any more."""
+        for outcome in self._samples.ended():
+            self._statistics.add(outcome)
+        with LoopThread() as loop, _terminated_as_interrupted():
+            work = loop.submit(self._all())
             try:
-                outcome = await translate(record, target, clients)
-            except NotAnswered:
-                continue
-            outcomes[i] = outcome
-            statistics.add(outcome)
-            if progress is not None:
-                progress(statistics)
+                work.result()
+            except KeyboardInterrupt:
+                loop.call(self._stop)
+                _drain(work)
+                raise
+        if self._stopped is not None:
+            raise self._stopped
 
-    async def work() -> None:
+    async def _all(self) -> None:
+        queue = self._samples.pending()  # shared by all workers: each takes the next record
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(clients[0].concurrency):
-                    group.create_task(worker())
+                for _ in range(self._clients[0].concurrency):
+                    group.create_task(self._worker(queue))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # the first one ended the others
         finally:
-            for client in clients:
+            for client in self._clients:
                 await client.aclose()
 
-    with LoopThread() as loop:
-        loop.submit(work()).result()
-    done = [outcome for outcome in outcomes if outcome is not None]
-    return BuildResult(
-        pairs=[outcome.pair for outcome in done if outcome.pair is not None],
-        unresolved=[outcome for outcome in done if outcome.pair is None],
-        pending=[row.id for row, outcome in zip(rows, outcomes, strict=True) if outcome is None],
-        statistics=statistics,
-    )
+    async def _worker(self, queue: Iterator[tuple[Record, str]]) -> None:
+        for record, target in queue:
+            try:
+                outcome = await translate(record, target, self._clients)
+            except NotAnswered:
+                continue
+            except Stopped:
+                return
+            except KcxError as error:  # of no use to go on; what is under way comes to its end all the same
+                self._stopped = self._stopped or error
+                self._stop()
+                return
+            self._finish(outcome)
+
+    def _stop(self) -> None:
+        for client in self._clients:
+            client.stop()
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._samples.finish(outcome)
+        self._statistics.add(outcome)
+        if self._progress is not None:
+            self._progress(self._statistics)
 
 
-def _write(result: BuildResult, run_dir: Path) -> None:
-    write_parallel(result.pairs, run_dir / PARALLEL, overwrite=True)
-    with atomic_write(run_dir / UNRESOLVED, overwrite=True) as handle:
-        for outcome in result.unresolved:
+def _drain(work: "Future[None]") -> None:
+    try:
+        work.result(timeout=DRAIN)
+    except (KeyboardInterrupt, TimeoutError):
+        work.cancel()
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """A SIGTERM in the main thread is a Ctrl-C while the block runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def write_results(run: Run) -> None:
+    """Write the files of a run's folder from its ledger, each in one step."""
+    write_parallel(run.pairs(), run.folder / PARALLEL, overwrite=True)
+    with atomic_write(run.folder / UNRESOLVED, overwrite=True) as handle:
+        for outcome in run.unresolved():
             handle.write(json.dumps(case_for_people(outcome)) + "\n")
-    with atomic_write(run_dir / STATISTICS, overwrite=True) as handle:
-        json.dump(result.statistics.to_json(), handle, ensure_ascii=False, indent=1)
+        crash_point("during_export")
+    with atomic_write(run.folder / STATISTICS, overwrite=True) as handle:
+        json.dump(run.statistics().to_json(), handle, ensure_ascii=False, indent=1)
 
 
 def case_for_people(outcome: Outcome) -> dict[str, Any]:
@@ -155,6 +219,7 @@ def case_for_people(outcome: Outcome) -> dict[str, Any]:
     draft = outcome.draft
     return {
         "id": outcome.record.id,
+        "target_language": outcome.target,
         "source": outcome.record.to_json(),
         "draft": None if draft is None else {"sentence": draft.sentence, "spans": dict(draft.texts)},
         "problems": [asdict(problem) for problem in outcome.problems],

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kcx_jax.corpora import ParallelRecord, Record
@@ -10,39 +9,13 @@ from kcx_jax.llm import ChatClient, ReplyError
 from kcx_jax.parallel import prompts
 from kcx_jax.parallel.checks import Draft, Refusal, read_sentence, read_spans, read_translation
 from kcx_jax.parallel.matching import Match, locate
+from kcx_jax.parallel.outcomes import Outcome, Problem
 from kcx_jax.parallel.spans import SourceSpan, carry_over, discontinuous, source_spans
 
 # A refused reply is asked for again, with the reason, until a stage has asked so often.
 TRIES = 2
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a reply, or a whole stage, was of no use: ``kind`` to count by, ``detail`` for people."""
-
-    model: str
-    stage: str
-    kind: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a record: a pair, or (``pair`` is None) a case for people with the last draft, if any.
-
-    ``round`` is the index of the model and ``stage`` the last stage it went through; ``calls`` counts the
-    replies that were read.
-    """
-
-    record: Record
-    pair: ParallelRecord | None
-    round: int
-    stage: str
-    calls: int
-    problems: tuple[Problem, ...]
-    draft: Draft | None = None
 
 
 async def translate(record: Record, target: str, clients: Sequence[ChatClient]) -> Outcome:
@@ -168,6 +141,7 @@ class _Work:
 
     def outcome(self, index: int, stage: str, pair: ParallelRecord | None) -> Outcome:
         """The record's end."""
+        draft = None if pair else self.draft
         return Outcome(
-            self.record, pair, index, stage, self.calls, tuple(self.problems), None if pair else self.draft
+            self.record, self.target, pair, index, stage, self.calls, tuple(self.problems), draft
         )

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from kcx_jax.parallel.pipeline import Outcome
+from kcx_jax.parallel.outcomes import Outcome
 from kcx_jax.parallel.prompts import STAGES
 
 
@@ -30,6 +30,8 @@ class Statistics:
         """Count one finished record."""
         self.calls += outcome.calls
         self.problems.update((problem.stage, problem.kind) for problem in outcome.problems)
+        if outcome.unanswered:
+            return
         if outcome.pair is None:
             self.unresolved += 1
             return

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kcx_jax.errors import KcxError
-from kcx_jax.llm import Ledger, Usage
+from kcx_jax.llm import Cost, Ledger, Usage
 from kcx_jax.llm.retry import QUOTA, TIMEOUT, Failure
 from kcx_jax.llm.transport import Answer
 
@@ -30,6 +30,7 @@ def test_raw_answers_come_back_in_order_and_only_answers(tmp_path):
         ledger.fail(_intend(ledger), Failure(QUOTA, "no money", 429, body=b"no money"))
         ledger.answer(_intend(ledger, b"other"), Answer(b"x", 200, None))
         _intend(ledger)
+        ledger.store.flush()
         assert ledger.answers(KEY) == [b"{broken", b"{}"]
     with Ledger(tmp_path / "ledger.db") as ledger:
         assert ledger.answers(KEY) == [b"{broken", b"{}"]
@@ -49,7 +50,7 @@ def test_tokens_are_summed_and_unknown_ones_counted(tmp_path):
         for usage in (Usage(10, 3), Usage(5, None)):
             call = _intend(ledger)
             ledger.answer(call, Answer(b"{}", 200, None))
-            ledger.judge(call, usage, error_class=None, finish_reason="stop")
+            ledger.judge(call, usage, Cost(), error_class=None, finish_reason="stop")
         (row,) = ledger.summary()
         assert (row["calls"], row["input_tokens"], row["output_tokens"], row["unpriced"]) == (2, 15, 3, 1)
 
@@ -123,9 +124,11 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path):
     path = tmp_path / "ledger.db"
     with Ledger(path) as ledger:
         ledger.answer(_intend(ledger), Answer(b"kept", 200, None))
-        pages = ledger._db.execute("PRAGMA page_count").fetchone()[0]
-        ledger._db.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(KcxError, match="full"):
-            ledger.answer(_intend(ledger), Answer(b"x" * 100_000, 200, None))
+        pages = ledger.store.read("PRAGMA page_count").fetchone()[0]
+        ledger.store.change(lambda db: db.execute(f"PRAGMA max_page_count = {pages}"))
+        ledger.answer(_intend(ledger), Answer(b"x" * 100_000, 200, None))
+        for _ in range(2):  # and it stays said: nothing may be sent any more
+            with pytest.raises(KcxError, match="full"):
+                ledger.store.flush()
     with Ledger(path) as ledger:
         assert ledger.answers(KEY) == [b"kept"]

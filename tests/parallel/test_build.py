@@ -16,7 +16,7 @@ from kcx_jax.corpora import ParallelRecord, Record, read_parallel, write_records
 from kcx_jax.demo.corpus.generate import generate
 from kcx_jax.errors import BudgetExceeded, KcxError, UsageError
 from kcx_jax.llm import ChatClient, EndpointError, Ledger, RetryPolicy
-from kcx_jax.parallel import build, replay
+from kcx_jax.parallel import Run, build, revalidate
 from kcx_jax.testing.llm_server import ScriptedServer
 
 QUICK = RetryPolicy(first_wait=0.01, longest_wait=0.02, breaker=99)
@@ -41,42 +41,45 @@ def calm(pairs, tmp_path_factory):
         return result, server.bill, folder
 
 
+def _ids(run: Run) -> list[str]:
+    return [pair.id for pair in run.pairs()]
+
+
 def test_every_record_ends_as_a_pair_or_with_people(calm, pairs):
     result, bill, _ = calm
-    ended = {pair.id for pair in result.pairs} | {outcome.record.id for outcome in result.unresolved}
-    assert ended == {pair.id for pair in pairs}
-    assert len(ended) == len(result.pairs) + len(result.unresolved)
-    assert not result.pending
+    made, people = _ids(result), [outcome.record.id for outcome in result.unresolved()]
+    assert sorted(made + people) == sorted(pair.id for pair in pairs)
+    assert not list(result.pending())
     assert min(bill.faults[fault] for fault in FAULTS) > 0  # the run met them all
     order = [pair.id for pair in pairs]
-    assert [pair.id for pair in result.pairs] == sorted((p.id for p in result.pairs), key=order.index)
+    assert made == sorted(made, key=order.index)
 
 
 def test_the_counts_are_those_of_the_pairs(calm):
     result, _, folder = calm
     counts = json.loads((folder / "statistics.json").read_text())
-    assert counts == result.statistics.to_json()
+    assert counts == result.statistics().to_json()
     assert counts["records"] == 40
-    assert counts["resolved"] == len(result.pairs)
-    assert counts["unresolved"] == len(result.unresolved)
+    assert counts["resolved"] == len(_ids(result))
+    assert counts["unresolved"] == len(list(result.unresolved()))
     left = 40
     for row, (index, stage) in zip(
         counts["stages"],
         [(i, stage) for i in (0, 1) for stage in ("translate", "rewrite_spans", "rewrite_sentence")],
         strict=True,
     ):
-        ended = [p for p in result.pairs if (p.provenance["round"], p.provenance["stage"]) == (index, stage)]
+        ended = [p for p in result.pairs() if (p.provenance["round"], p.provenance["stage"]) == (index, stage)]
         left -= len(ended)
         assert (row["resolved"], row["missing_per_10k"]) == (len(ended), 250 * left)
-    assert counts["faithfulness_verbatim"] == len(result.pairs) / 40
+    assert counts["faithfulness_verbatim"] == len(_ids(result)) / 40
     assert counts["stages"][0]["missing_per_10k"] > counts["stages"][-1]["missing_per_10k"]
 
 
 def test_the_files_hold_the_result(calm):
     result, _, folder = calm
-    assert list(read_parallel(folder / "parallel.jsonl")) == result.pairs
+    assert list(read_parallel(folder / "parallel.jsonl")) == list(result.pairs())
     cases = [json.loads(line) for line in (folder / "unresolved.jsonl").read_text().splitlines()]
-    assert [case["id"] for case in cases] == [outcome.record.id for outcome in result.unresolved]
+    assert [case["id"] for case in cases] == [outcome.record.id for outcome in result.unresolved()]
     assert all(case["problems"] for case in cases)
 
 
@@ -89,14 +92,14 @@ def test_the_ledger_agrees_with_the_bill(calm):
     assert sum(row["output_tokens"] for row in rows) == bill.output_tokens
 
 
-def test_the_same_command_again_and_a_replay_send_nothing(calm, pairs):
+def test_the_same_command_again_and_a_revalidation_send_nothing(calm, pairs):
     result, _, folder = calm
     with ScriptedServer(pairs=pairs) as server:
         again = build(_sources(pairs), "en", "zh", _client(server), folder, _client(server, "big"))
         assert server.bill.requests == 0
-    for other in (again, replay(folder)):
-        assert other.pairs == result.pairs
-        assert other.statistics.to_json() == result.statistics.to_json()
+    for other in (again, Run.open(folder), revalidate(folder)):
+        assert list(other.pairs()) == list(result.pairs())
+        assert other.statistics().to_json() == result.statistics().to_json()
 
 
 def test_the_same_seed_gives_the_same_run_whatever_the_order(calm, pairs, tmp_path):
@@ -105,7 +108,7 @@ def test_the_same_seed_gives_the_same_run_whatever_the_order(calm, pairs, tmp_pa
         client, fallback = _client(server, concurrency=1), _client(server, "big")
         again = build(_sources(pairs)[::-1], "en", "zh", client, tmp_path, fallback)
         assert server.bill == bill
-    assert again.pairs == result.pairs[::-1]
+    assert list(again.pairs()) == list(result.pairs())[::-1]
 
 
 def test_a_changed_model_asks_anew_and_a_grown_corpus_only_for_what_is_new(pairs, tmp_path):
@@ -128,7 +131,7 @@ def test_progress_is_told_of_every_record(pairs, tmp_path):
 def test_nothing_to_do_is_done(tmp_path):
     with ScriptedServer() as server:
         result = build([], "en", "zh", _client(server), tmp_path)
-    assert result.statistics.to_json()["faithfulness_verbatim"] == 1.0
+    assert result.statistics().to_json()["faithfulness_verbatim"] == 1.0
     assert list(read_parallel(tmp_path / "parallel.jsonl")) == []
 
 
@@ -142,14 +145,15 @@ def test_records_that_cannot_be_joined_are_refused_before_anything_is_sent(pairs
     ):
         with ScriptedServer(pairs=pairs) as server, pytest.raises(KcxError, match=message):
             build(records, "en", "zh", _client(server), tmp_path / "run")
-        assert not (tmp_path / "run").exists()
+        assert server.bill.requests == 0
     with ScriptedServer() as server, pytest.raises(UsageError, match="same language"):
         build([], "en", "en", _client(server), tmp_path)
 
 
-def test_a_replay_of_no_run_says_so(tmp_path):
-    with pytest.raises(KcxError, match="no ledger at"):
-        replay(tmp_path)
+def test_a_folder_without_a_run_says_so(tmp_path):
+    for read in (Run.open, revalidate):
+        with pytest.raises(KcxError, match="no ledger at"):
+            read(tmp_path)
 
 
 @pytest.mark.parametrize(("fault", "error"), [("quota", BudgetExceeded), ("drop", EndpointError)])
@@ -168,11 +172,11 @@ def test_what_stops_a_run_keeps_what_was_answered(pairs, tmp_path, fault, error)
         client = ChatClient("small", server.base_url, retry=stubborn, concurrency=4)
         with pytest.raises(error):
             build(_sources(pairs), "en", "zh", client, tmp_path)
-    so_far = replay(tmp_path)
-    assert (len(so_far.pairs), len(so_far.pending)) == (10, 30)
-    assert so_far.statistics.to_json()["pending"] == 30
+    so_far = Run.open(tmp_path)
+    assert (len(_ids(so_far)), len(list(so_far.pending()))) == (10, 30)
+    assert so_far.statistics().to_json()["pending"] == 30
     with ScriptedServer(pairs=pairs) as server:
-        assert len(build(_sources(pairs), "en", "zh", _client(server), tmp_path).pairs) == 40
+        assert len(_ids(build(_sources(pairs), "en", "zh", _client(server), tmp_path))) == 40
         assert server.bill.answers == 30
 
 
@@ -184,7 +188,7 @@ from kcx_jax.parallel import build
 records, run, url = sys.argv[1:]
 quick = RetryPolicy(first_wait=0.01, longest_wait=0.02, breaker=99)
 small, big = (ChatClient(name, url, retry=quick, concurrency=4) for name in ("small", "big"))
-result = build(read_records(records), "en", "zh", small, run, big)
+build(read_records(records), "en", "zh", small, run, big)
 """
 
 
@@ -222,8 +226,8 @@ def test_kill_it_anywhere_and_the_same_command_ends_as_if_nothing_had_been(calm,
             build(_sources(pairs), "en", "zh", _client(server), run)
         assert child.wait() == 0, child.stderr.read()
         bill = server.bill
-    assert _without_calls(read_parallel(run / "parallel.jsonl")) == _without_calls(result.pairs)
-    found, expected = json.loads((run / "statistics.json").read_text()), result.statistics.to_json()
+    assert _without_calls(read_parallel(run / "parallel.jsonl")) == _without_calls(result.pairs())
+    found, expected = json.loads((run / "statistics.json").read_text()), result.statistics().to_json()
     # A useless reply that was on its way when the process died is none that was read.
     lost = expected.pop("replies_read") - found.pop("replies_read")
     assert found == expected
@@ -256,10 +260,10 @@ def test_an_interrupt_stops_the_run_and_leaves_no_thread(pairs, tmp_path):
         with Ledger(tmp_path / "ledger.db", readonly=True) as ledger:
             states = {row["state"] for row in ledger.summary()}
         assert "intent" not in states
-        done = len(replay(tmp_path).pairs)
+        done = len(_ids(Run.open(tmp_path)))
         assert 5 <= done < 40
         before = server.bill.requests
-        assert len(build(_sources(pairs), "en", "zh", _client(server), tmp_path).pairs) == 40
+        assert len(_ids(build(_sources(pairs), "en", "zh", _client(server), tmp_path))) == 40
         assert server.bill.requests - before == 40 - done
 
 
@@ -270,8 +274,8 @@ def test_records_of_all_tasks_come_back_as_they_were_written(tmp_path, source, t
              for item in generate(5, 25, "train")}  # fmt: skip
     with ScriptedServer(pairs=truth.values()) as server:
         result = build(_sources(truth.values()), source, target, _client(server), tmp_path)
-    assert len(result.pairs) == 25
-    for pair in result.pairs:
+    assert len(_ids(result)) == 25
+    for pair in result.pairs():
         made, right = pair.target, truth[pair.id].target
         assert (made.text, made.relations, made.events) == (right.text, right.relations, right.events)
         assert {mention.id: mention for mention in made.entities} == {m.id: m for m in right.entities}

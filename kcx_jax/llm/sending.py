@@ -1,0 +1,219 @@
+"""Sending one request until a body comes back, within what the account and the budget allow.
+
+Each send is a call of the ledger: on disk as an intent before it leaves, and as it ended before anything else.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kcx_jax.errors import BudgetExceeded
+from kcx_jax.llm import retry as on
+from kcx_jax.llm.budget import Budget
+from kcx_jax.llm.crash import crash_point
+from kcx_jax.llm.ledger import Cost, Ledger, NoLedger
+from kcx_jax.llm.limits import Limits, Pace, Slots
+from kcx_jax.llm.prices import Price
+from kcx_jax.llm.reply import EndpointError, ReplyError, Stopped, Usage
+from kcx_jax.llm.request import Dialect, Request
+from kcx_jax.llm.retry import Failure, RetryPolicy
+from kcx_jax.llm.stored import find_stored, marks
+from kcx_jax.llm.tokens import TokenMeter
+from kcx_jax.llm.transport import Answer, Transport
+
+CHAT = "/chat/completions"
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A call that brought a body back, with what was set aside for it."""
+
+    call: int
+    body: bytes
+    size: int
+    tokens: float
+    reserved: int
+
+
+class Sender:
+    """One model at one endpoint, in the running event loop."""
+
+    def __init__(
+        self,
+        open_transport: Callable[[], Transport],
+        ledger: Ledger | NoLedger,
+        *,
+        endpoint: str,
+        model: str,
+        concurrency: int,
+        timeout: float,
+        policy: RetryPolicy,
+        limits: Limits,
+        budget: Budget | None,
+        price: Price | None,
+        exactly_once: bool,
+    ):
+        self.loop = asyncio.get_running_loop()
+        self.transport = open_transport()
+        self.stopping = False
+        self._ledger, self._endpoint, self._model = ledger, endpoint, model
+        self._timeout, self._policy, self._exactly_once = timeout, policy, exactly_once
+        self._budget, self._price = budget, price
+        self._slots = Slots(concurrency)
+        today = ledger.sent_since(time.time() - 86_400, model) if limits.requests_per_day else 0
+        self._pace = Pace(limits, self.loop.time, today)
+        self._meter = TokenMeter()
+        self._note = f"dialect of {endpoint} {model}"
+        self._dialect = Dialect.from_json(ledger.noted(self._note))
+        self._failures = 0  # requests in a row without an answer
+
+    async def fetch(self, request: Request, key: bytes, stage: str, record: str) -> Sent:
+        """Send until a body comes back, or take one that the endpoint kept from an earlier send."""
+        sends, waited = 0, 0.0
+        while True:
+            if self._exactly_once and (found := await self._adopt(key)) is not None:
+                return found
+            dialect = self._dialect
+            body = dialect.body(request)
+            sent, result, number = await self._send(body, request, key, stage, record)
+            if isinstance(result, Answer):
+                crash_point("after_receive")
+                self._failures = 0
+                self._slots.served()
+                self._ledger.answer(sent.call, result)
+                await self._ledger.committed()
+                crash_point("before_verdict")
+                return sent
+            self._ledger.fail(sent.call, result)
+            self._settle(sent, None if result.interrupted else 0)
+            if self._take_hint(dialect, dialect.without(body, result)):
+                continue
+            if result.error_class == on.RATE_LIMITED:
+                self._slots.refused(number)
+                wait = self._policy.wait(sends + 1) if result.retry_after is None else result.retry_after
+                waited += wait
+                self._check_patience(result, waited)
+                self._pace.hold(wait)
+            else:
+                sends += 1
+                self._check_failure(result, sends)
+                await asyncio.sleep(min(result.retry_after or self._policy.wait(sends), self._policy.patience))
+
+    async def _send(
+        self, body: dict, request: Request, key: bytes, stage: str, record: str
+    ) -> tuple[Sent, Answer | Failure, int]:
+        """One send: a turn, money set aside, a durable intent, and the wire."""
+        text = json.dumps(body, ensure_ascii=False)
+        size = len(text.encode())
+        tokens = self._meter.expected(size) + (request.max_tokens or 0) / 4
+        reserved = 0
+        if self._price is not None:
+            # No token is shorter than a byte.
+            most = Usage(size, request.max_tokens or 0)
+            reserved = self._price.cost(most) or 0
+        async with self._slots.one() as number:
+            await self._pace.turn(tokens)
+            if self.stopping:
+                raise Stopped("stopped before this request was sent")
+            if self._budget is not None:
+                await self._budget.reserve(reserved)
+            crash_point("before_intent")
+            call = self._ledger.intend(
+                key, stage=stage, record=record, model=self._model, request=text, reserved=reserved
+            )
+            sent = Sent(call, b"", size, tokens, reserved)
+            await self._ledger.committed()
+            crash_point("after_intent")
+            if self._exactly_once:
+                body = {**body, "store": True, "metadata": marks(self._ledger, call)}
+                text = json.dumps(body, ensure_ascii=False)
+            try:
+                result = await self.transport.post(CHAT, text.encode())
+            except asyncio.CancelledError:
+                self._ledger.fail(call, Failure(on.CANCELLED, "stopped while waiting for the reply"))
+                self._settle(sent, None)
+                raise
+        if isinstance(result, Answer):
+            sent = Sent(call, result.body, size, tokens, reserved)
+        return sent, result, number
+
+    async def _adopt(self, key: bytes) -> Sent | None:
+        """A body that the endpoint kept of a call whose end nobody knows; None when it served none."""
+        await self._ledger.committed()
+        for call, moment in self._ledger.ambiguous(key):
+            # One that is still being served would be missed: give it the time it may take.
+            await asyncio.sleep(min(self._timeout, max(0.0, moment + self._timeout - time.time())))
+            found = await find_stored(self.transport, self._ledger, call)
+            if isinstance(found, Answer):
+                self._ledger.answer(call, found)
+                await self._ledger.committed()
+                return Sent(call, found.body, 0, 0.0, 0)
+            if found is None:
+                self._ledger.fail(call, Failure("not_served", "the endpoint has no completion of this call"))
+                await self._ledger.committed()
+            else:
+                raise EndpointError(
+                    f"{self._endpoint} does not say whether it served a call that was cut off "
+                    f"({found.message}). Continue later, or without exactly-once: then it may be paid twice."
+                )
+        return None
+
+    def judge(self, sent: Sent, usage: Usage, error_class: str | None, finish_reason: str | None) -> None:
+        """Note what the body of a call gave, and settle its money and tokens."""
+        cost = Cost()
+        if self._price is not None:
+            cost = Cost(self._price.cost(usage), self._price.id)
+        self._ledger.judge(sent.call, usage, cost, error_class=error_class, finish_reason=finish_reason)
+        if self._budget is not None:
+            self._budget.settle(sent.reserved, cost.nano_usd)
+        if usage.input_tokens is not None and usage.output_tokens is not None:
+            self._meter.learn(sent.size, usage.input_tokens)
+            self._pace.settle(sent.tokens, usage.input_tokens + usage.output_tokens)
+
+    def _settle(self, sent: Sent, cost: int | None) -> None:
+        if self._budget is not None:
+            self._budget.settle(sent.reserved, cost)
+        self._pace.settle(sent.tokens, 0.0)
+
+    def _take_hint(self, used: Dialect, better: Dialect) -> bool:
+        """Whether to send again in another dialect: the endpoint refused `used`, and `better` mends it."""
+        if better == used:
+            return False
+        if self._dialect == used:
+            self._dialect = better
+            self._ledger.note(self._note, better.to_json())
+        return True
+
+    def _check_patience(self, failure: Failure, waited: float) -> None:
+        if waited > self._policy.patience:
+            raise BudgetExceeded(
+                f"{self._endpoint} limits the rate of {self._model} and asks to wait {waited:.0f} s in all "
+                f"({failure.message}). Continue later with the same command, or lower the concurrency."
+            )
+
+    def _check_failure(self, failure: Failure, sends: int) -> None:
+        """Raise unless the request may be sent again."""
+        kind, told = failure.error_class, failure.message
+        if kind == on.QUOTA:
+            raise BudgetExceeded(
+                f"the account behind {self._endpoint} has no quota left ({told}). Top it up, then run the "
+                "same command: what was answered is kept."
+            )
+        if kind == on.REFUSED:
+            raise EndpointError(
+                f"{self._endpoint} refused model {self._model!r} ({told}). Check the key, model and URL."
+            )
+        if kind == on.UNREACHABLE and sends >= min(3, self._policy.sends):
+            raise EndpointError(
+                f"cannot reach {self._endpoint} ({told}). Is the server running, the URL right?"
+            )
+        if kind == on.BAD_REQUEST or sends >= self._policy.sends:
+            self._failures += 1
+            if self._failures >= self._policy.breaker:
+                raise EndpointError(
+                    f"{self._endpoint}: {self._failures} requests in a row got no answer, the last one {kind} "
+                    f"({told}). Stopped; the same command continues from here."
+                )
+            raise ReplyError(kind, f"{self._model}: {told} (sent {sends} times)")

@@ -1,0 +1,78 @@
+"""What a run has so far: read from its ledger, also while it is running, without a call."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.corpora import ParallelRecord
+from kcx_jax.errors import KcxError
+from kcx_jax.llm import Ledger
+from kcx_jax.parallel.outcomes import Outcome
+from kcx_jax.parallel.samples import PAIR, PEOPLE, Samples
+from kcx_jax.parallel.statistics import Statistics
+
+LEDGER, PARALLEL, UNRESOLVED, STATISTICS = (
+    *("ledger.db", "parallel.jsonl", "unresolved.jsonl", "statistics.json"),
+)
+
+
+class Run:
+    """A run's folder, opened to read. Pairs and cases come as streams, in the order of the input."""
+
+    def __init__(self, folder: Path, samples: Samples, ledger: Ledger):
+        self.folder, self.ledger, self._samples = folder, ledger, samples
+        self.config = self.config_of(ledger, folder)
+
+    @classmethod
+    def open(cls, folder: str | Path) -> "Run":
+        """Open a run to read. Raises `KcxError` when `folder` holds none."""
+        ledger = Ledger(Path(folder) / LEDGER, readonly=True)
+        try:
+            return cls(Path(folder), Samples(ledger), ledger)
+        except BaseException:
+            ledger.close()
+            raise
+
+    @staticmethod
+    def config_of(ledger: Ledger, folder: Path) -> dict[str, Any]:
+        """The configuration of a run that was started; `KcxError` for one that was not."""
+        config = ledger.run_config()
+        if config is None:
+            raise KcxError(f"the run in {folder} was not started. Run `kcx parallel build` first.")
+        return config
+
+    def pairs(self) -> Iterator[ParallelRecord]:
+        """The finished pairs."""
+        for outcome in self._samples.ended(PAIR):
+            assert outcome.pair is not None
+            yield outcome.pair
+
+    def unresolved(self) -> Iterator[Outcome]:
+        """The cases for people."""
+        return self._samples.ended(PEOPLE)
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """All records that came to an end."""
+        return self._samples.ended()
+
+    def pending(self) -> Iterator[str]:
+        """The ids of records that have not come to an end."""
+        return (record.id for record, _ in self._samples.pending())
+
+    def statistics(self) -> Statistics:
+        """Counts over all records of the run."""
+        models = [model["model"] for model in self.config["models"]]
+        statistics = Statistics(models, sum(self._samples.counts().values()))
+        for outcome in self._samples.ended():
+            statistics.add(outcome)
+        return statistics
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self.ledger.close()
+
+    def __enter__(self) -> "Run":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
