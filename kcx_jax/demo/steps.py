@@ -75,9 +75,7 @@ def _funnel(runs: dict[str, Statistics], say: Say) -> dict[str, Any]:
     total = sum(run.total for run in runs.values())
     # From the ledgers, not from the server's bill, which begins anew when an interrupted run is resumed.
     replies = sum(run.calls for run in runs.values())
-    faults = Counter(
-        kind for run in runs.values() for (_, kind), n in run.problems.items() for _ in range(n)
-    )
+    faults = Counter(kind for run in runs.values() for (_, kind), n in run.problems.items() for _ in range(n))
     funnels = [run.funnel() for run in runs.values()]
     stages, left = [], total
     for rows in zip(*funnels, strict=True):

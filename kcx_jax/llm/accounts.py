@@ -1,4 +1,4 @@
-"""Accounts that a killed process left open, and accounts made anew by other prices."""
+"""The bill of a ledger, made from the raw replies: what a killed process left open, or all of it by other prices."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,11 @@ from kcx_jax.llm.reply import BodyFault, read_body
 PriceOf = Callable[[str], Price | None]
 
 
-def judge_unread(ledger: Ledger, price_of: PriceOf) -> int:
-    """Read the answers that were kept and not read, so that their cost is known; returns how many."""
+def judge_answers(ledger: Ledger, price_of: PriceOf, *, all: bool = False) -> int:
+    """Read the answers that were kept and not read (or ``all`` of them) and bill them; returns how many."""
     count = 0
-    for call, model, body, batch in ledger.unjudged():
-        usage, error_class, finish_reason = None, None, None
+    for call, model, body, batch in ledger.answered(unread=not all):
+        error_class, finish_reason = None, None
         try:
             reply = read_body(body)
         except BodyFault as fault:

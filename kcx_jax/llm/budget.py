@@ -1,21 +1,24 @@
-"""A cap on money: the most a request can cost is set aside before it is sent, and settled afterwards."""
+"""What a run costs while it runs, and a cap on it: the most a request can cost is set aside before it is sent."""
 
 import asyncio
 
 from kcx_jax.errors import BudgetExceeded
 from kcx_jax.llm.ledger import Spent
-from kcx_jax.llm.prices import dollars
+from kcx_jax.llm.money import dollars
 
 
 class Budget:
-    """At most `limit` nano-dollars, of which `spent` are gone: what is known, and what may have been billed.
+    """The bill so far, in nano-dollars, and at most `limit` (None: no cap) of it.
 
-    Shared by all clients of a run, in one event loop. A cost that stays unknown counts at what was set aside.
+    `spent` is what earlier starts of the run spent. Shared by all clients of a run, in one event loop. A cost
+    that stays unknown counts at what was set aside for it: ``possible``. ``unpriced`` counts the answers whose
+    cost is not known.
     """
 
-    def __init__(self, limit: int, spent: Spent | None = None):
+    def __init__(self, limit: int | None = None, spent: Spent | None = None):
         self.limit = limit
-        self._gone = spent.known + spent.possible if spent else 0
+        spent = spent or Spent()
+        self.known, self.possible, self.unpriced = spent.known, spent.possible, spent.unpriced
         self._held = 0
         self._waiting: list[asyncio.Future[None]] = []
 
@@ -24,12 +27,12 @@ class Budget:
 
         Raises `BudgetExceeded` when there is not so much left: nothing was sent.
         """
-        while self._gone + self._held + nano > self.limit:
+        while self.limit is not None and self.known + self.possible + self._held + nano > self.limit:
             if self._held == 0:
                 raise BudgetExceeded(
-                    f"the budget of {dollars(self.limit)} is spent: {dollars(self._gone)} are gone, and the "
-                    f"next request may cost {dollars(nano)}. The same command with a larger budget goes on "
-                    "from here."
+                    f"the budget of {dollars(self.limit)} is spent: {dollars(self.known + self.possible)} are "
+                    f"gone, and the next request may cost {dollars(nano)}. The same command with a larger "
+                    "budget goes on from here."
                 )
             future = asyncio.get_running_loop().create_future()
             self._waiting.append(future)
@@ -39,7 +42,11 @@ class Budget:
     def settle(self, reserved: int, cost: int | None) -> None:
         """Put the true cost in the place of what was set aside; None: not known."""
         self._held -= reserved
-        self._gone += reserved if cost is None else cost
+        if cost is None:
+            self.possible += reserved
+            self.unpriced += 1
+        else:
+            self.known += cost
         waiting, self._waiting = self._waiting, []
         for future in waiting:
             if not future.done():

@@ -15,7 +15,7 @@ from kcx_jax.llm.blocking import LoopThread
 from kcx_jax.llm.budget import Budget
 from kcx_jax.llm.ledger import Ledger, NoLedger
 from kcx_jax.llm.limits import Limits
-from kcx_jax.llm.prices import Price
+from kcx_jax.llm.prices import Price, may_think
 from kcx_jax.llm.reply import BodyFault, NotAnswered, Reply, ReplyError, read_body
 from kcx_jax.llm.request import Messages, Request
 from kcx_jax.llm.retry import RetryPolicy
@@ -60,15 +60,18 @@ class ChatClient:
         self.offline = offline
         self.concurrency, self.timeout, self.temperature = concurrency, timeout, temperature
         self.policy, self.limits = retry or RetryPolicy(), limits or Limits()
-        self.price, self.budget, self.exactly_once = price, budget, exactly_once
-        if budget is not None and price is None:
-            raise UsageError(
-                f"a budget needs the price of {model!r}, which the price file does not have. Add a row for it "
-                "to a file of your own."
-            )
+        self.price, self.budget, self.exactly_once = price, budget or Budget(), exactly_once
+        self._check_budget()
         self._local = _host(self.base_url) in ("localhost", "127.0.0.1", "::1")
         self._api_key = "" if offline else _find_key(api_key, self.base_url, self._local)
         self._forget()
+
+    def _check_budget(self) -> None:
+        if self.budget.limit is not None and self.price is None:
+            raise UsageError(
+                f"a budget needs the price of {self.model!r}, which the price file does not have. Add a row for "
+                "it to a file of your own."
+            )
 
     def _forget(self) -> None:
         self._sender: Sender | None = None
@@ -78,12 +81,18 @@ class ChatClient:
         """The same client, keeping its calls in `ledger`, its cost within `budget`."""
         other = copy.copy(self)
         other.ledger, other.budget = ledger, budget or self.budget
+        other._check_budget()
         other._forget()
         return other
 
     def settings(self) -> dict[str, Any]:
         """What of this client decides an answer, as JSON values (no key, no ledger)."""
         return {"model": self.model, "base_url": self.base_url, "temperature": self.temperature}
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the model may think before it answers."""
+        return may_think(self.model)
 
     @property
     def endpoint(self) -> str:
@@ -106,7 +115,7 @@ class ChatClient:
         Raises `ReplyError` (this request got no usable reply), `EndpointError` or `BudgetExceeded` (stop),
         `Stopped` after `stop`.
         """
-        if self.budget is not None and max_tokens is None:
+        if self.budget.limit is not None and max_tokens is None:
             raise UsageError("a budget needs max_tokens: without it nobody knows what a reply may cost")
         request = Request(self.model, tuple(messages), json_schema, self.temperature, max_tokens)
         key = request.key(self.endpoint)
@@ -127,7 +136,9 @@ class ChatClient:
                             self._connection().judge(sent, reply.usage, None, reply.finish_reason)
                         return reply
                 if self.offline:
-                    raise NotAnswered(f"the ledger holds no answer for {stage or 'this request'} {record}".rstrip())
+                    raise NotAnswered(
+                        f"the ledger holds no answer for {stage or 'this request'} {record}".rstrip()
+                    )
                 sent = await self._connection().fetch(request, key, stage, record)
                 bodies.append(sent.body)
 

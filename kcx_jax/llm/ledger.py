@@ -8,11 +8,12 @@ a killed process). Money is in billionths of a dollar.
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from kcx_jax.errors import KcxError
+from kcx_jax.llm.money import dollars
 from kcx_jax.llm.reply import Usage
 from kcx_jax.llm.retry import Failure
 from kcx_jax.llm.store import Store
@@ -106,10 +107,20 @@ class Cost:
 @dataclass(frozen=True)
 class Spent:
     """The bill so far, in billionths of a dollar. ``possible`` is the most that calls without a known cost
-    (nobody knows whether they were served, or how many tokens they took) may add."""
+    (nobody knows whether they were served, or how many tokens they took) may add, ``unpriced`` their number."""
 
     known: int = 0
     possible: int = 0
+    unpriced: int = 0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(*map(sum, zip(astuple(self), astuple(other), strict=True)))
+
+    def __str__(self) -> str:
+        if not self.unpriced:
+            return dollars(self.known)
+        more = f", at most {dollars(self.possible)}" if self.possible else ""
+        return f"{dollars(self.known)}, and {self.unpriced:,} calls of unknown cost{more}"
 
 
 class Ledger:
@@ -154,9 +165,7 @@ class Ledger:
 
     def answers(self, key: bytes) -> list[bytes]:
         """The raw bodies that came back for the request `key`, oldest first."""
-        rows = self.store.read(
-            "SELECT reply FROM call WHERE key = ? AND state = 'answered' ORDER BY id", key
-        )
+        rows = self.store.read("SELECT reply FROM call WHERE key = ? AND state = 'answered' ORDER BY id", key)
         return [row[0] for row in rows]
 
     def ambiguous(self, key: bytes) -> list[tuple[int, float]]:
@@ -219,18 +228,26 @@ class Ledger:
             *(time.time(), call),
         )
 
-    def unjudged(self) -> Iterator[tuple[int, str, bytes, bool]]:
-        """Answers that a killed process kept and did not read: number, model, body, whether from a batch."""
-        yield from self.store.read(
-            "SELECT id, model, reply, batch IS NOT NULL FROM call "
-            "WHERE state = 'answered' AND finish_reason IS NULL AND error_class IS NULL"
-        ).fetchall()
+    def answered(self, unread: bool = False) -> Iterator[tuple[int, str, bytes, bool]]:
+        """The answers: number, model, body, whether from a batch. ``unread``: those that a killed process kept
+        and did not read."""
+        where = "AND finish_reason IS NULL AND error_class IS NULL " if unread else ""
+        last, page = 0, [(0,)]
+        while page:
+            page = self.store.read(
+                "SELECT id, model, reply, batch IS NOT NULL FROM call "
+                f"WHERE state = 'answered' {where}AND id > ? ORDER BY id LIMIT 1000",
+                last,
+            ).fetchall()
+            yield from page
+            last = page[-1][0] if page else last
 
     def spent(self) -> Spent:
         """The bill of all calls so far."""
         row = self.store.read(
             "SELECT coalesce(sum(nano_usd), 0), coalesce(sum(CASE WHEN nano_usd IS NULL "
-            "AND state != 'failed' THEN reserved_nano_usd END), 0) FROM call"
+            "AND state != 'failed' THEN reserved_nano_usd END), 0), "
+            "coalesce(sum(nano_usd IS NULL AND state != 'failed'), 0) FROM call"
         ).fetchone()
         return Spent(*row)
 

@@ -6,6 +6,7 @@ A price file is YAML: `version`, and under `models` by name `input`, `output` an
 """
 
 import datetime
+import functools
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -14,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from kcx_jax.errors import UsageError
+from kcx_jax.llm.money import NANO
 from kcx_jax.llm.reply import Usage
 
-NANO = 10**9
 MILLION = 10**6
 _KEYS = {"input", "output", "cached_input", "batch", "shutdown", "reasoning"}
 # A dated name is that of its model: gpt-4o-2024-08-06.
@@ -57,6 +58,20 @@ class Prices:
         return self._rows.get(model) or self._rows.get(_DATED.sub("", model))
 
 
+def may_think(model: str) -> bool:
+    """Whether a model may think before it answers; so may one that the package's own list does not know.
+
+    Never by a user's prices: what is asked must not change with them.
+    """
+    price = _shipped()[model]
+    return price is None or price.reasoning
+
+
+@functools.cache
+def _shipped() -> Prices:
+    return load_prices()
+
+
 def load_prices(path: str | Path | None = None) -> Prices:
     """The prices in a file, or those that come with the package. Raises `UsageError` naming file and key."""
     import yaml
@@ -76,7 +91,10 @@ def load_prices(path: str | Path | None = None) -> Prices:
     if not isinstance(value, dict) or not isinstance(value.get("models"), dict) or "version" not in value:
         raise UsageError(f"{where}: must have the keys version and models (model -> prices)")
     version = str(value["version"])
-    rows = {str(name): _price(f"{where}: {name}", f"{version}/{name}", row) for name, row in value["models"].items()}
+    rows = {
+        str(name): _price(f"{where}: {name}", f"{version}/{name}", row)
+        for name, row in value["models"].items()
+    }
     return Prices(rows, version)
 
 
@@ -117,9 +135,3 @@ def _decimal(where: str, key: str, value: Any) -> Decimal:
     if isinstance(value, bool) or not number.is_finite() or not 0 <= number < MILLION:
         raise UsageError(f"{where}: {key} is {value!r}: must be a number of dollars per million tokens")
     return number
-
-
-def dollars(nano: int) -> str:
-    """For people: "$12.3457"; a tenth of a cent and below keeps its digits."""
-    amount = Decimal(nano) / NANO
-    return f"${amount:.4f}" if nano >= NANO // 1000 or nano == 0 else f"${amount:.9f}".rstrip("0")

@@ -51,7 +51,7 @@ class Sender:
         timeout: float,
         policy: RetryPolicy,
         limits: Limits,
-        budget: Budget | None,
+        budget: Budget,
         price: Price | None,
         exactly_once: bool,
     ):
@@ -99,7 +99,9 @@ class Sender:
             else:
                 sends += 1
                 self._check_failure(result, sends)
-                await asyncio.sleep(min(result.retry_after or self._policy.wait(sends), self._policy.patience))
+                await asyncio.sleep(
+                    min(result.retry_after or self._policy.wait(sends), self._policy.patience)
+                )
 
     async def _send(
         self, body: dict, request: Request, key: bytes, stage: str, record: str
@@ -117,8 +119,7 @@ class Sender:
             await self._pace.turn(tokens)
             if self.stopping:
                 raise Stopped("stopped before this request was sent")
-            if self._budget is not None:
-                await self._budget.reserve(reserved)
+            await self._budget.reserve(reserved)
             crash_point("before_intent")
             call = self._ledger.intend(
                 key, stage=stage, record=record, model=self._model, request=text, reserved=reserved
@@ -166,15 +167,13 @@ class Sender:
         if self._price is not None:
             cost = Cost(self._price.cost(usage), self._price.id)
         self._ledger.judge(sent.call, usage, cost, error_class=error_class, finish_reason=finish_reason)
-        if self._budget is not None:
-            self._budget.settle(sent.reserved, cost.nano_usd)
+        self._budget.settle(sent.reserved, cost.nano_usd)
         if usage.input_tokens is not None and usage.output_tokens is not None:
             self._meter.learn(sent.size, usage.input_tokens)
             self._pace.settle(sent.tokens, usage.input_tokens + usage.output_tokens)
 
     def _settle(self, sent: Sent, cost: int | None) -> None:
-        if self._budget is not None:
-            self._budget.settle(sent.reserved, cost)
+        self._budget.settle(sent.reserved, cost)
         self._pace.settle(sent.tokens, 0.0)
 
     def _take_hint(self, used: Dialect, better: Dialect) -> bool:

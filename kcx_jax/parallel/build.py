@@ -20,7 +20,7 @@ from typing import Any
 from kcx_jax.corpora import Record, write_parallel
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.files import atomic_write
-from kcx_jax.llm import Budget, ChatClient, Ledger, LoopThread, NotAnswered, Price, Stopped, judge_unread
+from kcx_jax.llm import Budget, ChatClient, Ledger, LoopThread, NotAnswered, Prices, Stopped, judge_answers
 from kcx_jax.llm.crash import crash_point
 from kcx_jax.parallel import prompts
 from kcx_jax.parallel.outcomes import Outcome
@@ -32,7 +32,7 @@ from kcx_jax.parallel.statistics import Statistics
 # Seconds that requests under way get when a run is stopped.
 DRAIN = 30.0
 
-Progress = Callable[[Statistics], None]
+Progress = Callable[[Statistics, Budget], None]
 
 
 def build(
@@ -74,17 +74,19 @@ def build(
         samples.fill(_checked(records, source), targets, config)
         ledger.start_run(config)
         prices = {each.model: each.price for each in clients}
-        judge_unread(ledger, prices.get)
-        shared = None if budget is None else Budget(budget, ledger.spent())
-        work = Work(samples, [each.within(ledger, shared) for each in clients], progress)
+        judge_answers(ledger, prices.get)
+        shared = Budget(budget, ledger.spent())
+        work = Work(samples, [each.within(ledger, shared) for each in clients], shared, progress)
         work.run()
         ledger.store.flush()
         write_results(Run(run_dir, samples, ledger))
     return Run.open(run_dir)
 
 
-def revalidate(run_dir: str | Path, price_of: Callable[[str], Price | None] | None = None) -> Run:
+def revalidate(run_dir: str | Path, prices: Prices | None = None) -> Run:
     """Judge every reply of a run anew by the rules of today, without a call; writes the folder's files again.
+
+    With `prices` every call is billed anew too.
 
     Records for whose requests the ledger has no answer are pending afterwards. Raises `KcxError` when
     `run_dir` holds no run, or another process works on it.
@@ -96,7 +98,9 @@ def revalidate(run_dir: str | Path, price_of: Callable[[str], Price | None] | No
         clients = [ChatClient(**model, ledger=ledger, offline=True) for model in config["models"]]
         samples = Samples(ledger)
         samples.reopen()
-        Work(samples, clients, None).run()
+        if prices is not None:
+            judge_answers(ledger, prices.__getitem__, all=True)
+        Work(samples, clients, Budget(None, ledger.spent()), None).run()
         ledger.store.flush()
         write_results(Run(run_dir, samples, ledger))
     return Run.open(run_dir)
@@ -122,8 +126,10 @@ def _digest_of_prompts() -> str:
 class Work:
     """Workers that take the pending records of a run to their end, as many at once as the first client says."""
 
-    def __init__(self, samples: Samples, clients: Sequence[ChatClient], progress: Progress | None):
-        self._samples, self._clients, self._progress = samples, clients, progress
+    def __init__(
+        self, samples: Samples, clients: Sequence[ChatClient], budget: Budget, progress: Progress | None
+    ):
+        self._samples, self._clients, self._budget, self._progress = samples, clients, budget, progress
         self._statistics = Statistics([client.model for client in clients], sum(samples.counts().values()))
         self._stopped: KcxError | None = None
 
@@ -176,7 +182,7 @@ class Work:
         self._samples.finish(outcome)
         self._statistics.add(outcome)
         if self._progress is not None:
-            self._progress(self._statistics)
+            self._progress(self._statistics, self._budget)
 
 
 def _drain(work: "Future[None]") -> None:

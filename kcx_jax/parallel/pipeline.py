@@ -8,6 +8,7 @@ from kcx_jax.corpora import ParallelRecord, Record
 from kcx_jax.llm import ChatClient, ReplyError
 from kcx_jax.parallel import prompts
 from kcx_jax.parallel.checks import Draft, Refusal, read_sentence, read_spans, read_translation
+from kcx_jax.parallel.lengths import longest_reply
 from kcx_jax.parallel.matching import Match, locate
 from kcx_jax.parallel.outcomes import Outcome, Problem
 from kcx_jax.parallel.spans import SourceSpan, carry_over, discontinuous, source_spans
@@ -95,11 +96,13 @@ class _Work:
         """The reply as `read` makes it, or None when every try was refused."""
         stage = data["stage"]
         refused: list[str] = []
+        limit = longest_reply(data, client.thinks)
         for _ in range(TRIES):
             try:
                 reply = await client.complete(
                     prompts.messages(data, refused),
                     prompts.REPLY_SCHEMAS[stage],
+                    max_tokens=limit,
                     stage=stage,
                     record=self.record.id,
                 )
@@ -109,6 +112,7 @@ class _Work:
             self.calls += reply.attempts
             try:
                 if reply.finish_reason == "length":
+                    limit *= 2
                     raise Refusal("truncated", "the reply was cut; be brief")
                 return read(reply.text)
             except Refusal as refusal:
@@ -142,6 +146,4 @@ class _Work:
     def outcome(self, index: int, stage: str, pair: ParallelRecord | None) -> Outcome:
         """The record's end."""
         draft = None if pair else self.draft
-        return Outcome(
-            self.record, self.target, pair, index, stage, self.calls, tuple(self.problems), draft
-        )
+        return Outcome(self.record, self.target, pair, index, stage, self.calls, tuple(self.problems), draft)

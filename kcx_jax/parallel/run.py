@@ -1,5 +1,6 @@
 """What a run has so far: read from its ledger, also while it is running, without a call."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,14 @@ class Run:
     def pending(self) -> Iterator[str]:
         """The ids of records that have not come to an end."""
         return (record.id for record, _ in self._samples.pending())
+
+    def ids(self) -> Iterator[tuple[str, str]]:
+        """Id and target language of every record."""
+        return self._samples.ids()
+
+    def counts(self) -> Counter[str]:
+        """How many records are in each state: "pending", "pair", "people"."""
+        return self._samples.counts()
 
     def statistics(self) -> Statistics:
         """Counts over all records of the run."""

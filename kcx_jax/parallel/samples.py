@@ -101,10 +101,19 @@ class Samples:
 
     def reopen(self) -> None:
         """Let every record be pending again."""
-        self._store.write(f"UPDATE sample SET state = '{PENDING}', outcome = NULL WHERE filled = ?", self._filled)
+        self._store.write(
+            f"UPDATE sample SET state = '{PENDING}', outcome = NULL WHERE filled = ?", self._filled
+        )
         self._store.flush()
+
+    def ids(self) -> Iterator[tuple[str, str]]:
+        """Id and target language of every row, in the order of the input."""
+        rows = "SELECT id, target FROM sample WHERE filled = ? ORDER BY position"
+        yield from self._store.read(rows, self._filled)
 
     def counts(self) -> Counter[str]:
         """How many rows are in each state."""
-        rows = self._store.read("SELECT state, count(*) FROM sample WHERE filled = ? GROUP BY 1", self._filled)
+        rows = self._store.read(
+            "SELECT state, count(*) FROM sample WHERE filled = ? GROUP BY 1", self._filled
+        )
         return Counter(dict(rows))

@@ -46,6 +46,16 @@ class Statistics:
         return sum(self.resolved_at.values())
 
     @property
+    def repaired(self) -> int:
+        """Records that became a pair in a later stage than the first."""
+        return sum(count for (_, stage), count in self.resolved_at.items() if stage != STAGES[0])
+
+    @property
+    def by_fallback(self) -> int:
+        """Records that became a pair with the second model."""
+        return sum(count for (index, _), count in self.resolved_at.items() if index > 0)
+
+    @property
     def finished(self) -> int:
         """Records that became a pair or a case for people."""
         return self.resolved + self.unresolved

@@ -68,7 +68,9 @@ def test_the_counts_are_those_of_the_pairs(calm):
         [(i, stage) for i in (0, 1) for stage in ("translate", "rewrite_spans", "rewrite_sentence")],
         strict=True,
     ):
-        ended = [p for p in result.pairs() if (p.provenance["round"], p.provenance["stage"]) == (index, stage)]
+        ended = [
+            p for p in result.pairs() if (p.provenance["round"], p.provenance["stage"]) == (index, stage)
+        ]
         left -= len(ended)
         assert (row["resolved"], row["missing_per_10k"]) == (len(ended), 250 * left)
     assert counts["faithfulness_verbatim"] == len(_ids(result)) / 40
@@ -123,7 +125,7 @@ def test_progress_is_told_of_every_record(pairs, tmp_path):
     with ScriptedServer(pairs=pairs) as server:
         build(
             _sources(pairs)[:5], "en", "zh", _client(server), tmp_path,
-            progress=lambda statistics: told.append((statistics.finished, statistics.total)),
+            progress=lambda statistics, _: told.append((statistics.finished, statistics.total)),
         )  # fmt: skip
     assert told == [(i, 5) for i in range(1, 6)]
 
@@ -250,7 +252,7 @@ def test_an_interrupt_stops_the_run_and_leaves_no_thread(pairs, tmp_path):
     with ScriptedServer(pairs=pairs, latency=0.05) as server:
         threads = threading.active_count()
 
-        def interrupt(statistics):
+        def interrupt(statistics, _):
             if statistics.finished == 5:
                 os.kill(os.getpid(), signal.SIGINT)
 

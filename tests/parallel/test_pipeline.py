@@ -161,12 +161,12 @@ def test_an_endpoint_that_fails_one_record_hands_it_to_the_fallback(run, fault, 
 class _Damaged:
     """A client whose replies are the given texts, whatever it is asked."""
 
-    model = "damaged"
+    model, thinks = "damaged", False
 
     def __init__(self, texts):
         self._texts = iter(texts)
 
-    async def complete(self, messages, json_schema=None, *, stage, record):
+    async def complete(self, messages, json_schema=None, *, max_tokens, stage, record):
         text = next(self._texts, None)
         if text is None:
             raise ReplyError("empty_choices", "nothing more")

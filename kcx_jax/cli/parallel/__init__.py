@@ -1,0 +1,20 @@
+"""``kcx parallel``: build parallel annotated data with a chat model. One file a command."""
+
+from collections.abc import Callable
+
+import typer
+
+from kcx_jax.cli.parallel import build, export, merge, plan, revalidate, status
+
+app = typer.Typer(help="Build parallel annotated data with a chat model.", no_args_is_help=True)
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "plan": plan.command,
+    "build": build.command,
+    "status": status.command,
+    "export": export.command,
+    "merge": merge.command,
+    "revalidate": revalidate.command,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)

@@ -1,0 +1,105 @@
+"""``kcx parallel build``."""
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
+from kcx_jax.cli.parallel import options
+from kcx_jax.errors import KcxError
+
+
+def command(
+    input_: options.Input,
+    source: options.Source,
+    target: options.Target,
+    run: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the run; an interrupted one goes on.")],
+    model: options.Model = None,
+    base_url: BaseUrl = None,
+    fallback: options.Fallback = None,
+    preset: options.Preset = None,
+    api_key_env: ApiKeyEnv = None,
+    reader: options.Reader = "auto",
+    budget: Annotated[
+        str | None, typer.Option(metavar="USD", help="The most the whole run may cost; then exit code 3.")
+    ] = None,
+    prices: options.PriceFile = None,
+    requests_per_minute: options.Rpm = None,
+    requests_per_day: options.Rpd = None,
+    tokens_per_minute: options.Tpm = None,
+    exactly_once: Annotated[
+        bool,
+        typer.Option(
+            "--exactly-once",
+            help="Let the endpoint store completions (your data stays there), and look up what a crash lost "
+            "before asking again.",
+        ),
+    ] = False,
+    shard: options.Shard = None,
+    concurrency: Concurrency = 16,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one request may take.")] = 120.0,
+    progress: Annotated[
+        str, typer.Option(help="auto (a bar on a terminal, else lines), lines, or json.")
+    ] = "auto",
+) -> None:
+    """Translate sentences together with their annotation, in three stages.
+
+    Joint translation, then rewriting of spans that are not in the target sentence, then of the sentence.
+    The same command continues a run that was stopped; what was answered is not asked again.
+
+    Example: kcx parallel build train.jsonl --source en --target zh --run runs/en-zh
+    --base-url http://127.0.0.1:8000/v1 --model qwen
+    """
+    from kcx_jax.cli.parallel.progress import BuildProgress
+    from kcx_jax.cli.parallel.tables import print_statistics
+    from kcx_jax.corpora import read_records
+    from kcx_jax.llm import ChatClient, load_prices
+    from kcx_jax.parallel import PARALLEL, UNRESOLVED, build
+    from kcx_jax.parallel.shards import in_shard
+
+    models = options.chosen_models(preset, model, fallback)
+    table = load_prices(prices)
+    options.warn_of_shutdown(models, table, date.today())
+    cap = options.nano_of(budget)
+    part = options.shard_of(shard)
+    api_key = key_from(api_key_env)
+    limits = options.limits_of(requests_per_minute, requests_per_day, tokens_per_minute)
+    client, *others = [
+        ChatClient(
+            name,
+            base_url,
+            api_key,
+            concurrency=concurrency,
+            timeout=timeout,
+            limits=limits,
+            price=table[name],
+            exactly_once=exactly_once,
+        )
+        for name in models
+    ]
+    records = read_records(input_, reader=reader, language=source)
+    if part is not None:
+        records = in_shard(records, *part)
+    try:
+        with BuildProgress(progress) as report:
+            made = build(
+                records, source, target.split(","), client, run, next(iter(others), None), report, budget=cap
+            )
+    except KeyboardInterrupt:
+        print("Stopped. The same command goes on from here.", file=sys.stderr)
+        raise
+    with made:
+        statistics = made.statistics()
+        print_statistics(statistics)
+        print(f"{statistics.resolved} pairs in {run / PARALLEL}", file=sys.stderr)
+        if statistics.unresolved:
+            print(f"{statistics.unresolved} cases for people in {run / UNRESOLVED}", file=sys.stderr)
+        print(f"cost {made.ledger.spent()}", file=sys.stderr)
+        left = statistics.total - statistics.finished
+    if left:
+        raise KcxError(
+            f"{left} records got no answer (kcx parallel status {run} says why). The same command tries them again."
+        )
