@@ -107,7 +107,7 @@ def test_a_run_within_its_budget_stops_before_the_call_that_might_exceed_it(tmp_
     conversations = [[{"role": "user", "content": f"sentence {i}"}] for i in range(30)]
     with ScriptedServer(answers) as server:
         served = []
-        for limit in (23_000, 26_000, 10**9):
+        for limit in (28_000, 33_000, 10**9):
             with Ledger(tmp_path / "ledger.db") as ledger:
                 budget = Budget(limit, ledger.spent())
                 client = ChatClient(
