@@ -4,6 +4,7 @@ Lives here: getting one reply for one request, once. Not here: what is asked (`p
 """
 
 from kcx_jax.llm.accounts import judge_answers
+from kcx_jax.llm.batches import BatchSettings
 from kcx_jax.llm.blocking import LoopThread
 from kcx_jax.llm.budget import Budget
 from kcx_jax.llm.client import ChatClient
@@ -15,6 +16,7 @@ from kcx_jax.llm.reply import EndpointError, NotAnswered, Reply, ReplyError, Sto
 from kcx_jax.llm.retry import RetryPolicy
 
 __all__ = [
+    "BatchSettings",
     "Budget",
     "ChatClient",
     "Cost",

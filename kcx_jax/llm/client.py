@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
 from kcx_jax.errors import UsageError
+from kcx_jax.llm.batches import BatchSender, BatchSettings
 from kcx_jax.llm.blocking import LoopThread
 from kcx_jax.llm.budget import Budget
 from kcx_jax.llm.ledger import Ledger, NoLedger
@@ -34,7 +36,8 @@ class ChatClient:
     in this process or a later one; an ``offline`` client has nothing but the ledger. `price` is what calls
     are billed at (None: their cost is unknown), and `budget` what they may cost. With ``exactly_once`` the
     endpoint is told to keep its completions, and one whose reply was lost is looked up before it is asked for
-    again. Raises `UsageError` when a needed key is absent, and for a budget without a price.
+    again. With `batch` they go through the Batch API. Raises `UsageError` when a needed key is absent, and for
+    a budget without a price.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class ChatClient:
         price: Price | None = None,
         budget: Budget | None = None,
         exactly_once: bool = False,
+        batch: BatchSettings | None = None,
         offline: bool = False,
     ):
         self.model = model
@@ -61,6 +65,7 @@ class ChatClient:
         self.concurrency, self.timeout, self.temperature = concurrency, timeout, temperature
         self.policy, self.limits = retry or RetryPolicy(), limits or Limits()
         self.price, self.budget, self.exactly_once = price, budget or Budget(), exactly_once
+        self.batch = batch
         self._check_budget()
         self._local = _host(self.base_url) in ("localhost", "127.0.0.1", "::1")
         self._api_key = "" if offline else _find_key(api_key, self.base_url, self._local)
@@ -74,7 +79,7 @@ class ChatClient:
             )
 
     def _forget(self) -> None:
-        self._sender: Sender | None = None
+        self._sender: Sender | BatchSender | None = None
         self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
     def within(self, ledger: Ledger, budget: Budget | None = None) -> "ChatClient":
@@ -183,24 +188,33 @@ class ChatClient:
         """Close the connections of the running event loop."""
         if self._sender is not None and self._sender.loop is asyncio.get_running_loop():
             sender, self._sender = self._sender, None
+            sender.stopping = True
             await sender.transport.close()
 
-    def _connection(self) -> Sender:
+    def _connection(self) -> Sender | BatchSender:
         if self._sender is None or self._sender.loop is not asyncio.get_running_loop():
-            self._sender = Sender(
-                self._transport,
-                self.ledger,
-                endpoint=self.base_url,
-                model=self.model,
-                concurrency=self.concurrency,
-                timeout=self.timeout,
-                policy=self.policy,
-                limits=self.limits,
-                budget=self.budget,
-                price=self.price,
-                exactly_once=self.exactly_once,
-            )
+            self._sender = self._new_sender()
         return self._sender
+
+    def _new_sender(self) -> Sender | BatchSender:
+        online = Sender(
+            self._transport,
+            self.ledger,
+            endpoint=self.base_url,
+            model=self.model,
+            concurrency=self.concurrency,
+            timeout=self.timeout,
+            policy=self.policy,
+            limits=self.limits,
+            budget=self.budget,
+            price=self.price,
+            exactly_once=self.exactly_once,
+        )
+        if self.batch is None:
+            return online
+        if isinstance(self.ledger, NoLedger):
+            raise UsageError("batches need a ledger: a crash would lose them, and they are paid")
+        return BatchSender(online, self.ledger, self.batch, _say)
 
     def _transport(self) -> Transport:
         return Transport(
@@ -213,6 +227,10 @@ class ChatClient:
 
     def _turn(self, key: bytes) -> asyncio.Lock:
         return self._turns.setdefault(key, asyncio.Lock())
+
+
+def _say(line: str) -> None:
+    print(f"kcx: {line}", file=sys.stderr, flush=True)
 
 
 def _host(base_url: str) -> str:

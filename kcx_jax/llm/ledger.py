@@ -228,6 +228,39 @@ class Ledger:
             *(time.time(), call),
         )
 
+    def call_of(self, key: bytes) -> int:
+        """The number of the last answered call of the request `key`."""
+        rows = "SELECT max(id) FROM call WHERE key = ? AND state = 'answered'"
+        return self.store.read(rows, key).fetchone()[0]
+
+    def outcome(self, call: int) -> tuple[bytes | None, str | None]:
+        """The body of an answered call, or None; and the error class."""
+        rows = "SELECT CASE WHEN state = 'answered' THEN reply END, error_class FROM call WHERE id = ?"
+        return self.store.read(rows, call).fetchone()
+
+    def new_batch(self, name: str, model: str, calls: int) -> None:
+        """Enter a batch before it is created; its calls name it."""
+        self.store.write(
+            "INSERT INTO batch (key, model, state, calls, created) VALUES (?, ?, 'creating', ?, ?)",
+            *(name, model, calls, time.time()),
+        )
+
+    def batch_is(self, name: str, state: str, **facts: str | None) -> None:
+        """Note how far a batch is, with its `file_id`, `batch_id` or `usage`."""
+        for column, value in {"state": state, **facts}.items():
+            assert column in ("state", "file_id", "batch_id", "usage")
+            self.store.write(f"UPDATE batch SET {column} = ? WHERE key = ?", value, name)
+
+    def open_batches(self) -> list[tuple[str, str | None]]:
+        """Batches that were not collected: name, and the endpoint's id if it is known."""
+        rows = "SELECT key, batch_id FROM batch WHERE state != 'collected' ORDER BY created"
+        return self.store.read(rows).fetchall()
+
+    def open_calls(self, batch: str) -> set[int]:
+        """The calls of a batch whose end is not known."""
+        rows = self.store.read("SELECT id FROM call WHERE batch = ? AND state = 'intent'", batch)
+        return {row[0] for row in rows}
+
     def answered(self, unread: bool = False) -> Iterator[tuple[int, str, bytes, bool]]:
         """The answers: number, model, body, whether from a batch. ``unread``: those that a killed process kept
         and did not read."""

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from kcx_jax.errors import BudgetExceeded
 from kcx_jax.llm import retry as on
@@ -35,6 +36,7 @@ class Sent:
     size: int
     tokens: float
     reserved: int
+    batch: bool = False
 
 
 class Sender:
@@ -58,8 +60,8 @@ class Sender:
         self.loop = asyncio.get_running_loop()
         self.transport = open_transport()
         self.stopping = False
-        self._ledger, self._endpoint, self._model = ledger, endpoint, model
-        self._timeout, self._policy, self._exactly_once = timeout, policy, exactly_once
+        self.endpoint, self.policy = endpoint, policy
+        self._ledger, self._model, self._timeout, self._exactly_once = ledger, model, timeout, exactly_once
         self._budget, self._price = budget, price
         self._slots = Slots(concurrency)
         today = ledger.sent_since(time.time() - 86_400, model) if limits.requests_per_day else 0
@@ -92,34 +94,27 @@ class Sender:
                 continue
             if result.error_class == on.RATE_LIMITED:
                 self._slots.refused(number)
-                wait = self._policy.wait(sends + 1) if result.retry_after is None else result.retry_after
+                wait = self.policy.wait(sends + 1) if result.retry_after is None else result.retry_after
                 waited += wait
                 self._check_patience(result, waited)
                 self._pace.hold(wait)
             else:
                 sends += 1
                 self._check_failure(result, sends)
-                await asyncio.sleep(
-                    min(result.retry_after or self._policy.wait(sends), self._policy.patience)
-                )
+                await asyncio.sleep(min(result.retry_after or self.policy.wait(sends), self.policy.patience))
 
     async def _send(
-        self, body: dict, request: Request, key: bytes, stage: str, record: str
+        self, body: dict[str, Any], request: Request, key: bytes, stage: str, record: str
     ) -> tuple[Sent, Answer | Failure, int]:
         """One send: a turn, money set aside, a durable intent, and the wire."""
         text = json.dumps(body, ensure_ascii=False)
         size = len(text.encode())
-        tokens = self._meter.expected(size) + (request.max_tokens or 0) / 4
-        reserved = 0
-        if self._price is not None:
-            # No token is shorter than a byte.
-            most = Usage(size, request.max_tokens or 0)
-            reserved = self._price.cost(most) or 0
+        tokens = self.expected_tokens(size) + (request.max_tokens or 0) / 4
         async with self._slots.one() as number:
             await self._pace.turn(tokens)
             if self.stopping:
                 raise Stopped("stopped before this request was sent")
-            await self._budget.reserve(reserved)
+            reserved = await self.reserve(request, size)
             crash_point("before_intent")
             call = self._ledger.intend(
                 key, stage=stage, record=record, model=self._model, request=text, reserved=reserved
@@ -156,7 +151,7 @@ class Sender:
                 await self._ledger.committed()
             else:
                 raise EndpointError(
-                    f"{self._endpoint} does not say whether it served a call that was cut off "
+                    f"{self.endpoint} does not say whether it served a call that was cut off "
                     f"({found.message}). Continue later, or without exactly-once: then it may be paid twice."
                 )
         return None
@@ -165,15 +160,36 @@ class Sender:
         """Note what the body of a call gave, and settle its money and tokens."""
         cost = Cost()
         if self._price is not None:
-            cost = Cost(self._price.cost(usage), self._price.id)
+            cost = Cost(self._price.cost(usage, sent.batch), self._price.id)
         self._ledger.judge(sent.call, usage, cost, error_class=error_class, finish_reason=finish_reason)
-        self._budget.settle(sent.reserved, cost.nano_usd)
+        self.settle(sent.reserved, cost.nano_usd)
         if usage.input_tokens is not None and usage.output_tokens is not None:
             self._meter.learn(sent.size, usage.input_tokens)
             self._pace.settle(sent.tokens, usage.input_tokens + usage.output_tokens)
 
+    def body(self, request: Request) -> dict[str, Any]:
+        """The body of a request, as the endpoint is known to take it."""
+        return self._dialect.body(request)
+
+    def expected_tokens(self, size: int) -> float:
+        """About how many tokens `size` bytes of a request are."""
+        return self._meter.expected(size)
+
+    async def reserve(self, request: Request, size: int, batch: bool = False) -> int:
+        """Set aside the most that a request of `size` bytes can cost; `BudgetExceeded` where that is not left."""
+        if self._price is None:
+            return 0
+        most = Usage(size, request.max_tokens or 0)  # no token is shorter than a byte
+        reserved = self._price.cost(most, batch) or 0
+        await self._budget.reserve(reserved)
+        return reserved
+
+    def settle(self, reserved: int, cost: int | None) -> None:
+        """Put the true cost of a request (None: not known) in the place of what was set aside."""
+        self._budget.settle(reserved, cost)
+
     def _settle(self, sent: Sent, cost: int | None) -> None:
-        self._budget.settle(sent.reserved, cost)
+        self.settle(sent.reserved, cost)
         self._pace.settle(sent.tokens, 0.0)
 
     def _take_hint(self, used: Dialect, better: Dialect) -> bool:
@@ -186,9 +202,9 @@ class Sender:
         return True
 
     def _check_patience(self, failure: Failure, waited: float) -> None:
-        if waited > self._policy.patience:
+        if waited > self.policy.patience:
             raise BudgetExceeded(
-                f"{self._endpoint} limits the rate of {self._model} and asks to wait {waited:.0f} s in all "
+                f"{self.endpoint} limits the rate of {self._model} and asks to wait {waited:.0f} s in all "
                 f"({failure.message}). Continue later with the same command, or lower the concurrency."
             )
 
@@ -197,22 +213,22 @@ class Sender:
         kind, told = failure.error_class, failure.message
         if kind == on.QUOTA:
             raise BudgetExceeded(
-                f"the account behind {self._endpoint} has no quota left ({told}). Top it up, then run the "
+                f"the account behind {self.endpoint} has no quota left ({told}). Top it up, then run the "
                 "same command: what was answered is kept."
             )
         if kind == on.REFUSED:
             raise EndpointError(
-                f"{self._endpoint} refused model {self._model!r} ({told}). Check the key, model and URL."
+                f"{self.endpoint} refused model {self._model!r} ({told}). Check the key, model and URL."
             )
-        if kind == on.UNREACHABLE and sends >= min(3, self._policy.sends):
+        if kind == on.UNREACHABLE and sends >= min(3, self.policy.sends):
             raise EndpointError(
-                f"cannot reach {self._endpoint} ({told}). Is the server running, the URL right?"
+                f"cannot reach {self.endpoint} ({told}). Is the server running, the URL right?"
             )
-        if kind == on.BAD_REQUEST or sends >= self._policy.sends:
+        if kind == on.BAD_REQUEST or sends >= self.policy.sends:
             self._failures += 1
-            if self._failures >= self._policy.breaker:
+            if self._failures >= self.policy.breaker:
                 raise EndpointError(
-                    f"{self._endpoint}: {self._failures} requests in a row got no answer, the last one {kind} "
+                    f"{self.endpoint}: {self._failures} requests in a row got no answer, the last one {kind} "
                     f"({told}). Stopped; the same command continues from here."
                 )
             raise ReplyError(kind, f"{self._model}: {told} (sent {sends} times)")

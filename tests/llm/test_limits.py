@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.errors import BudgetExceeded, UsageError
@@ -19,6 +19,7 @@ class _Clock:
         return self.now
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3_000), st.lists(st.floats(0, 40), max_size=60))
 def test_no_window_of_a_minute_sees_more_requests_than_the_limit(limit, pauses):
     clock = _Clock()
@@ -33,6 +34,7 @@ def test_no_window_of_a_minute_sees_more_requests_than_the_limit(limit, pauses):
         assert sum(start <= moment < start + 60.0 for moment in sent[i:]) <= limit
 
 
+@settings(deadline=None)
 @given(st.integers(1, 6_000))
 def test_a_hungry_client_gets_nearly_all_of_its_limit(limit):
     clock = _Clock()
@@ -72,6 +74,7 @@ def test_the_requests_of_a_day_end_with_the_budgets_error_and_earlier_ones_count
     asyncio.run(run())
 
 
+@settings(deadline=None)
 @given(st.integers(1, 5), st.lists(st.sampled_from(["begin", "end", "cancel", "refuse", "serve"]), max_size=80))
 def test_slots_are_never_more_than_allowed_and_none_is_lost(most, steps):
     async def run() -> None:

@@ -1,0 +1,333 @@
+"""Requests sent through the Batch API: half the price, an answer within a day.
+
+A request waits until no more come, or a file is full; then a batch is created, and every request gets its
+answer when the batch ends. Before anything else a start collects the batches that an earlier one left at the
+endpoint, found by their metadata: otherwise a crash would pay for all of a file twice. What is too little for
+a file is sent by itself.
+"""
+
+import asyncio
+import json
+import random
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from kcx_jax.llm import retry as on
+from kcx_jax.llm.batch_files import ENDPOINT, read_results, request_line
+from kcx_jax.llm.crash import crash_point
+from kcx_jax.llm.ledger import Ledger
+from kcx_jax.llm.reply import EndpointError, ReplyError, Stopped, Usage
+from kcx_jax.llm.request import Request
+from kcx_jax.llm.retry import Failure, classify
+from kcx_jax.llm.sending import Sender, Sent
+from kcx_jax.llm.stored import ledger_name
+from kcx_jax.llm.transport import Answer
+
+ENDED = ("completed", "failed", "expired", "cancelled")
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """How files are cut. ``smallest``: fewer requests than this are sent by themselves. ``quiet``: seconds
+    without a new request after which a file is closed; ``poll``: seconds between two looks at a batch."""
+
+    most_requests: int = 50_000
+    most_bytes: int = 190 * 2**20
+    enqueued_tokens: int | None = None
+    smallest: int = 500
+    quiet: float = 3.0
+    poll: float = 30.0
+
+
+@dataclass
+class _Waiting:
+    request: Request
+    key: bytes
+    stage: str
+    record: str
+    future: "asyncio.Future[Sent]"
+    body: dict[str, Any]
+    size: int
+    reserved: int
+    sends: int = 0
+
+
+class BatchSender:
+    """`Sender`'s face over batches; `online` sends what is not worth one. Needs a ledger."""
+
+    def __init__(self, online: Sender, ledger: Ledger, settings: BatchSettings, say: Callable[[str], None]):
+        self.loop, self.transport = online.loop, online.transport
+        self._online, self._ledger, self._settings, self._say = online, ledger, settings, say
+        self._queue: list[_Waiting] = []
+        self._changed = asyncio.Event()
+        self._last = 0.0
+        self._enqueued = 0.0
+        self._work: set[asyncio.Task[None]] = set()
+        self._ready = self.loop.create_task(self._adopt_all())
+        self._spawn(self._cut_files())
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing more is sent; batches under way stay at the endpoint, for the next start."""
+        return self._online.stopping
+
+    @stopping.setter
+    def stopping(self, value: bool) -> None:
+        self._online.stopping = value
+        for task in self._work:
+            task.cancel()
+        self._ready.cancel()
+        self._changed.set()
+
+    async def fetch(self, request: Request, key: bytes, stage: str, record: str) -> Sent:
+        """The body for a request, when its batch ends. Raises as `Sender.fetch`."""
+        await self._until_ready()
+        if bodies := self._ledger.answers(key):  # an adopted batch had it
+            return Sent(self._ledger.call_of(key), bodies[-1], 0, 0.0, 0, batch=True)
+        body = self._online.body(request)
+        size = len(json.dumps(body, ensure_ascii=False).encode())
+        reserved = await self._online.reserve(request, size, batch=True)
+        waiting = _Waiting(request, key, stage, record, self.loop.create_future(), body, size, reserved)
+        self._put(waiting)
+        return await waiting.future
+
+    def judge(self, sent: Sent, usage: Usage, error_class: str | None, finish_reason: str | None) -> None:
+        """As `Sender.judge`."""
+        self._online.judge(sent, usage, error_class, finish_reason)
+
+    def _put(self, waiting: _Waiting) -> None:
+        self._queue.append(waiting)
+        self._last = self.loop.time()
+        self._changed.set()
+
+    async def _until_ready(self) -> None:
+        try:
+            await asyncio.shield(self._ready)
+        except asyncio.CancelledError:
+            if self.stopping:
+                raise Stopped("stopped while batches of an earlier start were waited for") from None
+            raise
+
+    def _spawn(self, coroutine) -> None:
+        task = self.loop.create_task(coroutine)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _cut_files(self) -> None:
+        """Close a file when it is full, or when no request has come for a while."""
+        try:
+            while True:
+                await self._changed.wait()
+                self._changed.clear()
+                while self._queue and not self._full():
+                    quiet = self._settings.quiet - (self.loop.time() - self._last)
+                    if quiet <= 0:
+                        break
+                    await asyncio.sleep(quiet)
+                while self._queue:
+                    part = self._take()
+                    if not part:  # as many tokens as may be are enqueued: wait for a batch to end
+                        break
+                    self._spawn(self._serve(part))
+        except asyncio.CancelledError:
+            self._give_up(self._queue)
+            raise
+
+    def _full(self) -> bool:
+        total = sum(waiting.size for waiting in self._queue)
+        return len(self._queue) >= self._settings.most_requests or total >= self._settings.most_bytes
+
+    def _take(self) -> list[_Waiting]:
+        part: list[_Waiting] = []
+        size, tokens, most = 0, 0.0, self._settings.enqueued_tokens
+        for waiting in self._queue:
+            size += waiting.size + 200
+            tokens += self._online.expected_tokens(waiting.size)
+            too_many = most is not None and self._enqueued + tokens > most and (part or self._enqueued)
+            if (
+                len(part) == self._settings.most_requests
+                or (part and size > self._settings.most_bytes)
+                or too_many
+            ):
+                break
+            part.append(waiting)
+        del self._queue[: len(part)]
+        return part
+
+    def _give_up(self, part: list[_Waiting]) -> None:
+        for waiting in part:
+            self._online.settle(waiting.reserved, 0)
+            if not waiting.future.done():
+                waiting.future.set_exception(Stopped("stopped while a batch was waited for"))
+
+    async def _serve(self, part: list[_Waiting]) -> None:
+        try:
+            if len(part) < self._settings.smallest:
+                await asyncio.gather(*(self._send_alone(waiting) for waiting in part))
+            else:
+                await self._send_together(part)
+        except asyncio.CancelledError:
+            self._give_up(part)
+            raise
+        except Exception as error:
+            for waiting in part:
+                if not waiting.future.done():
+                    waiting.future.set_exception(error)
+
+    async def _send_alone(self, waiting: _Waiting) -> None:
+        self._online.settle(waiting.reserved, 0)
+        try:
+            sent = await self._online.fetch(waiting.request, waiting.key, waiting.stage, waiting.record)
+        except Exception as error:
+            if not waiting.future.done():
+                waiting.future.set_exception(error)
+        else:
+            waiting.future.set_result(sent)
+
+    async def _send_together(self, part: list[_Waiting]) -> None:
+        name = uuid.uuid4().hex
+        model = part[0].request.model
+        self._ledger.new_batch(name, model, len(part))
+        calls: dict[int, _Waiting] = {}
+        for waiting in part:
+            call = self._ledger.intend(
+                waiting.key,
+                stage=waiting.stage,
+                record=waiting.record,
+                model=model,
+                request=json.dumps(waiting.body, ensure_ascii=False),
+                reserved=waiting.reserved,
+                batch=name,
+            )
+            calls[call] = waiting
+        await self._ledger.committed()
+        crash_point("batch_creating")
+        tokens = sum(self._online.expected_tokens(waiting.size) for waiting in part)
+        self._enqueued += tokens
+        try:
+            lines = b"".join(request_line(call, waiting.body) for call, waiting in calls.items())
+            batch_id = await self._create(name, lines)
+            await self._collect(name, batch_id)
+        finally:
+            self._enqueued -= tokens
+            self._changed.set()
+        await self._hand_out(calls)
+
+    async def _create(self, name: str, lines: bytes) -> str:
+        sdk = self.transport.sdk
+        file = await self._ask(lambda: sdk.files.create(file=(f"{name}.jsonl", lines), purpose="batch"))
+        self._ledger.batch_is(name, "uploaded", file_id=file.id)
+        await self._ledger.committed()
+        crash_point("batch_uploaded")
+        metadata = {"kcx_run": ledger_name(self._ledger), "kcx_batch": name}
+        batch = await self._ask(
+            lambda: sdk.batches.create(
+                input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h", metadata=metadata
+            )
+        )
+        self._ledger.batch_is(name, "created", batch_id=batch.id)
+        await self._ledger.committed()
+        crash_point("batch_created")
+        return batch.id
+
+    async def _collect(self, name: str, batch_id: str) -> None:
+        """Wait for a batch to end and keep its results; a call without one was not served."""
+        sdk, said = self.transport.sdk, ""
+        while True:
+            batch = await self._ask(lambda: sdk.batches.retrieve(batch_id))
+            counts = batch.request_counts
+            told = f"batch {batch_id}: {batch.status}"
+            told += f", {counts.completed} of {counts.total} done" if counts else ""
+            if told != said:
+                self._say(told)
+                said = told
+            if batch.status in ENDED:
+                break
+            await asyncio.sleep(self._settings.poll * random.uniform(0.7, 1.3))
+        open_calls = self._ledger.open_calls(name)
+        for file_id in (batch.output_file_id, batch.error_file_id):
+            if not file_id:
+                continue
+            content = await self._ask(lambda file_id=file_id: sdk.files.content(file_id))
+            for each in read_results(content.content):
+                if each.call not in open_calls:
+                    continue  # named twice, or not ours
+                open_calls.discard(each.call)
+                if isinstance(each.result, Answer):
+                    self._ledger.answer(each.call, each.result)
+                else:
+                    self._ledger.fail(each.call, each.result)
+        why = _why_failed(batch) or f"the batch ended {batch.status} without an answer to it"
+        for call in open_calls:
+            self._ledger.fail(call, Failure(on.SERVER, why))
+        usage = getattr(batch, "usage", None)
+        self._ledger.batch_is(name, "collected", usage=usage.model_dump_json() if usage else None)
+        await self._ledger.committed()
+        if batch.status == "failed" and not batch.output_file_id:
+            raise EndpointError(f"the batch {batch_id} failed: {why}")
+
+    async def _hand_out(self, calls: dict[int, _Waiting]) -> None:
+        for call, waiting in calls.items():
+            if waiting.future.done():
+                continue
+            body, error_class = self._ledger.outcome(call)
+            if body is not None:
+                waiting.future.set_result(Sent(call, body, waiting.size, 0.0, waiting.reserved, batch=True))
+                continue
+            waiting.sends += 1
+            if error_class == on.BAD_REQUEST or waiting.sends >= self._online.policy.sends:
+                self._online.settle(waiting.reserved, 0)
+                waiting.future.set_exception(ReplyError(error_class or on.SERVER, "no answer in a batch"))
+            else:
+                self._put(waiting)
+
+    async def _adopt_all(self) -> None:
+        """Collect the batches that an earlier start left."""
+        for name, batch_id in self._ledger.open_batches():
+            found = batch_id or await self._find(name)
+            if found is None:  # it was never created: its requests are asked anew
+                for call in self._ledger.open_calls(name):
+                    self._ledger.fail(call, Failure("not_served", "its batch was never created"))
+                self._ledger.batch_is(name, "collected")
+                await self._ledger.committed()
+                continue
+            self._ledger.batch_is(name, "created", batch_id=found)
+            self._say(f"batch {found} of an earlier start is waited for")
+            await self._collect(name, found)
+
+    async def _find(self, name: str) -> str | None:
+        run, sdk, after = ledger_name(self._ledger), self.transport.sdk, None
+        while True:
+            options: dict[str, Any] = {"limit": 100} if after is None else {"limit": 100, "after": after}
+            page = await self._ask(lambda options=options: sdk.batches.list(**options))
+            for batch in page.data:
+                metadata = batch.metadata or {}
+                if metadata.get("kcx_run") == run and metadata.get("kcx_batch") == name:
+                    return batch.id
+            if not page.data or not getattr(page, "has_more", False):
+                return None
+            after = page.data[-1].id
+
+    async def _ask(self, request: Callable[[], Any]) -> Any:
+        """An answer of the SDK, asked again while the trouble may pass."""
+        import openai
+
+        begun = time.monotonic()
+        for sends in range(1, 1_000):
+            try:
+                return await request()
+            except openai.APIError as error:
+                failure = classify(error)
+            patient = time.monotonic() - begun < self._online.policy.patience
+            if failure.error_class in (on.BAD_REQUEST, on.REFUSED, on.QUOTA) or not patient:
+                break
+            await asyncio.sleep(failure.retry_after or self._online.policy.wait(sends))
+        raise EndpointError(f"the Batch API of {self._online.endpoint} does not serve ({failure.message})")
+
+
+def _why_failed(batch: Any) -> str | None:
+    errors = getattr(batch.errors, "data", None) if batch.errors else None
+    return "; ".join(str(error.message or error.code) for error in errors[:3]) if errors else None
