@@ -95,6 +95,11 @@ class ChatClient:
         return {"model": self.model, "base_url": self.base_url, "temperature": self.temperature}
 
     @property
+    def at_once(self) -> int:
+        """How many requests have to wait at once to keep the endpoint busy: of batches, a file's worth."""
+        return self.concurrency if self.batch is None else max(self.concurrency, self.batch.most_requests)
+
+    @property
     def thinks(self) -> bool:
         """Whether the model may think before it answers."""
         return may_think(self.model)

@@ -152,7 +152,7 @@ class Work:
         queue = self._samples.pending()  # shared by all workers: each takes the next record
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(self._clients[0].concurrency):
+                for _ in range(self._clients[0].at_once):
                     group.create_task(self._worker(queue))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None  # the first one ended the others

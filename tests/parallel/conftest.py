@@ -39,7 +39,7 @@ def _event(record: Record, trigger: str, place: str) -> tuple[EventMention, ...]
     return (EventMention("BeBorn", span(trigger), arguments),)
 
 
-def _pair(n: int) -> ParallelRecord:
+def make_pair(n: int) -> ParallelRecord:
     """Two entities (one of them twice), a relation, and an event with a trigger and an untyped argument."""
     sides = []
     en = f"[Ada{n} Lovelace|e0:Person] was born in [London{n}|e1:City]; [Ada{n} Lovelace|e2:Person] left."
@@ -52,4 +52,4 @@ def _pair(n: int) -> ParallelRecord:
 
 @pytest.fixture(scope="session")
 def pairs() -> list[ParallelRecord]:
-    return [_pair(n) for n in range(40)]
+    return [make_pair(n) for n in range(40)]

@@ -38,6 +38,15 @@ def command(
             "before asking again.",
         ),
     ] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Send through the Batch API: half the price, an answer within a day.")
+    ] = False,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=50_000, help="Requests of one batch at most; so many records are kept in memory.")
+    ] = 10_000,
+    enqueued_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Tokens that the account may have in batches at once.")
+    ] = None,
     shard: options.Shard = None,
     concurrency: Concurrency = 16,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one request may take.")] = 120.0,
@@ -56,7 +65,7 @@ def command(
     from kcx_jax.cli.parallel.progress import BuildProgress
     from kcx_jax.cli.parallel.tables import print_statistics
     from kcx_jax.corpora import read_records
-    from kcx_jax.llm import ChatClient, load_prices
+    from kcx_jax.llm import BatchSettings, ChatClient, load_prices
     from kcx_jax.parallel import PARALLEL, UNRESOLVED, build
     from kcx_jax.parallel.shards import in_shard
 
@@ -77,6 +86,7 @@ def command(
             limits=limits,
             price=table[name],
             exactly_once=exactly_once,
+            batch=BatchSettings(batch_size, enqueued_tokens=enqueued_tokens) if batch else None,
         )
         for name in models
     ]
