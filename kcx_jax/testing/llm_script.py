@@ -18,11 +18,9 @@ from kcx_jax.errors import UsageError
 from kcx_jax.parallel.prompts import REWRITE_SENTENCE, REWRITE_SPANS, TRANSLATE
 from kcx_jax.parallel.spans import Offsets, SourceSpan, source_spans
 from kcx_jax.prompts.extraction import TASK_LINES
+from kcx_jax.testing.llm_faults import BODY, TRANSPORT
 
 EXTRACT = "extract"
-# Faults that pass: asked again, the same content is answered.
-TRANSPORT = ("rate_limit", "quota", "server_error", "hang", "drop")
-BODY = ("broken_body", "empty_choices", "no_content")
 # Faults of the reply itself, and the stages in which each can happen.
 _READS_SPANS = (TRANSLATE, REWRITE_SPANS)
 _WRITES_SENTENCE = (TRANSLATE, REWRITE_SENTENCE)

@@ -15,7 +15,7 @@ from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.parallel import prompts
 from kcx_jax.parallel.spans import source_spans
 from kcx_jax.prompts.extraction import TASK_LINES, sentence_context
-from kcx_jax.testing.llm_script import FAULTS, Ask, random_faults
+from kcx_jax.testing.llm_script import CONTENT, Ask, random_faults
 from kcx_jax.testing.llm_server import ScriptedServer
 
 SENTENCE = 'She said "hi" to Ada\nin \\London.'
@@ -180,7 +180,7 @@ def test_what_was_answered_and_is_asked_again_counts_as_paid_twice():
         assert (server.bill.requests, server.bill.answers, server.bill.paid_twice) == (4, 4, 2)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", CONTENT)
 def test_every_fault_has_an_effect(fault):
     """On the request it is made for: the reply differs from the right one, or there is none."""
     pair = _pair()
