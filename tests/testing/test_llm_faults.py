@@ -144,7 +144,7 @@ def test_keys_twice():
     with _server("duplicate_keys") as server:
         body = _ask(server)[2]
     pairs = json.loads(body, object_pairs_hook=list)
-    assert [value for key, value in pairs if key == "choices"][0] == []
+    assert next(value for key, value in pairs if key == "choices") == []
     assert [key for key, _ in pairs].count("choices") == 2
 
 
@@ -202,3 +202,15 @@ def test_requests_sent_at_once_are_answered_in_order():
         while got.count(b"HTTP/1.1 ") < 3:
             got += connection.recv(1 << 16)
     assert [part[:3] for part in got.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200"]
+
+
+def test_the_bill_can_be_asked_for():
+    with _server("server_error") as server:
+        _ask(server)
+        with contextlib.closing(
+            http.client.HTTPConnection(server.base_url.split("/")[2], timeout=20)
+        ) as asked:
+            asked.request("GET", "/bill")
+            bill = json.loads(asked.getresponse().read())
+    assert bill == vars(server.bill)
+    assert bill["faults"] == {"server_error": 1}

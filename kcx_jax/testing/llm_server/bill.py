@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 
 @dataclass
@@ -36,4 +36,4 @@ class Bill:
 
     def to_json(self) -> str:
         """As one line of JSON."""
-        return json.dumps(asdict(self))
+        return json.dumps(vars(self))

@@ -71,7 +71,7 @@ class Model:
         except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
             raise Refused(refusal(400, f"not a Chat Completions request: {error!r}")) from error
         text = {
-            "huge_body": text.ljust(HUGE),
+            "huge_body": text.ljust(HUGE if fault == "huge_body" else 0),
             "lone_surrogate": f"{text}\ud800",
             "nul": f"{text}\x00",
             "refusal": REFUSAL,
