@@ -84,9 +84,12 @@ class BatchSender:
 
     async def fetch(self, request: Request, key: bytes, stage: str, record: str) -> Sent:
         """The body for a request, when its batch ends. Raises as `Sender.fetch`."""
+        if not self._ready.done():
+            known = len(self._ledger.answers(key))
+            await self._until_ready()
+            if len(bodies := self._ledger.answers(key)) > known:  # an adopted batch had it
+                return Sent(self._ledger.call_of(key), bodies[-1], 0, 0.0, 0, batch=True)
         await self._until_ready()
-        if bodies := self._ledger.answers(key):  # an adopted batch had it
-            return Sent(self._ledger.call_of(key), bodies[-1], 0, 0.0, 0, batch=True)
         body = self._online.body(request)
         size = len(json.dumps(body, ensure_ascii=False).encode())
         reserved = await self._online.reserve(request, size, batch=True)

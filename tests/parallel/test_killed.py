@@ -34,7 +34,7 @@ small, big = (
     ChatClient(
         name, url, retry=quick, concurrency=8, timeout=3.0, price=load_prices()["gpt-4o-mini"],
         exactly_once=mode == "recover",
-        batch=BatchSettings(60, smallest=10, quiet=0.2, poll=0.05) if mode == "batch" else None,
+        batch=BatchSettings(20, smallest=5, quiet=0.2, poll=0.05) if mode == "batch" else None,
     )
     for name in ("small", "big")
 )
@@ -60,7 +60,10 @@ def calm(many, tmp_path_factory):
 
 
 def _results(folder):
-    pairs = [replace(p, provenance={**p.provenance, "calls": None}) for p in read_parallel(folder / "parallel.jsonl")]
+    pairs = [
+        replace(p, provenance={**p.provenance, "calls": None})
+        for p in read_parallel(folder / "parallel.jsonl")
+    ]
     people = [json.loads(line)["id"] for line in (folder / "unresolved.jsonl").read_text().splitlines()]
     return pairs, people
 
@@ -101,11 +104,14 @@ class _Run:
             assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             count = dict(db.execute("SELECT state, count(*) FROM call GROUP BY state"))
             unpriced = db.execute("SELECT count(*) FROM call WHERE state = 'answered' AND nano_usd IS NULL")
+            tokens = db.execute("SELECT sum(input_tokens), sum(output_tokens) FROM call").fetchone()
             # A body that was cut on its way says nothing of its cost.
             assert unpriced.fetchone()[0] == 0
         assert set(count) <= {"answered", "failed", "interrupted"}
-        bill = self.server.bill
-        assert count["answered"] <= bill.answers <= count["answered"] + count.get("interrupted", 0)
+        bill, unknown = self.server.bill, count.get("interrupted", 0)
+        assert count["answered"] <= bill.answers + bill.batch_answers <= count["answered"] + unknown
+        served = (bill.input_tokens + bill.batch_input_tokens, bill.output_tokens + bill.batch_output_tokens)
+        assert served == tokens or unknown
         return count
 
 
@@ -133,7 +139,7 @@ def test_twenty_kills_at_random_moments(many, calm, tmp_path, mode):
 def test_death_at_every_named_point(many, calm, tmp_path, point):
     """Twice at the point, at different moments; then to the end."""
     mode = "batch" if point.startswith("batch") else "recover"
-    some = many[:120]
+    some = many[:40]
     with ScriptedServer(faults=FAULTS, seed=3, pairs=some) as server:
         run = _Run(tmp_path, some, server, mode)
         for number in (1, 2):

@@ -39,10 +39,14 @@ def command(
         ),
     ] = False,
     batch: Annotated[
-        bool, typer.Option("--batch", help="Send through the Batch API: half the price, an answer within a day.")
+        bool,
+        typer.Option("--batch", help="Send through the Batch API: half the price, an answer within a day."),
     ] = False,
     batch_size: Annotated[
-        int, typer.Option(min=1, max=50_000, help="Requests of one batch at most; so many records are kept in memory.")
+        int,
+        typer.Option(
+            min=1, max=50_000, help="Requests of one batch at most; so many records are kept in memory."
+        ),
     ] = 10_000,
     enqueued_tokens: Annotated[
         int | None, typer.Option(min=1, help="Tokens that the account may have in batches at once.")
