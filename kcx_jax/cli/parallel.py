@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kcx_jax.cli import parallel_pair
 from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
 
 if TYPE_CHECKING:
     from kcx_jax.parallel import BuildResult
 
 app = typer.Typer(help="Build parallel annotated data with a chat model.", no_args_is_help=True)
+app.command()(parallel_pair.pair)
 
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, as given to build --run.")]
 
