@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcx_jax.cli import parallel_pair
+from kcx_jax.cli import parallel_export, parallel_pair
 from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Build parallel annotated data with a chat model.", no_args_is_help=True)
 app.command()(parallel_pair.pair)
+app.command()(parallel_export.export)
 
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, as given to build --run.")]
 
@@ -81,25 +82,6 @@ def status(run: Run) -> None:
         for row in ledger.summary():
             table.add_row(*("" if value is None else str(value) for value in row.values()))
     Console().print(table)
-
-
-@app.command()
-def export(
-    run: Run,
-    output: Annotated[Path, typer.Option(help="Where to write the pairs (JSON Lines; .gz packs them).")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
-) -> None:
-    """Write the pairs a run has so far, made anew from its ledger; sends nothing.
-
-    Example: kcx parallel export runs/en-zh --output en-zh.jsonl
-    """
-    from kcx_jax.corpora import write_parallel
-    from kcx_jax.parallel import replay
-
-    result = replay(run)
-    count = write_parallel(result.pairs, output, overwrite=overwrite)
-    left = f"; not in it: {len(result.unresolved)} for people, {len(result.pending)} unfinished"
-    print(f"{count} pairs in {output}{left}", file=sys.stderr)
 
 
 class _Progress:

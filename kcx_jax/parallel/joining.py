@@ -8,7 +8,6 @@ which something was lost, or whose sides contradict each other, is set aside and
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from kcx_jax.corpora import ParallelRecord, Record, RelationLink
 from kcx_jax.errors import KcxError

@@ -1,0 +1,143 @@
+"""What people decided about the cases a run could not resolve: checked as a model's reply is, and kept.
+
+A run's ``review.jsonl`` holds pairs (`read_parallel` reads it) in the order in which they were taken; of two for one
+record the later counts and the earlier stays. Their provenance has ``stage: people``, who decided, when, and with what.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.corpora import ParallelRecord, Record, read_parallel, write_parallel
+from kcx_jax.parallel.checks import Refusal, read_translation
+from kcx_jax.parallel.matching import Match, locate
+from kcx_jax.parallel.spans import Offsets, SourceSpan, carry_over, source_spans
+
+REVIEW = "review.jsonl"
+PEOPLE = "people"
+"""The stage in the provenance of what people decided."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A person's translation of the record `id`: the sentence and, by span id, the words in it.
+
+    `places` says where they stand, where the person marked them; what was not marked is found as a model's spans are.
+    `when` is the time the tool gives, as it writes it ("" where it gives none).
+    """
+
+    id: str
+    sentence: str
+    texts: Mapping[str, str]
+    places: Mapping[str, Offsets] = field(default_factory=dict)
+    who: str = ""
+    when: str = ""
+    tool: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """How many decisions an import took, how many were there already, and why others (by record id) were refused."""
+
+    new: int
+    known: int
+    refused: list[tuple[str, str]]
+
+
+def read_review(run_dir: Path) -> dict[str, ParallelRecord]:
+    """The pairs that people made in a run, by record id: of each the last. `KcxError` for a damaged file."""
+    path = run_dir / REVIEW
+    return {pair.id: pair for pair in read_parallel(path)} if path.exists() else {}
+
+
+def take_decisions(
+    run_dir: Path, cases: Mapping[str, Record], target: str, decisions: Iterable[Decision], now: str
+) -> Taken:
+    """Check `decisions` about `cases` (record id -> source record) and add the good ones to the run's file.
+
+    `now` is when they came in. A decision that the file has already is not added again. Raises `KcxError` when the
+    file is damaged or cannot be written; then nothing of it has changed.
+    """
+    path = run_dir / REVIEW
+    kept = list(read_parallel(path)) if path.exists() else []
+    there = {_identity(pair) for pair in kept}
+    new, known, refused = 0, 0, []
+    for decision in decisions:
+        record = cases.get(decision.id)
+        if record is None:
+            refused.append((decision.id, "the run has no such case for people"))
+            continue
+        try:
+            pair = decided_pair(record, target, decision)
+        except Refusal as refusal:
+            refused.append((decision.id, refusal.detail))
+            continue
+        if _identity(pair) in there:
+            known += 1
+            continue
+        there.add(_identity(pair))
+        new += 1
+        kept.append(ParallelRecord(pair.id, pair.source, pair.target, {**pair.provenance, "imported": now}))
+    if new:
+        write_parallel(kept, path, overwrite=True)
+    return Taken(new, known, refused)
+
+
+def _identity(pair: ParallelRecord) -> str:
+    told = {key: value for key, value in pair.provenance.items() if key != "imported"}
+    return json.dumps([pair.id, pair.target.to_json(), told], sort_keys=True)
+
+
+def decided_pair(record: Record, target: str, decision: Decision) -> ParallelRecord:
+    """The pair a decision makes of its record, under the rules that a model's reply is under.
+
+    Raises `Refusal` with a sentence for the person.
+    """
+    spans = source_spans(record)
+    reply = {
+        "sentence": decision.sentence,
+        "spans": [{"id": id, "text": text} for id, text in decision.texts.items()],
+    }
+    draft = read_translation(json.dumps(reply), record.text, [span.id for span in spans])
+    if draft.sentence == decision.sentence and decision.places.keys() == draft.texts.keys():
+        matches = dict(_marked(decision, spans))
+    else:
+        matches = locate(draft.sentence, spans, draft.texts)
+        for span in spans:
+            if span.id not in matches:
+                raise Refusal(
+                    "missing_span",
+                    f"{draft.texts[span.id]!r} for {span.text!r} ({span.id}) does not stand in the sentence on its own",
+                )
+    places = {(span.start, span.end): (matches[span.id].start, matches[span.id].end) for span in spans}
+    rungs = [match.rung for match in matches.values()]
+    provenance: dict[str, Any] = {
+        "stage": PEOPLE,
+        "who": decision.who,
+        "when": decision.when,
+        "tool": decision.tool,
+        "rungs": {rung: rungs.count(rung) for rung in dict.fromkeys(rungs)},
+    }
+    return ParallelRecord(record.id, record, carry_over(record, draft.sentence, target, places), provenance)
+
+
+def _marked(decision: Decision, spans: tuple[SourceSpan, ...]) -> Iterator[tuple[str, Match]]:
+    """The places a person marked, once they are seen to hold the words and to lie in each other as in the source."""
+    moved: dict[str, SourceSpan] = {}
+    for span in spans:
+        start, end = decision.places[span.id]
+        if not 0 <= start < end or decision.sentence[start:end] != decision.texts[span.id]:
+            raise Refusal("offsets", f"{span.id} is marked at [{start}, {end}), where other words stand")
+        moved[span.id] = SourceSpan(span.id, start, end, decision.texts[span.id], span.role)
+        yield span.id, Match(start, end, "verbatim")
+    for one, other in combinations(spans, 2):
+        ours, theirs = moved[one.id], moved[other.id]
+        nested = (one.holds(other) <= ours.holds(theirs)) and (other.holds(one) <= theirs.holds(ours))
+        if not nested or (ours.meets(theirs) and not one.meets(other)):
+            raise Refusal(
+                "nesting",
+                f"{one.id} and {other.id} do not lie in each other, or apart, as they do in the source",
+            )
