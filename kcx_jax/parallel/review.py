@@ -5,8 +5,9 @@ record the later counts and the earlier stays. Their provenance has ``stage: peo
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from kcx_jax.corpora import ParallelRecord, Record, read_parallel, write_parallel
 from kcx_jax.parallel.checks import Refusal, read_translation
 from kcx_jax.parallel.matching import Match, locate
-from kcx_jax.parallel.spans import Offsets, SourceSpan, carry_over, source_spans
+from kcx_jax.parallel.spans import Offsets, SourceSpan, carry_over, discontinuous, source_spans
 
 REVIEW = "review.jsonl"
 PEOPLE = "people"
@@ -39,12 +40,20 @@ class Decision:
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """What a person left in a tool for the record `id`, and why it is no decision."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Taken:
-    """How many decisions an import took, how many were there already, and why others (by record id) were refused."""
+    """How many decisions an import took, how many were there already, and why others were refused."""
 
     new: int
     known: int
-    refused: list[tuple[str, str]]
+    refused: list[Unusable]
 
 
 def read_review(run_dir: Path) -> dict[str, ParallelRecord]:
@@ -54,7 +63,11 @@ def read_review(run_dir: Path) -> dict[str, ParallelRecord]:
 
 
 def take_decisions(
-    run_dir: Path, cases: Mapping[str, Record], target: str, decisions: Iterable[Decision], now: str
+    run_dir: Path,
+    cases: Mapping[str, Record],
+    target: str,
+    decisions: Iterable[Decision | Unusable],
+    now: str,
 ) -> Taken:
     """Check `decisions` about `cases` (record id -> source record) and add the good ones to the run's file.
 
@@ -64,26 +77,33 @@ def take_decisions(
     path = run_dir / REVIEW
     kept = list(read_parallel(path)) if path.exists() else []
     there = {_identity(pair) for pair in kept}
-    new, known, refused = 0, 0, []
+    taken = Taken(0, 0, [])
     for decision in decisions:
-        record = cases.get(decision.id)
-        if record is None:
-            refused.append((decision.id, "the run has no such case for people"))
-            continue
-        try:
-            pair = decided_pair(record, target, decision)
-        except Refusal as refusal:
-            refused.append((decision.id, refusal.detail))
-            continue
-        if _identity(pair) in there:
-            known += 1
-            continue
-        there.add(_identity(pair))
-        new += 1
-        kept.append(ParallelRecord(pair.id, pair.source, pair.target, {**pair.provenance, "imported": now}))
-    if new:
+        pair = _checked(cases, target, decision)
+        if isinstance(pair, Unusable):
+            taken.refused.append(pair)
+        elif _identity(pair) in there:
+            taken = replace(taken, known=taken.known + 1)
+        else:
+            taken = replace(taken, new=taken.new + 1)
+            there.add(_identity(pair))
+            kept.append(replace(pair, provenance={**pair.provenance, "imported": now}))
+    if taken.new:
         write_parallel(kept, path, overwrite=True)
-    return Taken(new, known, refused)
+    return taken
+
+
+def _checked(
+    cases: Mapping[str, Record], target: str, decision: Decision | Unusable
+) -> ParallelRecord | Unusable:
+    if isinstance(decision, Unusable):
+        return decision
+    if decision.id not in cases:
+        return Unusable(decision.id, "the run has no such case for people")
+    try:
+        return decided_pair(cases[decision.id], target, decision)
+    except Refusal as refusal:
+        return Unusable(decision.id, refusal.detail)
 
 
 def _identity(pair: ParallelRecord) -> str:
@@ -113,14 +133,15 @@ def decided_pair(record: Record, target: str, decision: Decision) -> ParallelRec
                     f"{draft.texts[span.id]!r} for {span.text!r} ({span.id}) does not stand in the sentence on its own",
                 )
     places = {(span.start, span.end): (matches[span.id].start, matches[span.id].end) for span in spans}
-    rungs = [match.rung for match in matches.values()]
     provenance: dict[str, Any] = {
         "stage": PEOPLE,
         "who": decision.who,
         "when": decision.when,
         "tool": decision.tool,
-        "rungs": {rung: rungs.count(rung) for rung in dict.fromkeys(rungs)},
+        "rungs": dict(Counter(match.rung for match in matches.values())),
     }
+    if pieces := discontinuous(record):
+        provenance["discontinuous"] = pieces
     return ParallelRecord(record.id, record, carry_over(record, draft.sentence, target, places), provenance)
 
 

@@ -12,6 +12,7 @@ from kcx_jax.corpora.jsonl import read_json_lines
 from kcx_jax.errors import KcxError
 from kcx_jax.llm import Ledger
 from kcx_jax.parallel.build import LEDGER, SOURCE, UNRESOLVED, replay
+from kcx_jax.parallel.checks import Draft
 from kcx_jax.parallel.review import read_review
 
 
@@ -59,12 +60,11 @@ def _settings(run_dir: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Case:
-    """A record that no model resolved: the last draft of its sentence and spans, if any, and what went wrong."""
+    """A record that no model resolved: the drafts a person may begin with, and what went wrong."""
 
     record: Record
-    sentence: str | None
-    texts: dict[str, str]
-    problems: list[str]
+    candidates: tuple[Draft, ...]
+    problems: tuple[str, ...]
 
 
 def read_cases(run_dir: Path) -> list[Case]:
@@ -82,13 +82,14 @@ def read_cases(run_dir: Path) -> list[Case]:
 
 def _case(row: JsonObject) -> Case:
     record = Record.from_json(row.get("source"), f"{row.where}: source")
-    problems = row.items(
-        "problems", lambda node: f"{node.string('stage')}: {node.string('detail', empty=True)}"
-    )
+    problems = row.items("problems", _problem) or ()
     if row.get("draft") is None:
-        return Case(record, None, {}, list(problems or ()))
+        return Case(record, (), problems)
     draft = JsonObject(row.get("draft"), row.where, "draft")
     spans = JsonObject(draft.get("spans"), row.where, "draft.spans")
-    return Case(
-        record, draft.string("sentence"), {id: spans.string(id) for id in spans.value}, list(problems or ())
-    )
+    texts = {id: spans.string(id) for id in spans.value}
+    return Case(record, (Draft(draft.string("sentence"), texts),), problems)
+
+
+def _problem(node: JsonObject) -> str:
+    return f"{node.string('stage')}: {node.string('detail', empty=True)}"

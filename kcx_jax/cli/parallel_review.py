@@ -1,0 +1,81 @@
+"""``kcx parallel review``: cases that no model resolved go to people, and their decisions come back."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kcx_jax.cli.parallel_pair import Overwrite
+from kcx_jax.errors import KcxError, UsageError
+
+app = typer.Typer(help="Give unresolved cases to people, and take their decisions.", no_args_is_help=True)
+
+FORMATS = ("label-studio", "csv", "jsonl")
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run that came to its end.")]
+Format = Annotated[str, typer.Option("--format", help="label-studio, csv or jsonl.")]
+
+
+@app.command()
+def export(
+    run: Run,
+    output: Annotated[Path, typer.Option(help="The file to write.")],
+    format_: Format = "label-studio",
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the cases that nobody decided yet, with the drafts of the models.
+
+    Of label-studio the labelling interface is written beside OUTPUT, as .xml.
+    Example: kcx parallel review export runs/en-zh --output tasks.json
+    """
+    from kcx_jax.parallel.review import read_review
+    from kcx_jax.parallel.review_label_studio import write_tasks
+    from kcx_jax.parallel.review_sheets import write_lines, write_table
+    from kcx_jax.parallel.run_folder import read_cases, target_language
+
+    _check(format_)
+    decided, target = read_review(run), target_language(run)
+    cases = [case for case in read_cases(run) if case.record.id not in decided]
+    if format_ == "csv":
+        count = write_table(cases, output, overwrite)
+    elif format_ == "jsonl":
+        count = write_lines(cases, target, output, overwrite)
+    else:
+        count = write_tasks(cases, target, output, overwrite)
+    print(f"{count} cases in {output}; decided already: {len(decided)}", file=sys.stderr)
+
+
+@app.command("import")
+def import_(
+    run: Run,
+    file: Annotated[Path, typer.Argument(help="What people filled in, or Label Studio exported (JSON).")],
+    format_: Format = "label-studio",
+) -> None:
+    """Take decisions, each checked as a model's reply is; what was taken before is not taken again.
+
+    `kcx parallel export` then has their pairs. Example: kcx parallel review import runs/en-zh export.json
+    """
+    from kcx_jax.cli.spans import shown
+    from kcx_jax.parallel.review import take_decisions
+    from kcx_jax.parallel.review_label_studio import read_tasks
+    from kcx_jax.parallel.review_sheets import read_lines, read_table
+    from kcx_jax.parallel.run_folder import read_cases, target_language
+
+    _check(format_)
+    cases = {case.record.id: case.record for case in read_cases(run)}
+    decisions = {"csv": read_table, "jsonl": read_lines}.get(format_, read_tasks)(file)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    taken = take_decisions(run, cases, target_language(run), decisions, now)
+    print(f"{taken.new} decisions taken, {taken.known} were there already", file=sys.stderr)
+    for unusable in taken.refused:
+        print(shown(f"refused: {unusable.id}: {unusable.reason}"), file=sys.stderr)
+    if taken.refused:
+        raise KcxError(
+            f"{len(taken.refused)} decisions of {file} were refused. Mend them and import it again."
+        )
+
+
+def _check(format_: str) -> None:
+    if format_ not in FORMATS:
+        raise UsageError(f"unknown format {format_!r}; known: {', '.join(FORMATS)}")
