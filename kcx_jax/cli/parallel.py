@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcx_jax.cli import parallel_export, parallel_pair, parallel_review
+from kcx_jax.cli import parallel_export, parallel_pair, parallel_projection, parallel_review
 from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
 
 if TYPE_CHECKING:
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Build parallel annotated data with a chat model.", no_args_is_help=True)
 app.command()(parallel_pair.pair)
 app.command()(parallel_export.export)
+app.command()(parallel_projection.projection)
 app.add_typer(parallel_review.app, name="review")
 
 Run = Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a run, as given to build --run.")]

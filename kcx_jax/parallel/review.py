@@ -6,13 +6,13 @@ record the later counts and the earlier stays. Their provenance has ``stage: peo
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from kcx_jax.corpora import ParallelRecord, Record, read_parallel, write_parallel
+from kcx_jax.parallel.arrangement import rearranged
 from kcx_jax.parallel.checks import Refusal, read_translation
 from kcx_jax.parallel.matching import Match, locate
 from kcx_jax.parallel.spans import Offsets, SourceSpan, carry_over, discontinuous, source_spans
@@ -145,20 +145,14 @@ def decided_pair(record: Record, target: str, decision: Decision) -> ParallelRec
     return ParallelRecord(record.id, record, carry_over(record, draft.sentence, target, places), provenance)
 
 
-def _marked(decision: Decision, spans: tuple[SourceSpan, ...]) -> Iterator[tuple[str, Match]]:
+def _marked(decision: Decision, spans: Sequence[SourceSpan]) -> Iterator[tuple[str, Match]]:
     """The places a person marked, once they are seen to hold the words and to lie in each other as in the source."""
-    moved: dict[str, SourceSpan] = {}
     for span in spans:
         start, end = decision.places[span.id]
         if not 0 <= start < end or decision.sentence[start:end] != decision.texts[span.id]:
             raise Refusal("offsets", f"{span.id} is marked at [{start}, {end}), where other words stand")
-        moved[span.id] = SourceSpan(span.id, start, end, decision.texts[span.id], span.role)
         yield span.id, Match(start, end, "verbatim")
-    for one, other in combinations(spans, 2):
-        ours, theirs = moved[one.id], moved[other.id]
-        nested = (one.holds(other) <= ours.holds(theirs)) and (other.holds(one) <= theirs.holds(ours))
-        if not nested or (ours.meets(theirs) and not one.meets(other)):
-            raise Refusal(
-                "nesting",
-                f"{one.id} and {other.id} do not lie in each other, or apart, as they do in the source",
-            )
+    if moved := rearranged(spans, decision.places):
+        raise Refusal(
+            "nesting", f"{' and '.join(moved)} do not lie in each other, or apart, as they do in the source"
+        )
