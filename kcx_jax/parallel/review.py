@@ -149,7 +149,8 @@ def _marked(decision: Decision, spans: Sequence[SourceSpan]) -> Iterator[tuple[s
     """The places a person marked, once they are seen to hold the words and to lie in each other as in the source."""
     for span in spans:
         start, end = decision.places[span.id]
-        if not 0 <= start < end or decision.sentence[start:end] != decision.texts[span.id]:
+        inside = 0 <= start < end <= len(decision.sentence)
+        if not inside or decision.sentence[start:end] != decision.texts[span.id]:
             raise Refusal("offsets", f"{span.id} is marked at [{start}, {end}), where other words stand")
         yield span.id, Match(start, end, "verbatim")
     if moved := rearranged(spans, decision.places):

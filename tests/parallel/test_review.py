@@ -212,6 +212,9 @@ def test_what_breaks_a_rule_is_refused_and_the_rest_is_taken(run, hard):
         replace(bad, texts={**bad.texts, "s0": "没有"}, places={}),
         replace(bad, places={**bad.places, "s0": (0, 10**30)}),
         replace(bad, places={**bad.places, "s0": (-4, -1)}),
+        replace(
+            bad, texts={**bad.texts, "s0": "。"}, places={**bad.places, "s0": (len(bad.sentence) - 1, 99)}
+        ),
         replace(bad, sentence=f"{bad.sentence}\x07"),
         Unusable("r1", "spoilt"),
         replace(good, id="r9"),
