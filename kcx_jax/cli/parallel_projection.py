@@ -125,29 +125,21 @@ def _project(records: "Sequence[Record]", target: str, client: "ChatClient", met
 
 
 def _print_table(made: list[dict[str, Any]]) -> None:
+    """A column a method."""
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(
-        *(
-            "method",
-            "verbatim %",
-            "resolved %",
-            "spans %",
-            "calls",
-            "input tokens",
-            "output tokens",
-            "span F1",
-        )
-    )
-    for row in made:
-        f1 = row.get("span_f1")
-        table.add_row(
-            row["method"],
-            *(_percent(row[key]) for key in ("faithful_verbatim", "faithful_resolved", "spans")),
-            *(str(row[key]) for key in ("calls", "input_tokens", "output_tokens")),
-            "" if f1 is None else f"{100 * f1['f1']:.2f}",
-        )
+    table = Table("", *(row["method"] for row in made))
+    for name, key in (
+        ("verbatim %", "faithful_verbatim"),
+        ("resolved %", "faithful_resolved"),
+        ("spans %", "spans"),
+    ):
+        table.add_row(name, *(_percent(row[key]) for row in made))
+    for key in ("calls", "input_tokens", "output_tokens"):
+        table.add_row(key.replace("_", " "), *(str(row[key]) for row in made))
+    if all("span_f1" in row for row in made):
+        table.add_row("span F1", *(f"{100 * row['span_f1']['f1']:.2f}" for row in made))
     console = Console()
     console.print(table)
     if unknown := sum(row["unknown_usage"] for row in made):
@@ -156,4 +148,4 @@ def _print_table(made: list[dict[str, Any]]) -> None:
 
 def _percent(share: dict[str, Any]) -> str:
     low, high = share["interval_95"]
-    return f"{100 * share['share']:.2f} ({100 * low:.2f}-{100 * high:.2f})"
+    return f"{100 * share['share']:.1f} ({100 * low:.1f}-{100 * high:.1f})"
