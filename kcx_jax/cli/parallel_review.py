@@ -29,6 +29,7 @@ def export(
     Of label-studio the labelling interface is written beside OUTPUT, as .xml.
     Example: kcx parallel review export runs/en-zh --output tasks.json
     """
+    from kcx_jax.parallel.candidates import with_candidates
     from kcx_jax.parallel.review import read_review
     from kcx_jax.parallel.review_label_studio import write_tasks
     from kcx_jax.parallel.review_sheets import write_lines, write_table
@@ -36,7 +37,8 @@ def export(
 
     _check(format_)
     decided, target = read_review(run), target_language(run)
-    cases = [case for case in read_cases(run) if case.record.id not in decided]
+    open_cases = [case for case in read_cases(run) if case.record.id not in decided]
+    cases = with_candidates(run, open_cases)
     if format_ == "csv":
         count = write_table(cases, output, overwrite)
     elif format_ == "jsonl":

@@ -40,17 +40,18 @@ def run_pairs(run_dir: Path) -> RunPairs:
 
 def run_id(run_dir: Path) -> str:
     """What tells this run from others: a digest of its settings and of what went in."""
-    digest = hashlib.blake2b(json.dumps(_settings(run_dir), sort_keys=True).encode(), digest_size=8)
+    digest = hashlib.blake2b(json.dumps(run_settings(run_dir), sort_keys=True).encode(), digest_size=8)
     digest.update((run_dir / SOURCE).read_bytes())
     return digest.hexdigest()
 
 
 def target_language(run_dir: Path) -> str:
     """The language that a run translates into; `KcxError` when `run_dir` holds no run."""
-    return str(_settings(run_dir)["target"])
+    return str(run_settings(run_dir)["target"])
 
 
-def _settings(run_dir: Path) -> dict[str, Any]:
+def run_settings(run_dir: Path) -> dict[str, Any]:
+    """The settings a run was started with; `KcxError` when `run_dir` holds no run."""
     with Ledger(run_dir / LEDGER, readonly=True) as ledger:
         config = ledger.run_config()
     if config is None:

@@ -14,6 +14,7 @@ from kcx_jax.corpora import Mention, Record, read_parallel
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.llm import ChatClient
 from kcx_jax.parallel import build
+from kcx_jax.parallel.candidates import with_candidates
 from kcx_jax.parallel.checks import Draft, Refusal
 from kcx_jax.parallel.review import REVIEW, Decision, Unusable, decided_pair, read_review, take_decisions
 from kcx_jax.parallel.review_label_studio import INTERFACE, read_tasks, write_tasks
@@ -96,6 +97,26 @@ def test_the_cases_of_a_run(run, hard):
     (run / "unresolved.jsonl").unlink()
     with pytest.raises(KcxError, match="comes to its end"):
         read_cases(run)
+
+
+def test_each_model_s_draft_is_a_candidate(hard, tmp_path):
+    """Each of two models leaves out another span of r0, the second has no draft of r1, and r2 is resolved at once."""
+
+    def plan(ask):
+        number = int(ask.sentence.split(" ")[0][len("🎉Ada") :])
+        if number == 1 and ask.model == "huge":
+            return "untranslated"
+        return "missing_span" if number < 2 else None
+
+    with ScriptedServer(pairs=hard, faults=plan) as server:
+        small, big = (ChatClient(name, server.base_url) for name in ("small", "huge"))
+        build([pair.source for pair in hard[:3]], "en", "zh", small, tmp_path / "run", big)
+        answers = server.bill.answers
+        first, second = with_candidates(tmp_path / "run", read_cases(tmp_path / "run"))
+        assert server.bill.answers == answers
+    assert first.candidates[:1] == read_cases(tmp_path / "run")[0].candidates
+    assert len({draft.sentence for draft in first.candidates}) == len(first.candidates) == 2
+    assert len(second.candidates) == 1
 
 
 def _fill_lines(path: Path, decisions: dict[str, Decision]) -> None:
