@@ -376,6 +376,18 @@ def test_at_most_three_candidates_and_no_file_is_replaced(hard, tmp_path):
         write_tasks([case], "zh", tmp_path / "tasks.xml", True)
 
 
+def test_marks_of_a_draft_count_utf16_units(run, tmp_path):
+    write_tasks(read_cases(run), "zh", tmp_path / "tasks.json", False)
+    marked = 0
+    for task in json.loads((tmp_path / "tasks.json").read_text()):
+        units = task["data"]["text"].encode("utf-16-le")
+        for region in task["predictions"][0]["result"]:
+            value = region["value"]
+            assert units[2 * value["start"] : 2 * value["end"]].decode("utf-16-le") == value["text"]
+            marked += 1
+    assert marked > 2
+
+
 def test_the_tasks_are_label_studios(run, tmp_path):
     interface = pytest.importorskip("label_studio_sdk.label_interface").LabelInterface(INTERFACE)
     write_tasks(read_cases(run), "zh", tmp_path / "tasks.json", False)
@@ -383,10 +395,4 @@ def test_the_tasks_are_label_studios(run, tmp_path):
     for task in json.loads((tmp_path / "tasks.json").read_text()):
         predictions = task.pop("predictions")
         assert interface.validate_task(task)
-        units = task["data"]["text"].encode("utf-16-le")
-        for prediction in predictions:
-            assert interface.validate_prediction(prediction)
-            for region in prediction["result"]:
-                value = region["value"]
-                assert units[2 * value["start"] : 2 * value["end"]].decode("utf-16-le") == value["text"]
-        assert not task["data"]["text"] or predictions[0]["result"]
+        assert all(interface.validate_prediction(prediction) for prediction in predictions)
