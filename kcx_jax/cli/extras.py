@@ -15,6 +15,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "leakage": ("datasketch",),
     "hub": ("pyarrow",),
     "spacy": ("spacy",),
+    "align": ("eflomal",),
     "interop": ("torch", "peft", "accelerate"),
 }
 """Extra -> the distributions a user would notice missing (pyproject.toml has them with their versions)."""

@@ -53,8 +53,7 @@ CREATE TABLE review (
     target TEXT NOT NULL,
     annotator TEXT NOT NULL,
     decided TEXT NOT NULL,       -- when, as the tool states it
-    decision TEXT NOT NULL,      -- JSON
-    UNIQUE (id, target, annotator, decided)
+    decision TEXT NOT NULL       -- the pair it makes, JSON
 );
 """
 _ADDED_TO_CALL = """

@@ -26,8 +26,8 @@ from kcx_jax.parallel import prompts
 from kcx_jax.parallel.outcomes import Outcome
 from kcx_jax.parallel.pipeline import translate
 from kcx_jax.parallel.run import LEDGER, PARALLEL, STATISTICS, UNRESOLVED, Run
-from kcx_jax.parallel.samples import Samples
 from kcx_jax.parallel.statistics import Statistics
+from kcx_jax.parallel.worklist import Worklist
 
 # Seconds that requests under way get when a run is stopped.
 DRAIN = 30.0
@@ -70,16 +70,16 @@ def build(
         "prompts": _digest_of_prompts(),
     }
     with Ledger(run_dir / LEDGER) as ledger:
-        samples = Samples(ledger)
-        samples.fill(_checked(records, source), targets, config)
+        worklist = Worklist(ledger)
+        worklist.fill(_checked(records, source), targets, config)
         ledger.start_run(config)
         prices = {each.model: each.price for each in clients}
         judge_answers(ledger, prices.get)
         shared = Budget(budget, ledger.spent())
-        work = Work(samples, [each.within(ledger, shared) for each in clients], shared, progress)
+        work = Work(worklist, [each.within(ledger, shared) for each in clients], shared, progress)
         work.run()
         ledger.store.flush()
-        write_results(Run(run_dir, samples, ledger))
+        write_results(Run(run_dir, worklist, ledger))
     return Run.open(run_dir)
 
 
@@ -96,13 +96,13 @@ def revalidate(run_dir: str | Path, prices: Prices | None = None) -> Run:
         config = Run.config_of(ledger, run_dir)
     with Ledger(run_dir / LEDGER) as ledger:
         clients = [ChatClient(**model, ledger=ledger, offline=True) for model in config["models"]]
-        samples = Samples(ledger)
-        samples.reopen()
+        worklist = Worklist(ledger)
+        worklist.reopen()
         if prices is not None:
             judge_answers(ledger, prices.__getitem__, all=True)
-        Work(samples, clients, Budget(None, ledger.spent()), None).run()
+        Work(worklist, clients, Budget(None, ledger.spent()), None).run()
         ledger.store.flush()
-        write_results(Run(run_dir, samples, ledger))
+        write_results(Run(run_dir, worklist, ledger))
     return Run.open(run_dir)
 
 
@@ -127,15 +127,15 @@ class Work:
     """Workers that take the pending records of a run to their end, as many at once as the first client says."""
 
     def __init__(
-        self, samples: Samples, clients: Sequence[ChatClient], budget: Budget, progress: Progress | None
+        self, worklist: Worklist, clients: Sequence[ChatClient], budget: Budget, progress: Progress | None
     ):
-        self._samples, self._clients, self._budget, self._progress = samples, clients, budget, progress
-        self._statistics = Statistics([client.model for client in clients], sum(samples.counts().values()))
+        self._worklist, self._clients, self._budget, self._progress = worklist, clients, budget, progress
+        self._statistics = Statistics([client.model for client in clients], sum(worklist.counts().values()))
         self._stopped: KcxError | None = None
 
     def run(self) -> None:
         """Blocks until all is done; raises what stopped the work, once nothing is under way any more."""
-        for outcome in self._samples.ended():
+        for outcome in self._worklist.ended():
             self._statistics.add(outcome)
         with LoopThread() as loop, _terminated_as_interrupted():
             work = loop.submit(self._all())
@@ -149,7 +149,7 @@ class Work:
             raise self._stopped
 
     async def _all(self) -> None:
-        queue = self._samples.pending()  # shared by all workers: each takes the next record
+        queue = self._worklist.pending()  # shared by all workers: each takes the next record
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(self._clients[0].at_once):
@@ -179,7 +179,7 @@ class Work:
             client.stop()
 
     def _finish(self, outcome: Outcome) -> None:
-        self._samples.finish(outcome)
+        self._worklist.finish(outcome)
         self._statistics.add(outcome)
         if self._progress is not None:
             self._progress(self._statistics, self._budget)

@@ -9,8 +9,8 @@ from kcx_jax.corpora import ParallelRecord
 from kcx_jax.errors import KcxError
 from kcx_jax.llm import Ledger
 from kcx_jax.parallel.outcomes import Outcome
-from kcx_jax.parallel.samples import PAIR, PEOPLE, Samples
 from kcx_jax.parallel.statistics import Statistics
+from kcx_jax.parallel.worklist import PAIR, PEOPLE, Worklist
 
 LEDGER, PARALLEL, UNRESOLVED, STATISTICS = (
     *("ledger.db", "parallel.jsonl", "unresolved.jsonl", "statistics.json"),
@@ -20,8 +20,8 @@ LEDGER, PARALLEL, UNRESOLVED, STATISTICS = (
 class Run:
     """A run's folder, opened to read. Pairs and cases come as streams, in the order of the input."""
 
-    def __init__(self, folder: Path, samples: Samples, ledger: Ledger):
-        self.folder, self.ledger, self._samples = folder, ledger, samples
+    def __init__(self, folder: Path, worklist: Worklist, ledger: Ledger):
+        self.folder, self.ledger, self._worklist = folder, ledger, worklist
         self.config = self.config_of(ledger, folder)
 
     @classmethod
@@ -29,7 +29,7 @@ class Run:
         """Open a run to read. Raises `KcxError` when `folder` holds none."""
         ledger = Ledger(Path(folder) / LEDGER, readonly=True)
         try:
-            return cls(Path(folder), Samples(ledger), ledger)
+            return cls(Path(folder), Worklist(ledger), ledger)
         except BaseException:
             ledger.close()
             raise
@@ -44,35 +44,35 @@ class Run:
 
     def pairs(self) -> Iterator[ParallelRecord]:
         """The finished pairs."""
-        for outcome in self._samples.ended(PAIR):
+        for outcome in self._worklist.ended(PAIR):
             assert outcome.pair is not None
             yield outcome.pair
 
     def unresolved(self) -> Iterator[Outcome]:
         """The cases for people."""
-        return self._samples.ended(PEOPLE)
+        return self._worklist.ended(PEOPLE)
 
     def outcomes(self) -> Iterator[Outcome]:
         """All records that came to an end."""
-        return self._samples.ended()
+        return self._worklist.ended()
 
     def pending(self) -> Iterator[str]:
         """The ids of records that have not come to an end."""
-        return (record.id for record, _ in self._samples.pending())
+        return (record.id for record, _ in self._worklist.pending())
 
     def ids(self) -> Iterator[tuple[str, str]]:
         """Id and target language of every record."""
-        return self._samples.ids()
+        return self._worklist.ids()
 
     def counts(self) -> Counter[str]:
         """How many records are in each state: "pending", "pair", "people"."""
-        return self._samples.counts()
+        return self._worklist.counts()
 
     def statistics(self) -> Statistics:
         """Counts over all records of the run."""
         models = [model["model"] for model in self.config["models"]]
-        statistics = Statistics(models, sum(self._samples.counts().values()))
-        for outcome in self._samples.ended():
+        statistics = Statistics(models, sum(self._worklist.counts().values()))
+        for outcome in self._worklist.ended():
             statistics.add(outcome)
         return statistics
 

@@ -11,26 +11,30 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from kcx_jax.corpora import ParallelRecord
 from kcx_jax.errors import UsageError
+from kcx_jax.parallel.projection.requests import FIND_SPAN, TRANSLATE_MARKED, TRANSLATE_SPAN
+from kcx_jax.parallel.projection.requests import STAGES as PROJECTION
 from kcx_jax.parallel.prompts import REWRITE_SENTENCE, REWRITE_SPANS, TRANSLATE
 from kcx_jax.parallel.spans import Offsets, SourceSpan, source_spans
 from kcx_jax.prompts.extraction import TASK_LINES
 from kcx_jax.testing.llm_faults import BODY, TRANSPORT
+from kcx_jax.testing.projection_script import ProjectionScript
 
 EXTRACT = "extract"
 # Faults of the reply itself, and the stages in which each can happen.
 _READS_SPANS = (TRANSLATE, REWRITE_SPANS)
 _WRITES_SENTENCE = (TRANSLATE, REWRITE_SENTENCE)
-_ANY = (EXTRACT, TRANSLATE, REWRITE_SPANS, REWRITE_SENTENCE)
+_ANY = (EXTRACT, TRANSLATE, REWRITE_SPANS, REWRITE_SENTENCE, *PROJECTION)
 CONTENT: dict[str, tuple[str, ...]] = {
     "broken_json": _ANY,
     "code_fence": _ANY,
     "truncated": _ANY,
-    "missing_span": _WRITES_SENTENCE,
-    "paraphrased_span": _READS_SPANS,
+    "missing_span": (*_WRITES_SENTENCE, TRANSLATE_MARKED),
+    "paraphrased_span": (*_READS_SPANS, TRANSLATE_SPAN, FIND_SPAN),
     "wrong_ids": _READS_SPANS,
     "empty_span": _READS_SPANS,
     "untranslated": _WRITES_SENTENCE,
@@ -128,8 +132,17 @@ class Script:
                     return text
         raise UnknownRequest("no sentence of the script stands in the last message")
 
+    @cached_property
+    def _projection(self) -> ProjectionScript:
+        return ProjectionScript((pair, _truth(pair)) for pair in self._pairs.values())
+
     def _translation(self, ask: Ask, fault: str | None) -> dict[str, Any]:
         data = ask.data
+        if ask.stage in PROJECTION:
+            reply = self._projection.reply(data, fault)
+            if reply is None:
+                raise UnknownRequest(f"the script has no pair for this {ask.stage}")
+            return reply
         pair = self._pairs.get((str(data.get("target_language")), ask.sentence))
         if pair is None:
             raise UnknownRequest(f"the script has no {data.get('target_language')} for {ask.sentence!r}")

@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from kcx_jax.testing.llm_server import ScriptedServer
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-GROUPS = ("bench", "data", "parallel", "schema")
+GROUPS = ("bench", "data", "parallel", "review", "schema")
 ENDPOINT = "http://localhost:8000/v1"
 KCX = [sys.executable, "-c", "from kcx_jax.cli import main; main()"]
 SENTENCE = "Ada Lovelace was born in London."
@@ -116,7 +117,8 @@ def options_by_command() -> dict[tuple[str, ...], set[str]]:
     named: dict[tuple[str, ...], set[str]] = {}
     for page in PAGES:
         for words in commands(page):
-            path = tuple(words[1:3] if words[1] in GROUPS else words[1:2])
+            groups = list(takewhile(GROUPS.__contains__, words[1:]))
+            path = tuple(words[1 : len(groups) + 2])
             named.setdefault(path, set()).update(word for word in words if word.startswith("--"))
     return named
 

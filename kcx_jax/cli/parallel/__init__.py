@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from kcx_jax.cli.parallel import build, export, merge, plan, revalidate, status
+from kcx_jax.cli.parallel import build, export, merge, pair, plan, projection, revalidate, review, status
 
 app = typer.Typer(help="Build parallel annotated data with a chat model.", no_args_is_help=True)
 
@@ -13,8 +13,11 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "build": build.command,
     "status": status.command,
     "export": export.command,
+    "pair": pair.command,
+    "projection": projection.command,
     "merge": merge.command,
     "revalidate": revalidate.command,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(review.app, name="review")

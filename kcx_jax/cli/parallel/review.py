@@ -1,0 +1,94 @@
+"""``kcx parallel review``: cases that no model resolved go to people, and their decisions come back."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kcx_jax.cli.parallel.pair import Overwrite
+from kcx_jax.errors import KcxError, UsageError
+
+app = typer.Typer(help="Give unresolved cases to people, and take their decisions.", no_args_is_help=True)
+
+FORMATS = ("label-studio", "csv", "jsonl")
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run that came to its end.")]
+Target = Annotated[str | None, typer.Option(help="Of a run with several target languages: which one.")]
+Format = Annotated[str, typer.Option("--format", help="label-studio, csv or jsonl.")]
+
+
+@app.command()
+def export(
+    run: Run,
+    output: Annotated[Path, typer.Option(help="The file to write.")],
+    format_: Format = "label-studio",
+    target: Target = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Write the cases that nobody decided yet, with the drafts of the models.
+
+    Of label-studio the labelling interface is written beside OUTPUT, as .xml.
+    Example: kcx parallel review export runs/en-zh --output tasks.json
+    """
+    from kcx_jax.parallel import Run
+    from kcx_jax.parallel.candidates import with_candidates
+    from kcx_jax.parallel.review import read_review
+    from kcx_jax.parallel.review_label_studio import write_tasks
+    from kcx_jax.parallel.review_sheets import write_lines, write_table
+    from kcx_jax.parallel.run_folder import cases, one_target
+
+    _check(format_)
+    with Run.open(run) as opened:
+        language = one_target(opened, target)
+        decided = {id for id, of in read_review(opened.ledger) if of == language}
+        undecided = (case for case in cases(opened, language) if case.record.id not in decided)
+        found = with_candidates(opened, language, undecided)
+    if format_ == "csv":
+        count = write_table(found, output, overwrite)
+    elif format_ == "jsonl":
+        count = write_lines(found, language, output, overwrite)
+    else:
+        count = write_tasks(found, language, output, overwrite)
+    print(f"{count} cases in {output}; decided already: {len(decided)}", file=sys.stderr)
+
+
+@app.command("import")
+def import_(
+    run: Run,
+    file: Annotated[Path, typer.Argument(help="What people filled in, or Label Studio exported (JSON).")],
+    format_: Format = "label-studio",
+    target: Target = None,
+) -> None:
+    """Take decisions, each checked as a model's reply is; what was taken before is not taken again.
+
+    `kcx parallel export` then has their pairs. Example: kcx parallel review import runs/en-zh export.json
+    """
+    from kcx_jax.cli.spans import shown
+    from kcx_jax.llm import Ledger
+    from kcx_jax.parallel import LEDGER, Run
+    from kcx_jax.parallel.review import take_decisions
+    from kcx_jax.parallel.review_label_studio import read_tasks
+    from kcx_jax.parallel.review_sheets import read_lines, read_table
+    from kcx_jax.parallel.run_folder import cases, one_target
+
+    _check(format_)
+    with Run.open(run) as opened:
+        language = one_target(opened, target)
+        records = {case.record.id: case.record for case in cases(opened, language)}
+    decisions = {"csv": read_table, "jsonl": read_lines}.get(format_, read_tasks)(file)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    with Ledger(run / LEDGER) as ledger:
+        taken = take_decisions(ledger, records, language, decisions, now)
+    print(f"{taken.new} decisions taken, {taken.known} were there already", file=sys.stderr)
+    for unusable in taken.refused:
+        print(shown(f"refused: {unusable.id}: {unusable.reason}"), file=sys.stderr)
+    if taken.refused:
+        raise KcxError(
+            f"{len(taken.refused)} decisions of {file} were refused. Mend them and import it again."
+        )
+
+
+def _check(format_: str) -> None:
+    if format_ not in FORMATS:
+        raise UsageError(f"unknown format {format_!r}; known: {', '.join(FORMATS)}")
