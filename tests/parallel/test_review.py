@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcx_jax.corpora import Mention, Record, read_parallel
+from kcx_jax.corpora import Mention, Record
 from kcx_jax.errors import KcxError, UsageError
-from kcx_jax.llm import ChatClient
-from kcx_jax.parallel import build
+from kcx_jax.llm import ChatClient, Ledger
+from kcx_jax.parallel import Run, build
 from kcx_jax.parallel.candidates import with_candidates
 from kcx_jax.parallel.checks import Draft, Refusal
-from kcx_jax.parallel.review import REVIEW, Decision, Unusable, decided_pair, read_review, take_decisions
+from kcx_jax.parallel.review import Decision, Unusable, decided_pair, read_review, take_decisions
 from kcx_jax.parallel.review_label_studio import INTERFACE, read_tasks, write_tasks
 from kcx_jax.parallel.review_sheets import read_lines, read_table, write_lines, write_table
-from kcx_jax.parallel.run_folder import Case, read_cases, run_id, run_pairs, target_language
+from kcx_jax.parallel.run_folder import Case, cases, finished_pairs, left_over, one_target, run_id
 from kcx_jax.parallel.spans import source_spans
 from kcx_jax.testing.llm_server import ScriptedServer
 
@@ -82,21 +82,37 @@ def run(hard, tmp_path):
     return tmp_path / "run"
 
 
-def _sources(run: Path) -> dict[str, Record]:
-    return {case.record.id: case.record for case in read_cases(run)}
+def _cases(run: Path) -> list[Case]:
+    with Run.open(run) as opened:
+        return list(cases(opened, "zh"))
+
+
+def _take(run: Path, decisions, now: str = NOW):
+    sources = {case.record.id: case.record for case in _cases(run)}
+    with Ledger(run / "ledger.db") as ledger:
+        return take_decisions(ledger, sources, "zh", decisions, now)
+
+
+def _review(run: Path):
+    """By id, the pairs that people made."""
+    with Run.open(run) as opened:
+        return {id: pair for (id, _), pair in read_review(opened.ledger).items()}
+
+
+def _kept(run: Path) -> list[tuple]:
+    with Run.open(run) as opened:
+        return opened.ledger.store.read("SELECT * FROM review ORDER BY rowid").fetchall()
 
 
 def test_the_cases_of_a_run(run, hard):
-    cases = read_cases(run)
-    assert [case.record for case in cases] == [pair.source for pair in hard[:4]]
-    assert [len(case.candidates) for case in cases] == [1, 1, 0, 0]
-    assert all(case.problems for case in cases)
-    assert target_language(run) == "zh"
-    with pytest.raises(KcxError, match="no ledger"):
-        target_language(run.parent)
-    (run / "unresolved.jsonl").unlink()
-    with pytest.raises(KcxError, match="comes to its end"):
-        read_cases(run)
+    found = _cases(run)
+    assert [case.record for case in found] == [pair.source for pair in hard[:4]]
+    assert [len(case.candidates) for case in found] == [1, 1, 0, 0]
+    assert all(case.problems for case in found)
+    with Run.open(run) as opened:
+        assert one_target(opened, None) == one_target(opened, "zh") == "zh"
+        with pytest.raises(UsageError, match="has the targets zh"):
+            one_target(opened, "de")
 
 
 def test_each_model_s_draft_is_a_candidate(hard, tmp_path):
@@ -112,9 +128,10 @@ def test_each_model_s_draft_is_a_candidate(hard, tmp_path):
         small, big = (ChatClient(name, server.base_url) for name in ("small", "huge"))
         build([pair.source for pair in hard[:3]], "en", "zh", small, tmp_path / "run", big)
         answers = server.bill.answers
-        first, second = with_candidates(tmp_path / "run", read_cases(tmp_path / "run"))
+        with Run.open(tmp_path / "run") as opened:
+            first, second = with_candidates(opened, "zh", cases(opened, "zh"))
         assert server.bill.answers == answers
-    assert first.candidates[:1] == read_cases(tmp_path / "run")[0].candidates
+    assert first.candidates[:1] == _cases(tmp_path / "run")[0].candidates
     assert len({draft.sentence for draft in first.candidates}) == len(first.candidates) == 2
     assert len(second.candidates) == 1
 
@@ -187,11 +204,11 @@ FILLED = {
 @pytest.mark.parametrize("form", FILLED)
 def test_decisions_become_pairs_whatever_the_tool(form, run, hard, tmp_path):
     fill, read = FILLED[form]
-    assert _write(form, read_cases(run), tmp_path / "out.json") == 4
+    assert _write(form, _cases(run), tmp_path / "out.json") == 4
     fill(tmp_path / "out.json", {pair.id: _truth(pair) for pair in hard[:3]})
-    taken = take_decisions(run, _sources(run), "zh", read(tmp_path / "out.json"), NOW)
+    taken = _take(run, read(tmp_path / "out.json"))
     assert (taken.new, taken.known, taken.refused) == (3, 0, [])
-    made = read_review(run)
+    made = _review(run)
     for pair in hard[:3]:
         assert made[pair.id].target == pair.target
         told = made[pair.id].provenance
@@ -202,25 +219,24 @@ def test_decisions_become_pairs_whatever_the_tool(form, run, hard, tmp_path):
             form,
         )
         assert told["imported"] == NOW
-    before = (run / REVIEW).read_bytes()
-    taken = take_decisions(run, _sources(run), "zh", read(tmp_path / "out.json"), "later")
+    before = _kept(run)
+    taken = _take(run, read(tmp_path / "out.json"), "later")
     assert (taken.new, taken.known, taken.refused) == (0, 3, [])
-    assert (run / REVIEW).read_bytes() == before
-    everything = run_pairs(run)
-    assert {pair.id: pair.target for pair in everything.pairs} == {
-        p.id: p.target for p in hard if p.id != "r3"
-    }
-    assert (everything.with_people, everything.unfinished) == (["r3"], [])
-    assert everything.run_id == run_id(run)
+    assert _kept(run) == before
+    with Run.open(run) as opened:
+        everything = {pair.id: pair.target for pair in finished_pairs(opened)}
+        assert left_over(opened) == (1, 0)
+        assert run_id(opened) == run_id(opened)
+    assert everything == {p.id: p.target for p in hard if p.id != "r3"}
 
 
 def test_a_later_decision_counts_and_the_earlier_stays(run, hard):
     first, second = _truth(hard[0]), replace(_truth(hard[0]), who="jo")
     other = replace(second, sentence=second.sentence + "！")
     for decision in (first, second, other):
-        assert take_decisions(run, _sources(run), "zh", [decision], NOW).new == 1
-    assert [pair.provenance["who"] for pair in read_parallel(run / REVIEW)] == ["mo@x", "jo", "jo"]
-    assert read_review(run)["r0"].target.text == other.sentence
+        assert _take(run, [decision]).new == 1
+    assert [row[2] for row in _kept(run)] == ["mo@x", "jo", "jo"]
+    assert _review(run)["r0"].target.text == other.sentence
 
 
 def test_what_breaks_a_rule_is_refused_and_the_rest_is_taken(run, hard):
@@ -240,11 +256,11 @@ def test_what_breaks_a_rule_is_refused_and_the_rest_is_taken(run, hard):
         Unusable("r1", "spoilt"),
         replace(good, id="r9"),
     ]
-    taken = take_decisions(run, _sources(run), "zh", [*wrong, good], NOW)
+    taken = _take(run, [*wrong, good])
     assert taken.new == 1
     assert len(taken.refused) == len(wrong)
     assert all(unusable.reason for unusable in taken.refused)
-    assert list(read_review(run)) == ["r0"]
+    assert list(_review(run)) == ["r0"]
 
 
 @given(st.data())
@@ -288,7 +304,7 @@ def test_nesting_is_kept(mark):
 
 
 def test_marks_with_white_space_or_of_shifted_offsets(run, hard, tmp_path):
-    write_tasks(read_cases(run)[:1], "zh", tmp_path / "t.json", False)
+    write_tasks(_cases(run)[:1], "zh", tmp_path / "t.json", False)
     tasks = json.loads((tmp_path / "t.json").read_text())
     tasks[0]["data"]["text"] = text = hard[0].target.text.replace("出生于", "出生于 ")
     _fill_tasks(tmp_path / "t.json", {})
@@ -377,7 +393,7 @@ def test_at_most_three_candidates_and_no_file_is_replaced(hard, tmp_path):
 
 
 def test_marks_of_a_draft_count_utf16_units(run, tmp_path):
-    write_tasks(read_cases(run), "zh", tmp_path / "tasks.json", False)
+    write_tasks(_cases(run), "zh", tmp_path / "tasks.json", False)
     marked = 0
     for task in json.loads((tmp_path / "tasks.json").read_text()):
         units = task["data"]["text"].encode("utf-16-le")
@@ -390,7 +406,7 @@ def test_marks_of_a_draft_count_utf16_units(run, tmp_path):
 
 def test_the_tasks_are_label_studios(run, tmp_path):
     interface = pytest.importorskip("label_studio_sdk.label_interface").LabelInterface(INTERFACE)
-    write_tasks(read_cases(run), "zh", tmp_path / "tasks.json", False)
+    write_tasks(_cases(run), "zh", tmp_path / "tasks.json", False)
     interface.validate()
     for task in json.loads((tmp_path / "tasks.json").read_text()):
         predictions = task.pop("predictions")

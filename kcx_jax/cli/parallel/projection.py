@@ -65,7 +65,7 @@ def command(
     with Ledger(run / LEDGER) as ledger:
         ledger.start_run({"source": source, "target": target, "projection": client.settings()})
         for name in dict.fromkeys(method):
-            made.append(figures(_project(records, target, client.with_ledger(ledger), name), gold))
+            made.append(figures(_project(records, target, client.within(ledger), name), gold))
     _print_table(made)
     if json_ is not None:
         with atomic_write(json_, overwrite=overwrite) as handle:
