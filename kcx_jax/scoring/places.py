@@ -27,9 +27,10 @@ _ALIKE = str.maketrans(
     | dict.fromkeys("•․‧∙⋅・･ꞏ", "·")
 )
 # Soft hyphen, zero-width characters, marks of direction, variation selectors.
-_UNSEEN = dict.fromkeys(
-    [0xAD, 0x61C, 0x180E, *range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0xFEFF]
-    + [*range(0xFE00, 0xFE10)]
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u061c\u180e\ufeff")) | dict.fromkeys(
+    code
+    for block in ((0x200B, 0x2010), (0x202A, 0x202F), (0x2060, 0x2070), (0xFE00, 0xFE10))
+    for code in range(*block)
 )
 
 
