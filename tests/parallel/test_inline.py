@@ -74,12 +74,18 @@ class _Says:
 
 def test_the_variant_places_spans_by_their_tags_and_says_so(mark):
     record = mark("[The Bank of [China|e1:C]|e0:O] & [China|e2:C]")
-    client = _Says("<s2>中国</s2>&amp;<s0>中国</s0>银行<s1>中国</s1>", "<s0><s1>中国</s1>银行</s0>&amp;<s2>中国</s2>")
+    client = _Says(
+        "<s2>中国</s2>&amp;<s0>中国</s0>银行<s1>中国</s1>", "<s0><s1>中国</s1>银行</s0>&amp;<s2>中国</s2>"
+    )
     outcome = asyncio.run(translate(record, "zh", [client], variant="xml"))
     assert [problem.kind for problem in outcome.problems] == ["wrong_nesting"]
     pair = outcome.pair
     assert pair.target.text == "中国银行&中国"
-    assert {m.id: (m.start, m.end) for m in pair.target.entities} == {"e0": (0, 4), "e1": (0, 2), "e2": (5, 7)}
+    assert {m.id: (m.start, m.end) for m in pair.target.entities} == {
+        "e0": (0, 4),
+        "e1": (0, 2),
+        "e2": (5, 7),
+    }
     assert (pair.provenance["variant"], pair.provenance["rungs"]) == ("xml", {"tag": 3})
 
 

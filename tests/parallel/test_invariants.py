@@ -1,12 +1,9 @@
 """What a translation has to keep: each loss refused by name, and real translations hardly ever."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcx_jax.corpora import Record, read_records
 from kcx_jax.errors import UsageError
 from kcx_jax.parallel.checks import Draft
 from kcx_jax.parallel.invariants import check, notes
@@ -16,7 +13,9 @@ from kcx_jax.parallel.numbers import is_long, lost_numbers
 from kcx_jax.parallel.refusal import Refusal
 from kcx_jax.parallel.spans import source_spans
 
-SOURCE = "In 1984 [Ada|e0:Person] moved to [London|e1:City] with 12 friends; write to ada@x.org or www.x.org/ada."
+SOURCE = (
+    "In 1984 [Ada|e0:Person] moved to [London|e1:City] with 12 friends; write to ada@x.org or www.x.org/ada."
+)
 RIGHT = "1984年，艾达与12位朋友搬到伦敦；请写信至ada@x.org或www.x.org/ada。"
 
 
@@ -83,7 +82,10 @@ def test_traditional_characters_where_they_are_asked_for(mark):
 def test_what_may_be_right_is_noted(mark):
     record = mark(SOURCE)
     draft = Draft("1984年，Ada与朋友搬到伦敦", {"s0": "Ada", "s1": "伦敦"})
-    assert notes(record, "zh", source_spans(record), draft) == {"lost_numbers": ["12"], "other_script": ["s0"]}
+    assert notes(record, "zh", source_spans(record), draft) == {
+        "lost_numbers": ["12"],
+        "other_script": ["s0"],
+    }
 
 
 @pytest.mark.parametrize(
@@ -115,14 +117,22 @@ def test_a_number_is_found_with_any_separator_and_in_any_digits(number, separato
 
 
 def test_scripts_of_tags():
-    tags = {"zh": "CJK", "zh-Hant": "CJK", "sr-Latn": "LATIN", "ru_RU": "CYRILLIC", "und": None, "EN": "LATIN"}
+    tags = {
+        "zh": "CJK",
+        "zh-Hant": "CJK",
+        "sr-Latn": "LATIN",
+        "ru_RU": "CYRILLIC",
+        "und": None,
+        "EN": "LATIN",
+    }
     assert {tag: script_of(tag) for tag in tags} == tags
     assert words_by_script("Ada s'en va 中国 नमस्ते") == {"LATIN": 4, "CJK": 2, "DEVANAGARI": 1}
 
 
 def test_a_language_is_checked_where_an_identifier_is_given(mark):
-    source, german = "She moved there in spring with all of her many friends.", (
-        "Sie zog im Frühling mit all ihren vielen Freunden dorthin."
+    source, german = (
+        "She moved there in spring with all of her many friends.",
+        ("Sie zog im Frühling mit all ihren vielen Freunden dorthin."),
     )
     asked = []
 
@@ -153,28 +163,14 @@ TAGS = {"chinese": "zh", "german": "de", "finnish": "fi", "indonesian": "id", "b
 
 
 @pytest.mark.parametrize("name", TAGS)
-def test_real_translations_are_hardly_ever_refused(shared, name):
-    refused, total = [], 0
-    for path in sorted((shared / "data" / "re" / "multi_crossre" / name).iterdir()):
-        english = shared / "data" / "re" / "crossre_en" / path.name.removesuffix(".gz")
-        sources = {record.id: record for record in read_records(english, reader="crossre", language="en")}
-        for target in read_records(path, reader="crossre", language=TAGS[name]):
-            total += 1
-            if kind := _refused(sources[target.id], target):
-                refused.append(kind)
-    assert total == (4351 if name == "chinese" else 431)
-    assert len(refused) <= MOST_REFUSED[name]
-
-
-def _refused(source: Record, target: Record) -> str | None:
-    origin = target.meta["projected_from"]["entities"]
-    source = replace(source, entities=tuple(source.entities[i] for i in sorted(set(origin))))
-    texts: dict[str, str] = {}
-    for mention, i in zip(target.entities, origin, strict=True):
-        texts[f"{i}"] = mention.text
-    spans = source_spans(source)
-    try:
-        check(source, target.language, spans, Draft(target.text, texts), None)
-    except Refusal as refusal:
-        return refusal.kind
-    return None
+def test_real_translations_are_hardly_ever_refused(crossre, name):
+    pairs = crossre(name, TAGS[name])
+    refused = 0
+    for pair in pairs:
+        texts = {f"s{i}": mention.text for i, mention in enumerate(pair.target.entities)}
+        try:
+            check(pair.source, TAGS[name], source_spans(pair.source), Draft(pair.target.text, texts), None)
+        except Refusal:
+            refused += 1
+    assert len(pairs) == (4351 if name == "chinese" else 431)
+    assert refused <= MOST_REFUSED[name]
