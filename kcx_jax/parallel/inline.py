@@ -31,7 +31,7 @@ def tagged(text: str, spans: Sequence[SourceSpan]) -> str:
 def untagged(text: str, ids: Collection[str]) -> tuple[str, dict[str, Offsets]]:
     """The text without its tags, and where each id stands in it.
 
-    Raises `Refusal` unless each of `ids`, and no other, opens once and then closes once, around something.
+    Raises `Refusal` unless each of `ids`, and no other, opens once and then closes once.
     """
     plain, done, length = [], 0, 0
     opened: dict[str, int] = {}
@@ -58,14 +58,14 @@ def untagged(text: str, ids: Collection[str]) -> tuple[str, dict[str, Offsets]]:
     if missing := [name for name in ids if name not in places]:
         raise Refusal("wrong_ids", f"the tags {', '.join(missing)} are missing")
     sentence = "".join(plain)
-    return sentence, {name: _trimmed(sentence, *place, name) for name, place in places.items()}
+    return sentence, {name: _trimmed(sentence, *place) for name, place in places.items()}
 
 
-def _trimmed(text: str, start: int, end: int, name: str) -> Offsets:
-    """Without the space at both ends."""
+def _trimmed(text: str, start: int, end: int) -> Offsets:
+    """Without the space at both ends, unless there is nothing else."""
     inner = text[start:end]
     if not inner.strip():
-        raise Refusal("empty", f"there is nothing in <{name}>")
+        return start, end
     return start + len(inner) - len(inner.lstrip()), end - len(inner) + len(inner.rstrip())
 
 

@@ -7,6 +7,7 @@ nothing to change (no repeated mention, no letters with case) leaves the reply r
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 from anyascii import anyascii
 
@@ -114,17 +115,20 @@ def _renumbered_ids(said: Said) -> None:
 
 def _swapped_spans(said: Said) -> None:
     """The translations of two spans change places in the list."""
-    if len(said.spans) > 1:
-        i = said.victim()
-        one, other = said.spans[i][1], said.spans[i - 1][1]
-        said.in_span(i, other)
-        said.in_span(i - 1, one)
+    if not said.spans:
+        return
+    i = said.victim()
+    for j, (_, text) in enumerate(said.spans):
+        if text != said.spans[i][1]:
+            said.in_span(j, said.spans[i][1])
+            said.in_span(i, text)
+            return
 
 
 def _swapped_in_sentence(said: Said) -> None:
     """Who did what to whom is turned round; each span is where its text is."""
     ordered = sorted(said.spans, key=lambda span: said.places[span[0]])
-    for (one, first), (other, second) in zip(ordered, ordered[1:], strict=False):
+    for (one, first), (other, second) in pairwise(ordered):
         (a, b), (c, d) = said.places[one], said.places[other]
         if b <= c:
             middle = said.sentence[b:c]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kcx_jax.parallel.checks import Draft, read_sentence, read_spans, read_translation
+from kcx_jax.parallel.checks import Draft, read_sentence, read_spans, read_tagged, read_translation
 from kcx_jax.parallel.refusal import Refusal
 
 SOURCE = "Ada was born in London."
@@ -106,3 +106,13 @@ def test_stage_three_mends_and_does_not_replace(sentence, kind):
     with pytest.raises(Refusal) as caught:
         read_sentence(reply, SOURCE, before)
     assert caught.value.kind == kind
+
+
+def test_a_tag_around_nothing_or_a_control_character_is_refused():
+    assert read_tagged('{"tagged": "<s0>艾达</s0>。"}', SOURCE, ["s0"]) == Draft(
+        "艾达。", {"s0": "艾达"}, {"s0": (0, 2)}
+    )
+    for inner, kind in ((" ", "empty"), ("a\u0007", "control_character")):
+        with pytest.raises(Refusal) as caught:
+            read_tagged(json.dumps({"tagged": f"<s0>{inner}</s0>。"}), SOURCE, ["s0"])
+        assert caught.value.kind == kind

@@ -26,7 +26,6 @@ def _kind(mark, sentence, *texts, source=SOURCE, languages=("en", "zh"), identif
     try:
         check(record, languages[1], spans, draft, identify)
     except Refusal as refusal:
-        assert refusal.detail
         return refusal.kind
     return None
 
