@@ -57,7 +57,8 @@ def _tsv(text: str, path: Path) -> dict[str, dict[str, str]]:
                     f"{path}:{number}: has {len(columns)} columns; needed are language, source and translation, "
                     "with tabs between them"
                 )
-            _add(glossary, *columns, f"{path}:{number}")
+            language, source, wording = columns
+            _add(glossary, language, source, wording, f"{path}:{number}")
     return glossary
 
 

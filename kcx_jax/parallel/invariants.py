@@ -38,6 +38,8 @@ LONGEST_ELSEWHERE = 3.0
 IN_SCRIPT, FEWEST_WORDS = 0.4, 4
 # Of the Han and kana of Japanese, and of no other language, this share is kana.
 KANA_SHARE = 0.1
+# Of the characters that only one kind of Chinese writing has, more than this share is of the other kind.
+OTHER_CHARACTERS = 0.1
 # So sure an identifier has to be, and so long the text.
 SURE, LONG_ENOUGH = 0.9, 40
 
@@ -122,7 +124,7 @@ def _check_characters(target: str, text: str) -> None:
     traditional = "hans" not in parts and not {"hant", "tw", "hk", "mo"}.isdisjoint(parts)
     kinds = Counter(map(_kind, text))
     wrong, right = kinds[not traditional], kinds[traditional]
-    if wrong > right:
+    if wrong > 1 and wrong > OTHER_CHARACTERS * (wrong + right):
         name = "traditional" if traditional else "simplified"
         raise Refusal("wrong_script", f"the sentence is not in {name} characters")
 

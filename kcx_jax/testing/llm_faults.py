@@ -169,13 +169,13 @@ _FULL_WIDTH = {code: code + 0xFEE0 for code in range(0x21, 0x7F)}
 _MARKS = str.maketrans({"·": "•", "-": "–", "'": "’", '"': "”"})
 # Sentences that say nothing of the source, in a neighbour of each kind of target.
 _STRANGERS = (
-    "Das hat mit alledem nichts zu tun: {}. Mehr steht hier nicht.",
+    "Esto no tiene nada que ver con todo aquello: {}. Aquí no se dice nada más.",
     "これはまったくべつのはなしです：{}。",
 )
 
 
 def _wrong_language(said: Said) -> None:
-    """A sentence of another language around the spans: Japanese for Han, else German."""
+    """A sentence of another language around the spans: Japanese for Han, else Spanish."""
     stranger = _STRANGERS[any("\u4e00" <= char <= "\u9fff" for char in said.sentence)]
     said.sentence = stranger.format(", ".join(text for _, text in said.spans))
 

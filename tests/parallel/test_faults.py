@@ -122,13 +122,15 @@ def _accepted(pair, client, **options):
 
 
 def _shares(pairs, scripted, identify):
-    """Fault -> how many replies it changed, and the shares of them that pass, bear a flag, are caught by a check."""
+    """Fault -> how many replies it changed, and the shares that pass and, of these, bear a new flag or
+    are caught by a check."""
     script = Script({}, pairs)
-    right = []
+    right, flags = [], {}
     for pair in pairs:
         accepted = _accepted(pair, scripted(script))
         if accepted and accepted.target.entities == pair.target.entities:
             right.append(pair)
+            flags[pair.id] = accepted.provenance.get("flags")
     table = {}
     for fault in SEMANTIC:
         changed = passed = flagged = by_language = by_glossary = 0
@@ -144,7 +146,7 @@ def _shares(pairs, scripted, identify):
             ):
                 continue
             passed += 1
-            flagged += "flags" in made.provenance
+            flagged += made.provenance.get("flags") != flags[pair.id]
             by_language += _accepted(pair, scripted(script, fault), identify=identify) is None
             by_glossary += _accepted(pair, scripted(script, fault), glossary=_settled(pair)) is None
         if passed:
