@@ -7,6 +7,7 @@ Not here: the HTTP client (`llm`).
 from kcx_jax.parallel.build import build, case_for_people, revalidate
 from kcx_jax.parallel.outcomes import Outcome, Problem
 from kcx_jax.parallel.run import LEDGER, PARALLEL, UNRESOLVED, Run
+from kcx_jax.parallel.settings import Settings
 from kcx_jax.parallel.statistics import Statistics
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Outcome",
     "Problem",
     "Run",
+    "Settings",
     "Statistics",
     "build",
     "case_for_people",

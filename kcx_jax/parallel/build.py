@@ -26,6 +26,7 @@ from kcx_jax.parallel import prompts
 from kcx_jax.parallel.outcomes import Outcome
 from kcx_jax.parallel.pipeline import translate
 from kcx_jax.parallel.run import LEDGER, PARALLEL, STATISTICS, UNRESOLVED, Run
+from kcx_jax.parallel.settings import Settings
 from kcx_jax.parallel.statistics import Statistics
 from kcx_jax.parallel.worklist import Worklist
 
@@ -44,12 +45,14 @@ def build(
     fallback: ChatClient | None = None,
     progress: Progress | None = None,
     *,
+    settings: Settings | None = None,
     budget: int | None = None,
 ) -> Run:
     """Translate annotated `records` from `source` into `targets` (BCP 47 tags) and write the run's folder.
 
     Every record goes through the three stages with `client`, then with `fallback`. A run that was stopped, by
-    Ctrl-C or harder, goes on from `run_dir` and sends nothing twice that was answered. `budget` caps what the
+    Ctrl-C or harder, goes on from `run_dir` and sends nothing twice that was answered. `settings` say how it
+    translates. `budget` caps what the
     whole run may cost, in billionths of a dollar. Blocks; works on `client.concurrency` records at once, and
     calls `progress` after each, from its own thread.
 
@@ -61,6 +64,7 @@ def build(
     targets = [targets] if isinstance(targets, str) else list(dict.fromkeys(targets))
     if source in targets:
         raise UsageError(f"source and target are the same language, {source!r}")
+    settings = settings or Settings()
     run_dir = Path(run_dir)
     clients = [client] if fallback is None else [client, fallback]
     config = {
@@ -68,6 +72,7 @@ def build(
         "targets": targets,
         "models": [each.settings() for each in clients],
         "prompts": _digest_of_prompts(),
+        "translation": settings.to_json(),
     }
     with Ledger(run_dir / LEDGER) as ledger:
         worklist = Worklist(ledger)
@@ -76,7 +81,7 @@ def build(
         prices = {each.model: each.price for each in clients}
         judge_answers(ledger, prices.get)
         shared = Budget(budget, ledger.spent())
-        work = Work(worklist, [each.within(ledger, shared) for each in clients], shared, progress)
+        work = Work(worklist, [each.within(ledger, shared) for each in clients], settings, shared, progress)
         work.run()
         ledger.store.flush()
         write_results(Run(run_dir, worklist, ledger))
@@ -100,7 +105,7 @@ def revalidate(run_dir: str | Path, prices: Prices | None = None) -> Run:
         worklist.reopen()
         if prices is not None:
             judge_answers(ledger, prices.__getitem__, all=True)
-        Work(worklist, clients, Budget(None, ledger.spent()), None).run()
+        Work(worklist, clients, Settings(**config["translation"]), Budget(None, ledger.spent()), None).run()
         ledger.store.flush()
         write_results(Run(run_dir, worklist, ledger))
     return Run.open(run_dir)
@@ -127,9 +132,15 @@ class Work:
     """Workers that take the pending records of a run to their end, as many at once as the first client says."""
 
     def __init__(
-        self, worklist: Worklist, clients: Sequence[ChatClient], budget: Budget, progress: Progress | None
+        self,
+        worklist: Worklist,
+        clients: Sequence[ChatClient],
+        settings: Settings,
+        budget: Budget,
+        progress: Progress | None,
     ):
         self._worklist, self._clients, self._budget, self._progress = worklist, clients, budget, progress
+        self._options = settings.options()
         self._statistics = Statistics([client.model for client in clients], sum(worklist.counts().values()))
         self._stopped: KcxError | None = None
 
@@ -163,7 +174,7 @@ class Work:
     async def _worker(self, queue: Iterator[tuple[Record, str]]) -> None:
         for record, target in queue:
             try:
-                outcome = await translate(record, target, self._clients)
+                outcome = await translate(record, target, self._clients, **self._options)
             except NotAnswered:
                 continue
             except Stopped:

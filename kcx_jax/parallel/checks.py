@@ -11,32 +11,39 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
+from kcx_jax.parallel.inline import untagged
+from kcx_jax.parallel.refusal import Refusal
+from kcx_jax.parallel.spans import Offsets
+
 # Of a rewritten sentence, this share has to be the old one (spans aside).
 KEPT_SHARE = 0.5
-# A target sentence beyond so many times the source (and 200 characters) is no translation of it.
-LONGEST_GROWTH = 10
-
-
-class Refusal(Exception):
-    """A reply breaks the rule `kind`; `detail` tells the model what to mend."""
-
-    def __init__(self, kind: str, detail: str):
-        super().__init__(detail)
-        self.kind, self.detail = kind, detail
+# Marks that turn the direction of what follows and can make a text look like another one.
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 @dataclass(frozen=True)
 class Draft:
-    """A translated sentence and the translation of each span, by id."""
+    """A translated sentence and the translation of each span, by id; ``places`` where the reply itself said them."""
 
     sentence: str
     texts: Mapping[str, str]
+    places: Mapping[str, Offsets] | None = None
 
 
 def read_translation(reply: str, source: str, ids: Collection[str]) -> Draft:
     """Stage 1's reply: ``{"sentence", "spans": [{"id", "text"}]}``, exactly `ids`. Raises `Refusal`."""
     value = _object(reply, {"sentence", "spans"})
-    return Draft(_sentence(value["sentence"], source), _texts(value["spans"], ids))
+    return Draft(_clean(value["sentence"], "the sentence", allowed=source), _texts(value["spans"], ids))
+
+
+def read_tagged(reply: str, source: str, ids: Collection[str]) -> Draft:
+    """Stage 1's reply in the variant `xml`: ``{"tagged"}``, exactly `ids` as tags. Raises `Refusal`."""
+    text = _clean(_object(reply, {"tagged"})["tagged"], "the sentence", allowed=source)
+    sentence, places = untagged(text, ids)
+    texts = {name: sentence[start:end] for name, (start, end) in places.items()}
+    for name, inner in texts.items():
+        _clean(inner, f"the text of span {name}", allowed="")
+    return Draft(sentence, texts, places)
 
 
 def read_spans(reply: str, ids: Collection[str]) -> dict[str, str]:
@@ -46,7 +53,7 @@ def read_spans(reply: str, ids: Collection[str]) -> dict[str, str]:
 
 def read_sentence(reply: str, source: str, before: Draft) -> str:
     """Stage 3's reply: ``{"sentence"}``, the old sentence mended, not another one. Raises `Refusal`."""
-    after = _sentence(_object(reply, {"sentence"})["sentence"], source)
+    after = _clean(_object(reply, {"sentence"})["sentence"], "the sentence", allowed=source)
     old, new = _without(before.sentence, before.texts.values()), _without(after, before.texts.values())
     if SequenceMatcher(None, old, new, autojunk=False).ratio() < KEPT_SHARE:
         raise Refusal(
@@ -96,24 +103,16 @@ def _texts(value: Any, ids: Collection[str]) -> dict[str, str]:
     return texts
 
 
-def _sentence(value: Any, source: str) -> str:
-    text = _clean(value, "the sentence", allowed=source)
-    if len(text) > LONGEST_GROWTH * len(source) + 200:
-        raise Refusal("too_long", f"the sentence has {len(text)} characters, the source {len(source)}")
-    if text == source.strip() and any(map(str.isalpha, text)):
-        raise Refusal("untranslated", "the sentence is identical to the source")
-    return text
-
-
 def _clean(value: Any, what: str, allowed: str) -> str:
-    """Text without control characters, lone surrogates and U+FFFD, unless they stand in `allowed`."""
+    """Text without control characters, turns of direction, lone surrogates and U+FFFD not in `allowed`."""
     if not isinstance(value, str):
         raise Refusal("wrong_keys", f"{what} must be a string")
     text = value.strip()
     if not text:
         raise Refusal("empty", f"{what} is empty")
     for char in text:
-        if (unicodedata.category(char) in ("Cc", "Cs") or char == "\ufffd") and char not in allowed:
+        odd = unicodedata.category(char) in ("Cc", "Cs") or char == "\ufffd" or char in _TURNS
+        if odd and char not in allowed:
             raise Refusal("control_character", f"{what} holds the character U+{ord(char):04X}")
     return text
 

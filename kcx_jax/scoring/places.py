@@ -17,12 +17,20 @@ _UNSPACED = ((0x0E00, 0x0EFF), (0x0F00, 0x109F), (0x1780, 0x17FF))  # Thai and L
 _INSIDE, _CUTS_WORD, _RENORMALISED, _RUNG = 1, 2, 4, 8
 
 RUNGS = ("case", "width", "marks", "ends")
-"""The ladder below NFC: upper and lower case (ligatures and ß too); full and half width and other compatible forms;
-kinds of quotes, dashes and white space; punctuation at the ends of the surface. Each includes those before it."""
+"""The ladder below NFC: upper and lower case (ligatures and ß too); full and half width and other compatible forms, and
+characters nobody sees; kinds of quotes, dashes, middle dots and white space; punctuation at the ends of the surface.
+Each includes those before it."""
 _ALIKE = str.maketrans(
     dict.fromkeys("‘’‚‛′`´ʼ＇", "'")
     | dict.fromkeys("“”„‟″«»「」『』＂", '"')
     | dict.fromkeys("‐‑‒–—―−－", "-")
+    | dict.fromkeys("•․‧∙⋅・･ꞏ", "·")
+)
+# Soft hyphen, zero-width characters, marks of direction, variation selectors.
+_UNSEEN = dict.fromkeys(map(ord, "\u00ad\u061c\u180e\ufeff")) | dict.fromkeys(
+    code
+    for block in ((0x200B, 0x2010), (0x202A, 0x202F), (0x2060, 0x2070), (0xFE00, 0xFE10))
+    for code in range(*block)
 )
 
 
@@ -155,7 +163,7 @@ def _caseless(text: str) -> str:
 
 
 def _compatible(text: str) -> str:
-    return _caseless(unicodedata.normalize("NFKC", text))
+    return _caseless(unicodedata.normalize("NFKC", text.translate(_UNSEEN)))
 
 
 def _unmarked(text: str) -> str:
@@ -180,19 +188,23 @@ class _Folded:
     """A text in another form with the way back: a match counts when it ends where original pieces do."""
 
     def __init__(self, text: str, fold: Callable[[str], str]) -> None:
-        pieces, self._original, position = [], {}, 0
+        pieces, position = [], 0
+        self._starts: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
         for start, end in _pieces(text, runs=fold is _unmarked):
-            self._original[position] = start
-            pieces.append(fold(text[start:end]))
-            position += len(pieces[-1])
-        self._original[position] = len(text)
+            piece = fold(text[start:end])
+            if piece:  # what folds away belongs to no match's edge
+                self._starts[position] = start
+                position += len(piece)
+                self._ends[position] = end
+                pieces.append(piece)
         self._text = "".join(pieces)
 
     def find(self, surface: str) -> Iterator[tuple[int, int]]:
         """The spans of the original text whose other form is `surface`."""
         for start, end in _find(self._text, surface):
-            if start in self._original and end in self._original:
-                yield self._original[start], self._original[end]
+            if start in self._starts and end in self._ends:
+                yield self._starts[start], self._ends[end]
 
 
 def _pieces(text: str, runs: bool) -> Iterator[tuple[int, int]]:

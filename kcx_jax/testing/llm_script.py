@@ -16,12 +16,15 @@ from typing import Any
 
 from kcx_jax.corpora import ParallelRecord
 from kcx_jax.errors import UsageError
+from kcx_jax.parallel.inline import tagged, untagged
 from kcx_jax.parallel.projection.requests import FIND_SPAN, TRANSLATE_MARKED, TRANSLATE_SPAN
 from kcx_jax.parallel.projection.requests import STAGES as PROJECTION
 from kcx_jax.parallel.prompts import REWRITE_SENTENCE, REWRITE_SPANS, TRANSLATE
+from kcx_jax.parallel.refusal import Refusal
 from kcx_jax.parallel.spans import Offsets, SourceSpan, source_spans
 from kcx_jax.prompts.extraction import TASK_LINES
 from kcx_jax.testing.llm_faults import BODY, TRANSPORT
+from kcx_jax.testing.meaning_faults import SEMANTIC, Said
 from kcx_jax.testing.projection_script import ProjectionScript
 
 EXTRACT = "extract"
@@ -40,6 +43,7 @@ CONTENT: dict[str, tuple[str, ...]] = {
     "untranslated": _WRITES_SENTENCE,
     "control_character": _WRITES_SENTENCE,
     "wholesale_rewrite": (REWRITE_SENTENCE,),
+    **dict.fromkeys(SEMANTIC, (TRANSLATE,)),
 }
 FAULTS = (*TRANSPORT, *BODY, *CONTENT)
 
@@ -104,7 +108,7 @@ class Script:
             data = {"stage": EXTRACT, "task": task, "sentence": self._sentence_in(content)}
         text = json.dumps([model, data], sort_keys=True)
         digest = hashlib.blake2b(text.encode(), digest_size=16).digest()
-        return Ask(model, str(data["stage"]), str(data.get("sentence")), data, digest)
+        return Ask(model, str(data["stage"]), _asked_sentence(data), data, digest)
 
     def reply(self, ask: Ask, fault: str | None) -> tuple[str, str]:
         """The text and finish reason of the reply, with `fault` (of `CONTENT`) in it where it can happen."""
@@ -154,10 +158,38 @@ class Script:
         if ask.stage == REWRITE_SENTENCE:
             return {"sentence": _mended(pair.target.text, truth, data, fault)}
         texts = {span.id: pair.target.text[start:end] for span, (start, end) in truth.items()}
+        if "tagged" in data:
+            places = [SourceSpan(span.id, *place, texts[span.id], "") for span, place in truth.items()]
+            return {"tagged": tagged(pair.target.text, places)}
+        if fault in SEMANTIC:
+            return _misunderstood(pair, truth, asked, ask.digest[0], SEMANTIC[fault])
         spans = _spans(asked, texts, ask.digest[0], fault)
         if ask.stage == REWRITE_SPANS:
             return {"spans": spans}
         return {"sentence": _sentence(pair, truth, ask.digest[0], fault), "spans": spans}
+
+
+def _misunderstood(
+    pair: ParallelRecord,
+    truth: Mapping[SourceSpan, Offsets],
+    asked: list[tuple[str, str]],
+    draw: int,
+    fault: Callable[[Said], None],
+) -> dict[str, Any]:
+    places = {span.id: place for span, place in truth.items()}
+    spans = [(name, pair.target.text[slice(*places[name])]) for name, _ in asked]
+    said = Said(pair.source.text, pair.target.text, spans, dict(asked), places, draw)
+    fault(said)
+    return {"sentence": said.sentence, "spans": [{"id": name, "text": text} for name, text in said.spans]}
+
+
+def _asked_sentence(data: Mapping[str, Any]) -> str:
+    if "tagged" not in data:
+        return str(data.get("sentence"))
+    try:
+        return untagged(str(data["tagged"]), [item["id"] for item in data["spans"]])[0]
+    except (Refusal, KeyError, TypeError):
+        raise UnknownRequest("the tagged sentence is none") from None
 
 
 def _spans(

@@ -1,11 +1,24 @@
 """Records written as marked text, and pairs with everything a record can hold."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from kcx_jax.corpora import Argument, EventMention, Mention, ParallelRecord, Record, RelationLink, make_span
+from kcx_jax.corpora import (
+    Argument,
+    EventMention,
+    Mention,
+    ParallelRecord,
+    Record,
+    RelationLink,
+    make_span,
+    read_records,
+)
+from kcx_jax.llm import Reply, Usage
+from kcx_jax.testing.llm_script import Script
 
 
 def _mark(text: str, id: str = "r0", language: str = "en", **layers) -> Record:
@@ -53,3 +66,47 @@ def make_pair(n: int) -> ParallelRecord:
 @pytest.fixture(scope="session")
 def pairs() -> list[ParallelRecord]:
     return [make_pair(n) for n in range(40)]
+
+
+class Scripted:
+    """A client that says what the script says, with `fault` in its first reply to each record."""
+
+    model, thinks = "scripted", False
+
+    def __init__(self, script: Script, fault: str | None = None):
+        self._script, self._fault = script, fault
+
+    async def complete(self, messages, json_schema=None, *, max_tokens, stage, record):
+        ask = self._script.read(self.model, list(messages))
+        first = stage == "translate" and not ask.data.get("refused")
+        text, finish = self._script.reply(ask, self._fault if first else None)
+        return Reply(text, finish, Usage())
+
+
+@pytest.fixture(scope="session")
+def scripted() -> type[Scripted]:
+    return Scripted
+
+
+def _crossre(shared: Path, name: str, language: str) -> Iterator[ParallelRecord]:
+    for path in sorted((shared / "data" / "re" / "multi_crossre" / name).iterdir()):
+        english = shared / "data" / "re" / "crossre_en" / path.name.removesuffix(".gz")
+        sources = {record.id: record for record in read_records(english, reader="crossre", language="en")}
+        for target in read_records(path, reader="crossre", language=language):
+            origin = target.meta["projected_from"]["entities"]
+            mentions = [
+                replace(mention, id=f"e{i}") for mention, i in zip(target.entities, origin, strict=True)
+            ]
+            source = sources[target.id]
+            kept = tuple(mention for i, mention in enumerate(source.entities) if i in set(origin))
+            yield ParallelRecord(
+                target.id,
+                replace(source, entities=kept, relations=None, meta={}),
+                replace(target, entities=tuple(mentions), relations=None, meta={}),
+            )
+
+
+@pytest.fixture(scope="session")
+def crossre(shared) -> Callable[[str, str], list[ParallelRecord]]:
+    """CrossRE's sentences with Multi-CrossRE's translations of them, by folder and language tag."""
+    return lambda name, language: list(_crossre(shared, name, language))

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from kcx_jax.parallel.checks import Draft, Refusal, read_sentence, read_spans, read_translation
+from kcx_jax.parallel.checks import Draft, read_sentence, read_spans, read_tagged, read_translation
+from kcx_jax.parallel.refusal import Refusal
 
 SOURCE = "Ada was born in London."
 GOOD = {"sentence": "艾达出生于伦敦。", "spans": [{"id": "s0", "text": "艾达"}, {"id": "s1", "text": "伦敦"}]}
@@ -51,8 +52,7 @@ def test_a_good_reply_in_whatever_order_fenced_or_padded():
         (_spans(("s0", "艾\u0000达"), ("s1", "伦敦")), "control_character"),
         ({**GOOD, "sentence": "艾达\n出生于伦敦。"}, "control_character"),
         ({**GOOD, "sentence": "艾达\ufffd出生于伦敦。"}, "control_character"),
-        ({**GOOD, "sentence": SOURCE + " "}, "untranslated"),
-        ({**GOOD, "sentence": "艾达出生于伦敦。" * 200}, "too_long"),
+        ({**GOOD, "sentence": "艾达\u202e出生于伦敦。"}, "control_character"),
     ],
 )
 def test_a_bad_reply_is_refused_by_name(reply, kind):
@@ -75,10 +75,6 @@ def test_what_the_source_holds_the_sentence_may_hold_but_not_a_span():
         _read({"sentence": "一\n二", "spans": [{"id": "s0", "text": "一\n二"}]}, "one\ntwo", ("s0",))
 
 
-def test_a_source_without_words_may_stay_as_it_is():
-    assert _read({"sentence": "1 + 1 = 2", "spans": []}, "1 + 1 = 2", ()).sentence == "1 + 1 = 2"
-
-
 def test_emoji_and_joiners_are_no_control_characters():
     text = "می‌خواهم 👩‍🚀"
     assert _read({"sentence": text, "spans": []}, "I want", ()).sentence == text
@@ -98,7 +94,6 @@ def test_stage_two_takes_exactly_the_ids_asked():
         ("那一年，艾达出生于伦敦那座城市。", None),
         ("今天天气很好，艾达和伦敦。", "wholesale_rewrite"),
         ("艾达 / 伦敦", "wholesale_rewrite"),
-        (SOURCE, "untranslated"),
         ("", "empty"),
     ],
 )
@@ -111,3 +106,13 @@ def test_stage_three_mends_and_does_not_replace(sentence, kind):
     with pytest.raises(Refusal) as caught:
         read_sentence(reply, SOURCE, before)
     assert caught.value.kind == kind
+
+
+def test_a_tag_around_nothing_or_a_control_character_is_refused():
+    assert read_tagged('{"tagged": "<s0>艾达</s0>。"}', SOURCE, ["s0"]) == Draft(
+        "艾达。", {"s0": "艾达"}, {"s0": (0, 2)}
+    )
+    for inner, kind in ((" ", "empty"), ("a\u0007", "control_character")):
+        with pytest.raises(Refusal) as caught:
+            read_tagged(json.dumps({"tagged": f"<s0>{inner}</s0>。"}), SOURCE, ["s0"])
+        assert caught.value.kind == kind

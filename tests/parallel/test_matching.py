@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kcx_jax.parallel.matching import locate
+from kcx_jax.parallel.matching import APART, INSIDE, locate
 from kcx_jax.parallel.spans import SourceSpan, source_spans
 
 
@@ -70,9 +70,40 @@ def test_normal_forms_match_and_the_rung_says_so(mark):
     assert match.rung == "verbatim"
 
 
-def test_looser_forms_do_not_match(mark):
-    for sentence, text in (("ＡＢＣ", "ABC"), ("abc", "ABC"), ("蘋果", "苹果"), ("李·白", "李•白")):
-        assert _found(mark("[x|e0:T]"), sentence, text) == [None]
+@pytest.mark.parametrize(
+    ("sentence", "text", "rung", "surface"),
+    [
+        ("他是ada。", "Ada", "case", "ada"),
+        ("他是ＡＤＡ。", "Ada", "width", "ＡＤＡ"),
+        ("艾\u200b达来了", "艾达", "width", "艾\u200b达"),
+        ("李・白来了", "李•白", "marks", "李・白"),
+        ("“艾达”来了", "「艾达」", "marks", "“艾达”"),
+        ("1914–1918年", "1914-1918", "marks", "1914–1918"),
+        ("他是 Ada", "Ada.", "ends", "Ada"),
+        ("蘋果", "苹果", None, None),
+        ("die Adas", "ADA", None, None),
+    ],
+)
+def test_a_looser_form_is_found_by_its_rung_and_stays_the_sentences_own(mark, sentence, text, rung, surface):
+    match = locate(sentence, source_spans(mark("[x|e0:T]")), {"s0": text}).get("s0")
+    assert (match and match.rung, match and sentence[match.start : match.end]) == (rung, surface)
+
+
+def test_what_stands_otherwise_than_in_the_source_is_taken_last_and_flagged(mark):
+    bank = "中国人民银行"
+    apart = mark("[China|e0:C] and the [People's Bank of China|e1:O]")
+    nested = mark("The [Bank of [China|e1:C]|e0:O] left")
+    for record, sentence, texts, places in (
+        (apart, f"{bank}和中国", ("中国", bank), [(7, 9, None), (0, 6, None)]),
+        (apart, f"{bank}而已", ("中国", bank), [(0, 2, INSIDE), (0, 6, None)]),
+        (nested, "中国和那家银行", ("那家银行", "中国"), [(3, 7, None), (0, 2, APART)]),
+        (apart, bank, (bank, bank), [(0, 6, None), None]),  # one place is not two mentions
+        (apart, "中国人民", ("中国人", "国人民"), [(0, 3, None), None]),
+    ):
+        spans = source_spans(record)
+        matches = locate(sentence, spans, {f"s{i}": text for i, text in enumerate(texts)}, flagged=True)
+        found = [matches.get(span.id) for span in spans]
+        assert [match and (match.start, match.end, match.flag) for match in found] == places
 
 
 @st.composite
@@ -90,6 +121,23 @@ def _cases(draw):
     ]
     texts = {span.id: draw(st.text("中国", min_size=1, max_size=3)) for span in spans}
     return spans, texts, draw(st.text("中国和", max_size=9))
+
+
+@settings(deadline=None)
+@given(_cases())
+def test_flags_only_add_matches_and_say_what_differs(case):
+    spans, texts, sentence = case
+    strict, found = locate(sentence, spans, texts), locate(sentence, spans, texts, flagged=True)
+    assert {name: found[name] for name in strict} == strict
+    assert all(found[name].flag for name in found.keys() - strict)
+    for one, other in product([span for span in spans if span.id in found], repeat=2):
+        inner, outer = found[one.id], found[other.id]
+        overlap = inner.start < outer.end and outer.start < inner.end
+        if overlap and not one.meets(other):
+            assert INSIDE in (inner.flag, outer.flag)
+            assert inner != outer
+        if not overlap and other.holds(one):
+            assert APART in (inner.flag, outer.flag)
 
 
 @settings(deadline=None)

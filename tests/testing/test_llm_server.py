@@ -29,6 +29,22 @@ def _pair() -> ParallelRecord:
     )
 
 
+def _rich_pair() -> ParallelRecord:
+    """A pair in which every fault finds something to change, in whichever span."""
+    source = Record("r", "en", "Ada, Bob, Ada.", _mentions("Ada, Bob, Ada.", "Ada", "Bob", "Ada"))
+    text = "在国中，é-国a1、ü-国b2、é-国a1。"
+    return ParallelRecord("r", source, Record("r", "zh", text, _mentions(text, "é-国a1", "ü-国b2", "é-国a1")))
+
+
+def _mentions(text: str, *surfaces: str) -> tuple[Mention, ...]:
+    mentions, at = [], 0
+    for i, surface in enumerate(surfaces):
+        start = text.index(surface, at)
+        at = start + len(surface)
+        mentions.append(Mention(f"e{i}", "Person", start, at, surface))
+    return tuple(mentions)
+
+
 def _sdk(server: ScriptedServer, **options) -> openai.OpenAI:
     http_client = openai.DefaultHttpxClient(trust_env=False)
     options = {"api_key": "none", "max_retries": 0} | options
@@ -183,9 +199,9 @@ def test_what_was_answered_and_is_asked_again_counts_as_paid_twice():
 @pytest.mark.parametrize("fault", CONTENT)
 def test_every_fault_has_an_effect(fault):
     """On the request it is made for: the reply differs from the right one, or there is none."""
-    pair = _pair()
+    pair = _rich_pair()
     spans = source_spans(pair.source)
-    draft = prompts.Draft("他走了。", {"s0": "艾达"})
+    draft = prompts.Draft("他走了。", {"s0": "é-国a1", "s1": "ü-国b2", "s2": "é-国a1"})
     stage = prompts.rewrite_sentence_data if fault == "wholesale_rewrite" else prompts.translate_data
     data = stage(pair.source, "zh", *((draft, spans, spans) if fault == "wholesale_rewrite" else (spans,)))
 

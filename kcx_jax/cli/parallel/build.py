@@ -30,6 +30,13 @@ def command(
     requests_per_minute: options.Rpm = None,
     requests_per_day: options.Rpd = None,
     tokens_per_minute: options.Tpm = None,
+    variant: Annotated[str, typer.Option(help="How stage 1 asks: joint, or xml (inline tags).")] = "joint",
+    glossary: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Settled translations of spans (JSON, YAML or TSV).")
+    ] = None,
+    language_id: Annotated[
+        bool, typer.Option("--language-id", help="Check the language of each translation (extra langid).")
+    ] = False,
     exactly_once: Annotated[
         bool,
         typer.Option(
@@ -70,7 +77,8 @@ def command(
     from kcx_jax.cli.parallel.tables import print_statistics
     from kcx_jax.corpora import read_records
     from kcx_jax.llm import BatchSettings, ChatClient, load_prices
-    from kcx_jax.parallel import PARALLEL, UNRESOLVED, build
+    from kcx_jax.parallel import PARALLEL, UNRESOLVED, Settings, build
+    from kcx_jax.parallel.glossary import read_glossary
     from kcx_jax.parallel.shards import in_shard
 
     models = options.chosen_models(preset, model, fallback)
@@ -78,6 +86,7 @@ def command(
     options.warn_of_shutdown(models, table, date.today())
     cap = options.nano_of(budget)
     part = options.shard_of(shard)
+    settings = Settings(variant, read_glossary(glossary) if glossary else {}, language_id)
     api_key = key_from(api_key_env)
     limits = options.limits_of(requests_per_minute, requests_per_day, tokens_per_minute)
     client, *others = [
@@ -100,7 +109,15 @@ def command(
     try:
         with BuildProgress(progress) as report:
             made = build(
-                records, source, target.split(","), client, run, next(iter(others), None), report, budget=cap
+                records,
+                source,
+                target.split(","),
+                client,
+                run,
+                next(iter(others), None),
+                report,
+                settings=settings,
+                budget=cap,
             )
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
