@@ -24,5 +24,6 @@ def expected_reply(data: Mapping[str, Any]) -> float:
 
 def _written(data: Mapping[str, Any]) -> int:
     """Bytes of the sentence and the spans."""
-    texts = [data["sentence"], *(span["text"] for span in data["spans"])]
+    sentence = data.get("tagged", data.get("sentence"))
+    texts = [sentence, *(span["text"] for span in data["spans"])]
     return sum(len(text.encode("utf-8", "replace")) for text in texts)

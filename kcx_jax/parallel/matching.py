@@ -19,12 +19,12 @@ OVERLAP = "overlap"  # neither of these, and no pair to be kept
 
 @dataclass(frozen=True)
 class Match:
-    """A half-open span of the target sentence, the rung it was found by, and its flag, if any."""
+    """A half-open span of the target sentence, the rung it was found by, and its flags."""
 
     start: int
     end: int
     rung: str
-    flag: str | None = None
+    flags: tuple[str, ...] = ()
 
 
 def locate(
@@ -46,7 +46,7 @@ def locate(
                 match = Match(place.start, place.end, _rung(sentence, place, texts[span.id]))
                 flags = disagreements(span, match, spans, found)
                 if not place.cuts_word and flags <= allowed:
-                    found[span.id] = replace(match, flag=min(flags, default=None))
+                    found[span.id] = replace(match, flags=tuple(sorted(flags)))
                     break
     return found
 

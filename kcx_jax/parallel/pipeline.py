@@ -209,8 +209,8 @@ class _Work:
     def _flags(self, draft: Draft) -> dict[str, Any]:
         flags = invariants.notes(self.record, self.target, self.spans, draft)
         for name, match in self.matches.items():
-            if match.flag is not None:
-                flags.setdefault(match.flag, []).append(name)
+            for flag in match.flags:
+                flags.setdefault(flag, []).append(name)
         return flags
 
     def outcome(self, index: int, stage: str, pair: ParallelRecord | None) -> Outcome:

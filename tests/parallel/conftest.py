@@ -64,6 +64,11 @@ def make_pair(n: int) -> ParallelRecord:
 
 
 @pytest.fixture(scope="session")
+def numbered() -> Callable[[int], ParallelRecord]:
+    return make_pair
+
+
+@pytest.fixture(scope="session")
 def pairs() -> list[ParallelRecord]:
     return [make_pair(n) for n in range(40)]
 

@@ -17,12 +17,12 @@ WANTED = {"zh": {"London": "伦敦", "Zürich": "苏黎世"}, "de": {"London": "
 class Says:
     """A client that says the given values one after another, and keeps what it was asked."""
 
-    model = "says"
+    model, thinks = "says", False
 
     def __init__(self, *values):
         self._values, self.asked = iter(values), []
 
-    async def complete(self, messages, json_schema=None, *, stage, record):
+    async def complete(self, messages, json_schema=None, *, max_tokens, stage, record):
         self.asked.append(json.loads(messages[-1]["content"]))
         value = next(self._values, None)
         if value is None:

@@ -61,12 +61,12 @@ def test_what_is_no_tagging_is_refused(text, kind):
 
 
 class _Says:
-    model = "says"
+    model, thinks = "says", False
 
     def __init__(self, *texts):
         self._texts = iter(texts)
 
-    async def complete(self, messages, json_schema=None, *, stage, record):
+    async def complete(self, messages, json_schema=None, *, max_tokens, stage, record):
         assert json_schema["required"] == ["tagged"]
         return Reply(json.dumps({"tagged": next(self._texts)}), "stop", Usage())
 

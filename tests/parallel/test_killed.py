@@ -17,7 +17,6 @@ from kcx_jax.llm import ChatClient, RetryPolicy
 from kcx_jax.llm.crash import POINTS, VARIABLE
 from kcx_jax.parallel import build
 from kcx_jax.testing.llm_server import ScriptedServer
-from tests.parallel.conftest import make_pair
 
 _RARE = ("wrong_ids", "broken_json", "rate_limit", "server_error", "empty_choices", "wholesale_rewrite")
 FAULTS = {"missing_span": 0.2, "paraphrased_span": 0.2} | dict.fromkeys(_RARE, 0.1)
@@ -43,8 +42,8 @@ build(read_records(records), "en", "zh", small, run, big)
 
 
 @pytest.fixture(scope="module")
-def many():
-    return [make_pair(n) for n in range(300)]
+def many(numbered):
+    return [numbered(n) for n in range(300)]
 
 
 @pytest.fixture(scope="module")

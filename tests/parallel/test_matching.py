@@ -94,16 +94,16 @@ def test_what_stands_otherwise_than_in_the_source_is_taken_last_and_flagged(mark
     apart = mark("[China|e0:C] and the [People's Bank of China|e1:O]")
     nested = mark("The [Bank of [China|e1:C]|e0:O] left")
     for record, sentence, texts, places in (
-        (apart, f"{bank}和中国", ("中国", bank), [(7, 9, None), (0, 6, None)]),
-        (apart, f"{bank}而已", ("中国", bank), [(0, 2, INSIDE), (0, 6, None)]),
-        (nested, "中国和那家银行", ("那家银行", "中国"), [(3, 7, None), (0, 2, APART)]),
-        (apart, bank, (bank, bank), [(0, 6, None), None]),  # one place is not two mentions
-        (apart, "中国人民", ("中国人", "国人民"), [(0, 3, None), None]),
+        (apart, f"{bank}和中国", ("中国", bank), [(7, 9, ()), (0, 6, ())]),
+        (apart, f"{bank}而已", ("中国", bank), [(0, 2, (INSIDE,)), (0, 6, ())]),
+        (nested, "中国和那家银行", ("那家银行", "中国"), [(3, 7, ()), (0, 2, (APART,))]),
+        (apart, bank, (bank, bank), [(0, 6, ()), None]),  # one place is not two mentions
+        (apart, "中国人民", ("中国人", "国人民"), [(0, 3, ()), None]),
     ):
         spans = source_spans(record)
         matches = locate(sentence, spans, {f"s{i}": text for i, text in enumerate(texts)}, flagged=True)
         found = [matches.get(span.id) for span in spans]
-        assert [match and (match.start, match.end, match.flag) for match in found] == places
+        assert [match and (match.start, match.end, match.flags) for match in found] == places
 
 
 @st.composite
@@ -129,15 +129,15 @@ def test_flags_only_add_matches_and_say_what_differs(case):
     spans, texts, sentence = case
     strict, found = locate(sentence, spans, texts), locate(sentence, spans, texts, flagged=True)
     assert {name: found[name] for name in strict} == strict
-    assert all(found[name].flag for name in found.keys() - strict)
+    assert all(found[name].flags for name in found.keys() - strict)
     for one, other in product([span for span in spans if span.id in found], repeat=2):
         inner, outer = found[one.id], found[other.id]
         overlap = inner.start < outer.end and outer.start < inner.end
         if overlap and not one.meets(other):
-            assert INSIDE in (inner.flag, outer.flag)
+            assert INSIDE in inner.flags + outer.flags
             assert inner != outer
         if not overlap and other.holds(one):
-            assert APART in (inner.flag, outer.flag)
+            assert APART in inner.flags + outer.flags
 
 
 @settings(deadline=None)

@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 from kcx_jax.corpora import Record
 from kcx_jax.llm import ChatClient, ReplyError
+from kcx_jax.parallel import invariants
 from kcx_jax.parallel.checks import Refusal, read_spans, read_translation
 from kcx_jax.parallel.pipeline import TRIES
 from kcx_jax.parallel.projection import requests
-from kcx_jax.parallel.spans import SourceSpan
+from kcx_jax.parallel.spans import SourceSpan, source_spans
 
 T = TypeVar("T")
 
@@ -43,7 +44,15 @@ class Asker:
     async def sentence(self, record: Record) -> str:
         """The record's text, translated. Raises `NoAnswer`."""
         data = requests.sentence_data(record, self._target)
-        return await self._ask(record, data, lambda text: read_translation(text, record.text, []).sentence)
+        return await self._ask(record, data, self._sentence_of(record))
+
+    def _sentence_of(self, record: Record) -> Callable[[str], str]:
+        def read(text: str) -> str:
+            draft = read_translation(text, record.text, [])
+            invariants.check(record, self._target, source_spans(record), draft, None)
+            return draft.sentence
+
+        return read
 
     async def span(self, record: Record, span: SourceSpan) -> str:
         """The span's text, translated alone. Raises `NoAnswer`."""
