@@ -1,4 +1,4 @@
-"""A file in the form of each benchmark, in our own words, is read as the catalogue says: by its reader, to its classes."""
+"""A file in a benchmark's form, in our own words, is read as the catalogue says: by its reader, to its classes."""
 
 import json
 
@@ -109,28 +109,40 @@ BRAT = {
     "a.ann": "T1\tCOUNTRY 0 5\tKenya\nT2\tCause-movement-down-loss 6 9\tcut\nT3\tFinancial_attribute 10 16\toutput\n"
     "E1\tCause-movement-down-loss:T2 Supplier_Consumer:T1 Attribute:T3\n",
 }
-# Benchmark -> the files, and the classes and roles that must be found.
+
+
+def as_json(row):
+    """The files of a corpus that is one row of JSON."""
+    return {"a.json": json.dumps(row, ensure_ascii=False)}
+
+
+# Benchmark, its files, and the classes and roles that must be found.
 SAMPLES = [
     (
         "diann",
         {"a.txt": "Not <scp><neg>without</neg> <dis>deafness</dis></scp>."},
         {"Disability", "NegationCue", "NegationScope"},
     ),
-    ("ontonotes4-zh", {"a.txt": "李 B-PER\n白 E-PER\n在 O\n湖 B-GPE\n南 E-GPE\n"}, {"Person", "GeopoliticalEntity"}),
+    ("boson", {"a.txt": "{{person_name:李白}}住在{{location:江油}}。"}, {"Person", "Location"}),
+    (
+        "ontonotes4-zh",
+        {"a.txt": "李 B-PER\n白 E-PER\n在 O\n湖 B-GPE\n南 E-GPE\n"},
+        {"Person", "GeopoliticalEntity"},
+    ),
     *(
-        (name, DOCRED, {"Person", "Location", "TemporalExpression", "BirthPlace", "DeathDate"})
+        (name, as_json(DOCRED), {"Person", "Location", "TemporalExpression", "BirthPlace", "DeathDate"})
         for name in ("docred", "re-docred")
     ),
-    ("cmeie", CMEIE, {"Disease", "Symptom", "ClinicalManifestation"}),
-    ("duee-fin", DUEE_FIN, {"WinningBid", "winner", "project"}),
-    ("rams", RAMS, {"Hiring", "place_of_employment", "employee"}),
+    ("cmeie", as_json(CMEIE), {"Disease", "Symptom", "ClinicalManifestation"}),
+    ("duee-fin", as_json(DUEE_FIN), {"WinningBid", "winner", "project"}),
+    ("rams", as_json(RAMS), {"Hiring", "place_of_employment", "employee"}),
     (
         "wikievents",
-        WIKIEVENTS,
+        as_json(WIKIEVENTS),
         {"Organization", "Person", "CriminalInvestigation", "observer", "observed_entity"}
         | {"RequestOrCommand", "recipient"},
     ),
-    ("casie", CASIE, {"RansomAttack", "Attacker"}),
+    ("casie", as_json(CASIE), {"RansomAttack", "Attacker"}),
     (
         "crudeoilnews",
         BRAT,
@@ -143,12 +155,12 @@ SAMPLES = [
 def test_a_file_of_its_form_is_read_by_the_reader_of_the_catalogue_to_the_classes_of_its_inventory(
     tmp_path, name, files, found
 ):
-    if "a.txt" not in files:
-        files = {"a.json": json.dumps(files, ensure_ascii=False)}
     for file, content in files.items():
         (tmp_path / file).write_text(content, encoding="utf-8")
     entry = find_benchmark(name)
     path = tmp_path if entry.reader == "brat" else tmp_path / next(iter(files))
     (record,) = read_records(path, entry.reader, entry.languages[0], inventory=entry.inventory)
-    classes = {item.type for kind in ("entities", "relations", "events") for item in getattr(record, kind) or ()}
+    classes = {
+        item.type for kind in ("entities", "relations", "events") for item in getattr(record, kind) or ()
+    }
     assert classes | {argument.role for event in record.events or () for argument in event.arguments} == found
