@@ -50,8 +50,9 @@ class PromptConfig:
     @property
     def varies(self) -> bool:
         """Whether a tree's prompt depends on its records or its key."""
-        split = {"max_classes": self.max_classes, "max_tokens": self.max_tokens}
-        still = PromptConfig(pair=self.pair, seed=self.seed, **split)
+        still = PromptConfig(
+            max_classes=self.max_classes, max_tokens=self.max_tokens, pair=self.pair, seed=self.seed
+        )
         return any(getattr(self, each.name) != getattr(still, each.name) for each in fields(self))
 
 
