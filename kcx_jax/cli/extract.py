@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
+from kcx_jax.cli.ground import Ground, GroundOption
 from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def command(
     schema: SchemaFile = None,
     labels: Labels = None,
     tasks: Tasks = None,
+    ground: GroundOption = Ground.STRICT,
     input_: Input = None,
     output: Output = None,
     show: Show = False,
@@ -92,6 +94,7 @@ def command(
         "max_new_tokens": max_new_tokens,
         "schema": render_schema(loaded),
         "tasks": wanted,
+        "ground": ground.value,
     }
     records = _records(texts or [], input_)
     report = _Report(on_screen=show or (output is None and sys.stdout.isatty()))
@@ -103,7 +106,7 @@ def command(
     ):
         pending = destination.remaining(records)
         extractor = _extractor(settings, key_from(api_key_env), concurrency)
-        for result in report.counted(extractor.extract(pending, loaded, wanted)):
+        for result in report.counted(extractor.extract(pending, loaded, wanted, ground.value)):
             destination.write(_row(result))
             if show:
                 _show(result)

@@ -6,24 +6,36 @@ Places are ranked: one that equals the surface only in NFC, cuts a word, or lies
 which was also asked for, is taken when a plain one will not do.
 """
 
+import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, chain
 
-# Scripts whose words are not parted by spaces; wide characters (Han, kana, Hangul) are told by their width.
+# Scripts whose words are not parted by spaces; Han, kana and Hangul are told by their width, wide or half.
 _UNSPACED = ((0x0E00, 0x0EFF), (0x0F00, 0x109F), (0x1780, 0x17FF))  # Thai and Lao; Tibetan, Myanmar; Khmer
 _INSIDE, _CUTS_WORD, _RENORMALISED, _RUNG = 1, 2, 4, 8
 
 RUNGS = ("case", "width", "marks", "ends")
-"""The ladder below NFC: upper and lower case (ligatures and ß too); full and half width and other compatible forms;
-kinds of quotes, dashes and white space; punctuation at the ends of the surface. Each includes those before it."""
+"""The ladder below NFC: upper and lower case (ligatures and ß too); full and half width and other compatible forms,
+Hangul as syllables or letter by letter; kinds of quotes, dashes and white space; punctuation at the ends of the
+surface. Each includes those before it."""
 _ALIKE = str.maketrans(
     dict.fromkeys("‘’‚‛′`´ʼ＇", "'")
     | dict.fromkeys("“”„‟″«»「」『』＂", '"')
     | dict.fromkeys("‐‑‒–—―−－", "-")
 )
+_SYLLABLES = re.compile("[가-힣]+")
+_CONSONANTS = range(0x3131, 0x314F), range(0xFFA1, 0xFFBF)  # letters by themselves: usual and half-width
+_VOWELS = range(0x314F, 0x3164), range(0xFFC2, 0xFFDD)
+# NFKC makes a letter by itself the first of a syllable, so a syllable's last one is spelled as that, too; and
+# it writes ½ with a slash that nobody types.
+_LAST = "HANGUL JONGSEONG "
+_SPELLED = {
+    ord(last): unicodedata.normalize("NFKC", unicodedata.lookup(f"HANGUL LETTER {name.removeprefix(_LAST)}"))
+    for last, name in ((chr(code), unicodedata.name(chr(code))) for code in range(0x11A8, 0x11C3))
+} | {ord("\N{FRACTION SLASH}"): "/"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +167,8 @@ def _caseless(text: str) -> str:
 
 
 def _compatible(text: str) -> str:
-    return _caseless(unicodedata.normalize("NFKC", text))
+    composed = _caseless(unicodedata.normalize("NFKC", text))
+    return _SYLLABLES.sub(lambda found: unicodedata.normalize("NFD", found[0]), composed).translate(_SPELLED)
 
 
 def _unmarked(text: str) -> str:
@@ -196,10 +209,14 @@ class _Folded:
 
 
 def _pieces(text: str, runs: bool) -> Iterator[tuple[int, int]]:
-    """Cut the text where NFC never composes across the cut; with `runs` white space is cut in whole runs."""
+    """Cut the text where no form composes across the cut; with `runs` white space is cut in whole runs."""
     start = 0
     for i in range(1, len(text)):
-        if not (_may_compose(text[i]) or (runs and text[i].isspace() and text[i - 1].isspace())):
+        if not (
+            _may_compose(text[i])
+            or _in_syllable(text, i)
+            or (runs and text[i].isspace() and text[i - 1].isspace())
+        ):
             yield start, i
             start = i
     if text:
@@ -214,6 +231,18 @@ def _may_compose(char: str) -> bool:
         return True
     jamo = "\u1160" <= char <= "\u11ff"
     return jamo or unicodedata.category(char).startswith("M")
+
+
+def _in_syllable(text: str, i: int) -> bool:
+    """Whether letter `i` of a Hangul text spelled letter by letter goes on with the syllable before it."""
+    if _is_letter(text[i], _VOWELS):
+        return _is_letter(text[i - 1], _CONSONANTS)
+    last = _is_letter(text[i], _CONSONANTS) and _is_letter(text[i - 1], _VOWELS)
+    return last and not _is_letter(text[i + 1 : i + 2], _VOWELS)
+
+
+def _is_letter(char: str, letters: tuple[range, range]) -> bool:
+    return char != "" and (ord(char) in letters[0] or ord(char) in letters[1])
 
 
 class _Cover:
@@ -255,4 +284,4 @@ def _spaced_letter(char: str) -> bool:
     if not (char.isalnum() or unicodedata.category(char).startswith("M")):
         return False
     code = ord(char)
-    return unicodedata.east_asian_width(char) not in "WF" and not any(a <= code <= b for a, b in _UNSPACED)
+    return unicodedata.east_asian_width(char) not in "WFH" and not any(a <= code <= b for a, b in _UNSPACED)
