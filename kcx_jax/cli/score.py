@@ -10,6 +10,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from kcx_jax.cli.labels import AutoOption, print_names
+
 if TYPE_CHECKING:
     from kcx_jax.corpora import Record
     from kcx_jax.schema import Schema, Task
@@ -46,6 +48,7 @@ def command(
             metavar="SCHEMA", help="Classes of raw answers (default: gold's); parents for knowcoder."
         ),
     ] = None,
+    auto: AutoOption = False,
     inventory: Annotated[
         str | None, typer.Option(help="What maps the labels of raw answers to classes. Default: by name.")
     ] = None,
@@ -94,7 +97,9 @@ def command(
             refuse_existing(file, overwrite)
     if against is not None and not samples:
         raise UsageError("--against needs --samples, such as --samples 1000")
-    classes = load_schema(schema) if schema is not None else None
+    classes = load_schema(schema, auto=auto) if schema is not None else None
+    if auto and classes is not None:
+        print_names(classes)
     accepted = None
     if ancestors is not None or (classes is not None and mode == "knowcoder"):
         accepted = ancestors_of(classes, ancestors)

@@ -74,16 +74,19 @@ class Extractor:
         texts: str | Iterable[str | Record],
         schema: SchemaSource,
         tasks: Sequence[Task] | None = None,
+        *,
+        auto: bool = False,
     ) -> Iterator[Result]:
         """A result for each text, in order, while texts are still being read.
 
         `texts`: one text, or any number of texts and records (whose annotation is not looked at). `schema`:
         a `Schema`, classes, a file, or plain labels such as ["person", "city"]. `tasks` are those that the
         schema has concepts for: "ner" for entities, "re" for relations, "eae" for events; their answers are
-        merged by offsets. Raises `UsageError` for a schema or tasks that cannot be, and `KcxError` for a
+        merged by offsets. `auto`: as for `load_schema`, labels without a name get one; results have the labels.
+        Raises `UsageError` for a schema or tasks that cannot be, and `KcxError` for a
         text that does not fit the model or an endpoint that does not answer at all.
         """
-        loaded = load_schema(schema)
+        loaded = load_schema(schema, auto=auto)
         return self._results(_records(texts), loaded, _tasks(loaded, tasks))
 
     def _results(self, records: Iterator[Record], schema: Schema, tasks: Sequence[Task]) -> Iterator[Result]:
