@@ -69,7 +69,7 @@ def _fields(given: Any, where: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Naming:
-    """How labels are named: those in `given` by it, the rest by themselves, the ontology or, if `auto`, their sounds."""
+    """How labels are named: by `given`, else by themselves, the ontology or, if `auto`, their sounds."""
 
     where: str
     auto: bool

@@ -43,7 +43,9 @@ def load_schema(
     if isinstance(source, Schema):
         return source
     if isinstance(source, str) and "\n" in source:
-        return _checked(dialect_named(dialect).read_schema(source, "schema source"), "schema source")
+        return schema_of_concepts(
+            dialect_named(dialect).read_schema(source, "schema source"), "schema source"
+        )
     if isinstance(source, str | Path):
         return _load_file(Path(source), dialect, auto)
     if isinstance(source, types.ModuleType):
@@ -82,11 +84,12 @@ def _load_file(path: Path, dialect: str, auto: bool) -> Schema:
     except OSError as error:
         raise UsageError(f"cannot read the schema {where}: {error.strerror or error}") from error
     if path.suffix == ".py":
-        return _checked(dialect_named(dialect).read_schema(text, where), where)
+        return schema_of_concepts(dialect_named(dialect).read_schema(text, where), where)
     return schema_of_data(_DATA_READERS[path.suffix](text, where), where, auto)
 
 
-def _checked(concepts: tuple[Concept, ...], where: str) -> Schema:
+def schema_of_concepts(concepts: tuple[Concept, ...], where: str) -> Schema:
+    """The schema of these concepts; `UsageError` opening with `where` if they are none or do not fit together."""
     if not concepts:
         raise UsageError(f"{where}: no class and no label in it")
     try:
@@ -97,7 +100,7 @@ def _checked(concepts: tuple[Concept, ...], where: str) -> Schema:
 
 def schema_of_data(value: Any, where: str, auto: bool = False) -> Schema:
     """The schema of labels as YAML or JSON hold them. Raises `UsageError` opening with `where`."""
-    return _checked(concepts_of_labels(value, where, auto), where)
+    return schema_of_concepts(concepts_of_labels(value, where, auto), where)
 
 
 def _is_concept_class(value: object) -> bool:

@@ -1,7 +1,7 @@
 """`brat`: a folder with a `.txt` and a `.ann` a record, named by its id (percent-encoded where a file name has to be).
 
-Holds entities, discontinuous too, relations and events (a role within a role as `Main.Sub`). Not: a span that goes over a line end or holds a tab (brat
-parts its lines there), a role that ends in a digit (brat's way to repeat a role).
+Holds entities, discontinuous too, relations and events (a role within a role as `Main.Sub`). Not: a span that goes over
+a line end or holds a tab (brat parts its lines there), a role that ends in a digit (brat's way to repeat a role).
 """
 
 from collections.abc import Iterable
