@@ -41,7 +41,9 @@ def test_equal_classes_are_shared():
 
 
 def test_different_classes_are_refused_with_both_places():
-    with pytest.raises(UsageError, match=r"City.*in a: entity 'A town\.', in b: entity 'A large town\.'.*--suffix"):
+    with pytest.raises(
+        UsageError, match=r"City.*in a: entity 'A town\.', in b: entity 'A large town\.'.*--suffix"
+    ):
         merge_schemas({"a": ONE, "b": OTHER})
     with pytest.raises(UsageError, match="unknown schemas: c"):
         merge_schemas({"a": ONE}, {"c": "_c"})
@@ -94,8 +96,6 @@ def test_every_class_of_every_schema_is_there_under_some_name(texts):
     merged = merge_schemas(schemas, {key: f"_{key}" for key in schemas})
     whole = {(c.description, merged.by_name[c.parent].description) for c in merged.entities if c.parent}
     assert whole == {(b, a) for a, b, _ in texts}
-    events = {
-        (e.description, merged.by_name[e.roles[0].types[0]].description) for e in merged.events
-    }
+    events = {(e.description, merged.by_name[e.roles[0].types[0]].description) for e in merged.events}
     assert events == {(e, b) for _, b, e in texts}
     assert len(merged.events) == len(set(texts))

@@ -112,7 +112,7 @@ def _kind(model: Model, by_name: Mapping[str, Model], kinds: Mapping[str, Kind])
         return "relation"
     if any(name in by_name for field in model.fields for name in field.types):
         return "event"
-    return kinds[model.parent] if model.parent in kinds else "entity"
+    return kinds.get(model.parent or "", "entity")
 
 
 def _concept(model: Model, kinds: dict[str, Kind], entities: set[str]) -> Concept:
