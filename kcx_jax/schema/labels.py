@@ -80,10 +80,10 @@ def _digest(label: str) -> str:
 def role_name_of(label: str) -> str | None:
     """A corpus's role as a role name: `Main.Sub`, a role within a role, is `Main__Sub`; other marks become "_".
 
-    The marks are `-`, `/`, `:` and spaces. None where that is no ASCII identifier. Python's keywords are good
-    role names (code spells them with an underscore behind). `role_spelling_of` is the way back: a run of dots and underscores is counted in base 2,
-    "_" being the digit 1 and "." the digit 2, and becomes as many underscores. So `_` stays, `.` is two, a
-    corpus's own `__` three, `_.` four; a run of more than `_LONGEST_RUN` of them is refused.
+    The marks are `-`, `/`, `:` and spaces. None where that is no ASCII identifier. Python's keywords are good role
+    names (code spells them with an underscore behind). `role_spelling_of` is the way back: a run of dots and
+    underscores is counted in base 2, "_" being the digit 1 and "." the digit 2, and becomes as many underscores. So
+    `_` stays, `.` is two, a corpus's own `__` three, `_.` four; a run of more than `_LONGEST_RUN` of them is refused.
     """
     marked = re.sub(r"[-/: ]", "_", label)
     runs = re.findall(r"[._]+", marked)

@@ -1,4 +1,4 @@
-"""Schemas of several corpora as one: what is equal is shared, what differs is refused or renamed with its references."""
+"""Schemas of several corpora as one: equal classes are shared, different ones refused or renamed."""
 
 import pytest
 from hypothesis import given

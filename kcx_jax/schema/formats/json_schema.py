@@ -1,8 +1,8 @@
 """`json-schema`: what `model_json_schema()` prints, `{"$defs": {name: {"type": "object", "properties"}}}`.
 
 Which definition is an entity, a relation or an event is said in `models`. A top level with properties of its own is one
-more definition, called by its `title`; a definition of plain values (an `enum`, a string) stands for a plain span; one
-of `allOf` with a reference stands under that definition. Inheritance is written without `allOf`: the parents' fields are
+more definition, called by its `title`; a definition of plain values (an `enum`, a string) is a plain span; one of
+`allOf` with a reference stands under that definition. Inheritance is written without `allOf`: the parents' fields are
 written out. A reference out of the document, a cycle of references, types that exclude one another and objects without
 a name are refused with their JSON path.
 """
