@@ -27,7 +27,7 @@ def concepts_of_labels(value: Any, where: str, auto: bool = False) -> tuple[Conc
     Raises `UsageError` opening with `where`.
     """
     if isinstance(value, list):
-        entries = {}
+        entries: dict[str, Any] = {}
         for label in value:
             if _checked(label, where) in entries:
                 raise UsageError(f"{where}: the label {label!r} is listed twice")

@@ -64,7 +64,7 @@ def _parents_first(by_name: Mapping[str, Model], where: str) -> dict[str, Model]
     for model in by_name.values():
         lineage: dict[str, Model] = {}
         above: str | None = model.name
-        while above in by_name and above not in placed:
+        while above is not None and above in by_name and above not in placed:
             if above in lineage:
                 raise UsageError(f"{where}: {above} stands under itself: its parents are a cycle")
             lineage[above] = by_name[above]
