@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kcx_jax.cli.labels import AutoOption
 from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,11 +39,6 @@ ColumnOption = Annotated[
 RootOption = Annotated[
     Path | None,
     typer.Option("--root", metavar="DIR", envvar="KCX_DATA", help="Where benchmarks are, as DIR/NAME/..."),
-]
-
-AutoOption = Annotated[
-    bool,
-    typer.Option("--auto", help="Make names for labels that have none, from their sounds (人物: RenWu)."),
 ]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from kcx_jax.cli.ground import Ground, GroundOption
+from kcx_jax.cli.labels import AutoOption, print_names
 
 if TYPE_CHECKING:
     from kcx_jax.cli.score_dataset import Found
@@ -42,6 +43,7 @@ def command(
             metavar="SCHEMA", help="Classes of raw answers (default: gold's); parents for knowcoder."
         ),
     ] = None,
+    auto: AutoOption = False,
     inventory: Annotated[
         str | None, typer.Option(help="What maps the labels of raw answers to classes. Default: by name.")
     ] = None,
@@ -94,7 +96,9 @@ def command(
     if errors is not None and len(gold) > 1:
         raise UsageError("--errors writes the items of one dataset: give one --gold")
     names = _names(gold)
-    classes = load_schema(schema) if schema is not None else None
+    classes = load_schema(schema, auto=auto) if schema is not None else None
+    if auto and classes is not None:
+        print_names(classes)
     accepted = None
     if ancestors is not None or (classes is not None and mode == "knowcoder"):
         accepted = ancestors_of(classes, ancestors)

@@ -76,6 +76,8 @@ class Extractor:
         schema: SchemaSource,
         tasks: Sequence[Task] | None = None,
         ground: Literal["strict", "ladder"] = "strict",
+        *,
+        auto: bool = False,
     ) -> Iterator[Result]:
         """A result for each text, in order, while texts are still being read.
 
@@ -84,13 +86,13 @@ class Extractor:
         schema has concepts for: "ner" for entities, "re" for relations, "eae" for events; their answers are
         merged by offsets. `ground`: "strict" finds what stands in the text verbatim or after NFC; "ladder"
         also looser forms (`kcx_jax.scoring.ground`), which take the text's own form, have no score, and are
-        listed with their rung in ``record.meta["loose"]``. Raises `UsageError` for a schema, tasks or `ground`
-        that cannot be, and `KcxError` for a text that does not fit the model or an endpoint that does not
-        answer at all.
+        listed with their rung in ``record.meta["loose"]``. `auto`: as for `load_schema`, labels without a name
+        get one; results have the labels. Raises `UsageError` for a schema, tasks or `ground` that cannot be,
+        and `KcxError` for a text that does not fit the model or an endpoint that does not answer at all.
         """
         if ground not in ("strict", "ladder"):
             raise UsageError(f"ground is {ground!r}: must be 'strict' or 'ladder'")
-        loaded = load_schema(schema)
+        loaded = load_schema(schema, auto=auto)
         return self._results(_records(texts), loaded, _tasks(loaded, tasks), ground == "ladder")
 
     def _results(

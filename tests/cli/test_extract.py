@@ -52,6 +52,20 @@ def _spans(line):
     return [(m.type, m.text) for m in record.entities]
 
 
+def test_labels_in_another_script_are_named_where_that_is_asked_for(kcx):
+    answers = {ADA: {"ner": '[Sotrudnik("Ada Lovelace")]'}}
+    with ScriptedServer(answers) as server:
+        chat = "--chat-model", "any", "--base-url", server.base_url
+        code, out, err = kcx("extract", ADA, "--labels", "сотрудник", *chat)
+        assert (code, out) == (2, "")
+        assert "--auto" in err
+        code, out, err = kcx("extract", ADA, "--labels", "сотрудник", "--auto", *chat)
+    assert code == 0
+    assert err.startswith("сотрудник: class Sotrudnik\n")
+    assert _spans(out) == [("Sotrudnik", "Ada Lovelace")]
+    assert json.loads(out)["meta"]["labels"] == {"Sotrudnik": "сотрудник"}
+
+
 def test_a_text_and_labels_give_a_record(kcx, chat):
     code, out, err = kcx("extract", ADA, "--labels", "person,city", *chat)
     assert code == 0
