@@ -13,8 +13,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, chain
 
-# Scripts whose words are not parted by spaces; Han, kana and Hangul are told by their width, wide or half.
-_UNSPACED = ((0x0E00, 0x0EFF), (0x0F00, 0x109F), (0x1780, 0x17FF))  # Thai and Lao; Tibetan, Myanmar; Khmer
+from kcx_jax.corpora.words import inside_word
+
 _INSIDE, _CUTS_WORD, _RENORMALISED, _RUNG = 1, 2, 4, 8
 
 RUNGS = ("case", "width", "marks", "ends")
@@ -152,7 +152,7 @@ def _down_the_ladder(
             if sought.strip():
                 # Inside a longer word it would be another name: `US` in "because".
                 whole = (
-                    span for span in folded.find(sought) if not any(_joins_word(text, at) for at in span)
+                    span for span in folded.find(sought) if not any(inside_word(text, at) for at in span)
                 )
                 found[surface] = dict.fromkeys(whole, number * _RUNG)
     return found
@@ -264,24 +264,5 @@ class _Cover:
 
 def _looks(text: str, start: int, end: int, cover: _Cover) -> int:
     """The rank that a place earns by its surroundings."""
-    cuts = _joins_word(text, start) or _joins_word(text, end)
+    cuts = inside_word(text, start) or inside_word(text, end)
     return cuts * _CUTS_WORD + cover.contains(start, end) * _INSIDE
-
-
-def _joins_word(text: str, position: int) -> bool:
-    """Whether the characters on both sides of `position` belong to one word."""
-    if not 0 < position < len(text):
-        return False
-    after = text[position]
-    if after == "\u200d" or unicodedata.category(after).startswith("M"):
-        return True  # a mark belongs to the letter before it, in every script
-    return _spaced_letter(text[position - 1]) and _spaced_letter(after)
-
-
-def _spaced_letter(char: str) -> bool:
-    if char.isascii():
-        return char.isalnum()
-    if not (char.isalnum() or unicodedata.category(char).startswith("M")):
-        return False
-    code = ord(char)
-    return unicodedata.east_asian_width(char) not in "WFH" and not any(a <= code <= b for a, b in _UNSPACED)

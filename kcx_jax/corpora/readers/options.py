@@ -18,11 +18,13 @@ class Options:
     """`language`: BCP 47 tag of the corpus; `joiner`: what stands between tokens whose text is not given.
 
     `columns`: which columns hold tags, counted from 1, one a layer; none: the reader's own.
+    `offset_unit`: what the file's offsets count, a name of `OFFSET_UNITS`; None: the reader's own.
     """
 
     language: str | None = None
     joiner: str | None = None
     columns: tuple[int, ...] = ()
+    offset_unit: str | None = None
     labels: "LabelMap" = field(default_factory=lambda: LabelMap(None))
     roles: "RoleMap" = field(default_factory=lambda: RoleMap())
 
