@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kcx_jax.cli.labels import AutoOption
 from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,9 +41,12 @@ RootOption = Annotated[
     typer.Option("--root", metavar="DIR", envvar="KCX_DATA", help="Where benchmarks are, as DIR/NAME/..."),
 ]
 
-AutoOption = Annotated[
-    bool,
-    typer.Option("--auto", help="Make names for labels that have none, from their sounds (人物: RenWu)."),
+OffsetUnitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--offset-unit",
+        help="What the file's offsets count: code-points, utf-16 or utf-8. Default: the reader's.",
+    ),
 ]
 
 
@@ -82,6 +86,7 @@ def show(
     inventory: InventoryOption = "default",
     column: ColumnOption = None,
     auto: AutoOption = False,
+    offset_unit: OffsetUnitOption = None,
     limit: Annotated[int, typer.Option(min=1, help="How many records.")] = 10,
 ) -> None:
     """Print what the catalogue knows of a benchmark; or a file's records with spans in colour, relations and events.
@@ -102,7 +107,9 @@ def show(
         print_entry(find_benchmark(str(name)))
         return
     console = Console(highlight=False)
-    for record in islice(_read(name, reader, language, inventory, column or (), None, auto), limit):
+    for record in islice(
+        _read(name, reader, language, inventory, column or (), None, auto, offset_unit), limit
+    ):
         console.print(Text(f"{shown(record.id)} ({shown(record.language)})", "dim"), soft_wrap=True)
         console.print(render(Result(record, Schema(()))), soft_wrap=True)
 
@@ -119,6 +126,7 @@ def convert(
     inventory: InventoryOption = "default",
     column: ColumnOption = None,
     auto: AutoOption = False,
+    offset_unit: OffsetUnitOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many records.")] = None,
     tag_scheme: Annotated[str, typer.Option(help="Of the writer conll: bio, iobes, bilou or bmes.")] = "bio",
     allow_loss: Annotated[
@@ -133,7 +141,9 @@ def convert(
     from kcx_jax.corpora import write_records
 
     labels: dict[str, dict[str, None]] = {}
-    records = islice(_read(input_, reader, language, inventory, column or (), labels, auto), limit)
+    records = islice(
+        _read(input_, reader, language, inventory, column or (), labels, auto, offset_unit), limit
+    )
     aside = _SetAside()
     passing = aside.watch(_counted(records, f"converting {input_.name}"))
     lost: Counter[str] = Counter()
@@ -278,6 +288,7 @@ def _read(
     columns: Sequence[int] = (),
     labels: dict[str, dict[str, None]] | None = None,
     auto: bool = False,
+    offset_unit: str | None = None,
 ) -> "Iterator[Record]":
     """The records of a file; says on stderr which reader was chosen, and what maps its labels.
 
@@ -293,7 +304,9 @@ def _read(
     if inventory == "default" and reader in READERS:
         inventory = READERS[reader].inventory
     inventory = None if inventory == "none" else inventory
-    records = read_records(path, reader, language, inventory=inventory, columns=columns, auto=auto)
+    records = read_records(
+        path, reader, language, inventory=inventory, columns=columns, auto=auto, offset_unit=offset_unit
+    )
     if inventory is None or reader == "jsonl":  # records on disk have their classes
         return records
     version = ontology_version(inventory)

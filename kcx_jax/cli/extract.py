@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
+from kcx_jax.cli.ground import Ground, GroundOption
+from kcx_jax.cli.labels import AutoOption, print_names, unspoken_labels
 from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +64,9 @@ def command(
     api_key_env: ApiKeyEnv = None,
     schema: SchemaFile = None,
     labels: Labels = None,
+    auto: AutoOption = False,
     tasks: Tasks = None,
+    ground: GroundOption = Ground.STRICT,
     input_: Input = None,
     output: Output = None,
     show: Show = False,
@@ -81,7 +85,7 @@ def command(
 
     if texts and input_ is not None:
         raise UsageError("give texts on the command line or --input, not both")
-    loaded = _schema(schema, labels)
+    loaded = _schema(schema, labels, auto)
     wanted = None if tasks is None else cast("list[Task]", _words(tasks, "--tasks"))
     settings = {
         "model": model,
@@ -92,6 +96,7 @@ def command(
         "max_new_tokens": max_new_tokens,
         "schema": render_schema(loaded),
         "tasks": wanted,
+        "ground": ground.value,
     }
     records = _records(texts or [], input_)
     report = _Report(on_screen=show or (output is None and sys.stdout.isatty()))
@@ -103,7 +108,7 @@ def command(
     ):
         pending = destination.remaining(records)
         extractor = _extractor(settings, key_from(api_key_env), concurrency)
-        for result in report.counted(extractor.extract(pending, loaded, wanted)):
+        for result in report.counted(extractor.extract(pending, loaded, wanted, ground.value)):
             destination.write(_row(result))
             if show:
                 _show(result)
@@ -111,12 +116,15 @@ def command(
     report.print(output, destination.done)
 
 
-def _schema(path: Path | None, labels: str | None) -> "Schema":
+def _schema(path: Path | None, labels: str | None, auto: bool) -> "Schema":
     from kcx_jax.schema import load_schema
 
     if (path is None) == (labels is None):
         raise UsageError("say what to find: either --schema FILE or --labels person,city")
-    return load_schema(path if path is not None else _words(cast(str, labels), "--labels"))
+    loaded = load_schema(path if path is not None else _words(cast(str, labels), "--labels"), auto=auto)
+    if auto:
+        print_names(loaded)
+    return loaded
 
 
 def _words(text: str, option: str) -> list[str]:
@@ -165,9 +173,11 @@ def _records(texts: Sequence[str], path: Path | None) -> "Iterator[Record]":
 
 
 def _row(result: "Result") -> dict[str, Any]:
-    """A record with the code of its answers in its meta."""
+    """A record with the code of its answers in its meta, and there the labels of classes that are called otherwise."""
     row = result.record.to_json()
     row["meta"] = {**result.record.meta, "answers": result.answers}
+    if labels := unspoken_labels(result.schema):
+        row["meta"]["labels"] = labels
     return row
 
 

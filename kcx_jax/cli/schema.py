@@ -6,6 +6,8 @@ from typing import Annotated, cast
 
 import typer
 
+from kcx_jax.cli.labels import AutoOption, print_names
+
 app = typer.Typer(help="Look at schemas; import and export them.", no_args_is_help=True)
 
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace OUT.")]
@@ -18,6 +20,7 @@ def show(
         str | None,
         typer.Option(help="Print what a model is shown for ner, re, ed or eae."),
     ] = None,
+    auto: AutoOption = False,
 ) -> None:
     """Check a schema and print it as the Python classes a model reads.
 
@@ -26,7 +29,9 @@ def show(
     from kcx_jax.prompts import extraction_prefix
     from kcx_jax.schema import Task, load_schema, render_schema
 
-    loaded = load_schema(schema)
+    loaded = load_schema(schema, auto=auto)
+    if auto:
+        print_names(loaded)
     print(extraction_prefix(loaded, cast(Task, task)) if task else render_schema(loaded), end="")
 
 
@@ -42,6 +47,7 @@ def import_(
         ),
     ],
     output: Annotated[Path, typer.Option(metavar="OUT.py", help="The schema file to write.")],
+    auto: AutoOption = False,
     language: Annotated[str, typer.Option(help="Of an inventory's descriptions: en or zh.")] = "en",
     overwrite: OverwriteOption = False,
 ) -> None:
@@ -54,7 +60,7 @@ def import_(
     from kcx_jax.schema.formats import import_schema
     from kcx_jax.schema.ontology import schema_for
 
-    schema = schema_for(input_, language) if format == "inventory" else import_schema(input_, format)
+    schema = schema_for(input_, language) if format == "inventory" else import_schema(input_, format, auto)
     with atomic_write(output, overwrite=overwrite) as handle:
         handle.write(render_schema(schema))
     counts = ", ".join(
@@ -66,6 +72,8 @@ def import_(
         )
         if some
     )
+    if format != "inventory":
+        print_names(schema)
     print(f"wrote {counts} to {output}", file=sys.stderr)
 
 
@@ -76,6 +84,7 @@ def export(
         str, typer.Option("--to", metavar="FORMAT", help="The format; an unknown one lists them all.")
     ],
     output: Annotated[Path, typer.Option(metavar="OUT", help="The file to write.")],
+    auto: AutoOption = False,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write a schema for another project, and say what its format cannot hold.
@@ -86,7 +95,7 @@ def export(
     from kcx_jax.schema import load_schema
     from kcx_jax.schema.formats import export_schema
 
-    text, lost = export_schema(load_schema(schema), format)
+    text, lost = export_schema(load_schema(schema, auto=auto), format)
     with atomic_write(output, overwrite=overwrite) as handle:
         handle.write(text)
     print(f"wrote {output}", file=sys.stderr)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Literal
 
 from kcx_jax.corpora import Record
 from kcx_jax.errors import KcxError, UsageError
@@ -74,19 +75,29 @@ class Extractor:
         texts: str | Iterable[str | Record],
         schema: SchemaSource,
         tasks: Sequence[Task] | None = None,
+        ground: Literal["strict", "ladder"] = "strict",
+        *,
+        auto: bool = False,
     ) -> Iterator[Result]:
         """A result for each text, in order, while texts are still being read.
 
         `texts`: one text, or any number of texts and records (whose annotation is not looked at). `schema`:
         a `Schema`, classes, a file, or plain labels such as ["person", "city"]. `tasks` are those that the
         schema has concepts for: "ner" for entities, "re" for relations, "eae" for events; their answers are
-        merged by offsets. Raises `UsageError` for a schema or tasks that cannot be, and `KcxError` for a
-        text that does not fit the model or an endpoint that does not answer at all.
+        merged by offsets. `ground`: "strict" finds what stands in the text verbatim or after NFC; "ladder"
+        also looser forms (`kcx_jax.scoring.ground`), which take the text's own form, have no score, and are
+        listed with their rung in ``record.meta["loose"]``. `auto`: as for `load_schema`, labels without a name
+        get one; results have the labels. Raises `UsageError` for a schema, tasks or `ground` that cannot be,
+        and `KcxError` for a text that does not fit the model or an endpoint that does not answer at all.
         """
-        loaded = load_schema(schema)
-        return self._results(_records(texts), loaded, _tasks(loaded, tasks))
+        if ground not in ("strict", "ladder"):
+            raise UsageError(f"ground is {ground!r}: must be 'strict' or 'ladder'")
+        loaded = load_schema(schema, auto=auto)
+        return self._results(_records(texts), loaded, _tasks(loaded, tasks), ground == "ladder")
 
-    def _results(self, records: Iterator[Record], schema: Schema, tasks: Sequence[Task]) -> Iterator[Result]:
+    def _results(
+        self, records: Iterator[Record], schema: Schema, tasks: Sequence[Task], ladder: bool
+    ) -> Iterator[Result]:
         views = {task: schema.for_task(task) for task in tasks}
         asked: deque[Record] = deque()
         broken: list[KcxError] = []
@@ -102,7 +113,7 @@ class Extractor:
         prefixes = [extraction_prefix(schema, task) for task in tasks]
         try:
             for answers in self._source.stream(prefixes, contexts()):
-                yield _result(asked.popleft(), schema, views, dict(zip(tasks, answers, strict=True)))
+                yield _result(asked.popleft(), schema, views, dict(zip(tasks, answers, strict=True)), ladder)
         except TextTooLongError as error:
             raise KcxError(f"text {asked[error.ahead].id!r}: {error}") from error
         if broken:
@@ -139,7 +150,11 @@ def _tasks(schema: Schema, tasks: Sequence[Task] | None) -> Sequence[Task]:
 
 
 def _result(
-    record: Record, schema: Schema, task_schemas: Mapping[Task, Schema], answers: Mapping[Task, Answer]
+    record: Record,
+    schema: Schema,
+    task_schemas: Mapping[Task, Schema],
+    answers: Mapping[Task, Answer],
+    ladder: bool,
 ) -> Result:
     """Answers -> instances -> offsets -> one record, with a problem for whatever fell by the way."""
     views: dict[Task, Record] = {}
@@ -148,7 +163,7 @@ def _result(
     for task, answer in answers.items():
         nothing = ParsedAnswer((), ())
         parsed = nothing if answer.finish == "none" else parse_answer(answer.text, task_schemas[task])
-        grounded = ground(parsed.instances, record.text, task=task, problems=parsed.problems)
+        grounded = ground(parsed.instances, record.text, task=task, problems=parsed.problems, ladder=ladder)
         unfinished = _unfinished(task, answer)
         problems += unfinished
         problems += [AnswerProblem(task, problem.kind, problem.detail) for problem in parsed.problems]

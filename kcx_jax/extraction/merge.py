@@ -8,7 +8,7 @@ from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLin
 from kcx_jax.extraction.results import Key, entity_key
 from kcx_jax.schema import Task
 
-_OF_ANSWERS = ("unresolved", "parse_problems")
+_OF_ANSWERS = ("unresolved", "parse_problems", "loose")
 
 
 def merge(source: Record, views: Mapping[Task, Record]) -> Record:
@@ -16,7 +16,8 @@ def merge(source: Record, views: Mapping[Task, Record]) -> Record:
 
     Mentions of equal type and offsets are one entity; mentions that differ in type stay side by side. An
     event of task "ed" gives way to one of task "eae" with the same type and trigger. The lists of what could
-    not be used (`meta`) are joined; those of an earlier extraction in `source` are dropped.
+    not be used, or was found only by a looser form (`meta`), are joined; those of an earlier extraction in
+    `source` are dropped.
     """
     mentions: dict[Key, Mention] = {}
     for view in views.values():

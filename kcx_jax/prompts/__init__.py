@@ -9,7 +9,7 @@ from kcx_jax.prompts.exemplars import ExemplarPool
 from kcx_jax.prompts.extraction import extraction_branch, extraction_prefix, extraction_tree
 from kcx_jax.prompts.instances import answer_instances
 from kcx_jax.prompts.overlap import Overlap, exemplar_overlap, without_exemplars
-from kcx_jax.prompts.sampling import sample_schema, sample_trees, shuffle_schema
+from kcx_jax.prompts.sampling import sample_alignment_trees, sample_schema, sample_trees, shuffle_schema
 from kcx_jax.prompts.settings import PromptConfig
 from kcx_jax.prompts.splitting import split_schema
 from kcx_jax.prompts.tree import Branch, PromptTree
@@ -27,6 +27,7 @@ __all__ = [
     "extraction_branch",
     "extraction_prefix",
     "extraction_tree",
+    "sample_alignment_trees",
     "sample_schema",
     "sample_trees",
     "shuffle_schema",

@@ -4,7 +4,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from kcx_jax.corpora import Record
+from kcx_jax.corpora import Mention, Record
 from kcx_jax.errors import UsageError
 from kcx_jax.schema import Concept
 
@@ -13,7 +13,7 @@ _EVALUATION = frozenset({"dev", "development", "eval", "evaluation", "test", "va
 
 
 class ExemplarPool:
-    """The surfaces of training records by class: of mentions for entities, of triggers for events.
+    """What training records show of each class: mentions of entities, pairs of relations, triggers of events.
 
     Raises `UsageError` when `meta["split"]` of a record says that it is for evaluation.
     """
@@ -30,7 +30,7 @@ class ExemplarPool:
                 )
             for key in _keys(record):
                 self._numbers[key].append(number)
-            for name, surface in surfaces(record):
+            for name, surface in _shown(record):
                 self._sources[name].setdefault(surface, []).append(number)
         self._listed = {name: list(found) for name, found in self._sources.items()}
 
@@ -43,9 +43,7 @@ class ExemplarPool:
         """
         own = {number for record in records for key in _keys(record) for number in self._numbers.get(key, ())}
         sources = self._sources.get(concept.name, {})
-        theirs = {
-            surface for n in own for name, surface in surfaces(self._records[n]) if name == concept.name
-        }
+        theirs = {surface for n in own for name, surface in _shown(self._records[n]) if name == concept.name}
         barred = {surface for surface in theirs if own.issuperset(sources[surface])}
         listed = self._listed.get(concept.name, [])
         drawn = generator.sample(listed, min(len(listed), count + len(barred)))
@@ -55,11 +53,24 @@ class ExemplarPool:
 
 
 def surfaces(record: Record) -> Iterator[tuple[str, str]]:
-    """Class and surface of everything in a record that an exemplar may show."""
+    """Class and surface of every mention and every trigger in a record."""
     for mention in record.entities or ():
         yield mention.type, mention.text
     for event in record.events or ():
         yield event.type, event.trigger.text
+
+
+def pair_exemplar(head: Mention, tail: Mention) -> str:
+    """How the exemplars of a relation show a pair, as in KnowCoder's schemas."""
+    return f"({head.text}, {tail.text})"
+
+
+def _shown(record: Record) -> Iterator[tuple[str, str]]:
+    """Class and text of everything in a record that an exemplar may show."""
+    yield from surfaces(record)
+    mentions = {mention.id: mention for mention in record.entities or ()}
+    for link in record.relations or ():
+        yield link.type, pair_exemplar(mentions[link.head], mentions[link.tail])
 
 
 def _keys(record: Record) -> tuple[tuple[str, str], tuple[str, str]]:

@@ -12,10 +12,10 @@ def answer_instances(record: Record, schema: Schema, task: Task) -> list[Entity 
     """What the answer to `task` lists for a record, restricted to the classes of `schema`.
 
     NER: every mention. RE: every relation, by the place of its head, then of its tail. ED: every event
-    without its arguments. EAE: every event with the arguments whose roles the schema knows, roles in schema
-    order and the arguments of a role in the order of the text: an instance where the argument is a mention
-    of a class of the schema, a plain string otherwise. A discontinuous span stands as its hull, from its
-    first character to its last.
+    without its arguments, those of one type on one trigger once. EAE: every event with the arguments whose
+    roles the schema knows, roles in schema order and the arguments of a role in the order of the text: an
+    instance where the argument is a mention of a class of the schema, a plain string otherwise. A discontinuous
+    span stands as its hull, from its first character to its last.
 
     Raises `KcxError` when the record is not annotated for the task, or when a relation of the schema links a
     mention whose class the schema lacks (a mention that its corpus gives no type stands under `Entity`);
@@ -27,7 +27,9 @@ def answer_instances(record: Record, schema: Schema, task: Task) -> list[Entity 
             return list(lister.entities())
         case "re":
             return list(lister.relations())
-        case "ed" | "eae":  # the schema of ED shows no roles
+        case "ed":
+            return list(lister.triggers())
+        case "eae":
             return list(lister.events())
 
 
@@ -76,10 +78,18 @@ class _Lister:
             ends = (entity_instance(each, self.schema, self.record.id, name) for each in (head, tail))
             yield self.classes[name](*ends)
 
+    def triggers(self) -> Iterator[Event]:
+        for name, trigger in dict.fromkeys((event.type, event.trigger) for event in self._events()):
+            yield self.classes[name](trigger.text)
+
     def events(self) -> Iterator[Event]:
+        for event in self._events():
+            yield self.classes[event.type](event.trigger.text, **self._arguments(event))
+
+    def _events(self) -> Iterator[EventMention]:
         for event in sorted(self._layer("events"), key=lambda event: (text_order(event.trigger), event.type)):
             if event.type in self.classes:
-                yield self.classes[event.type](event.trigger.text, **self._arguments(event))
+                yield event
 
     def _layer(self, name: str) -> tuple[Any, ...]:
         layer = getattr(self.record, name)

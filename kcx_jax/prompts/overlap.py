@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kcx_jax.corpora import Record
-from kcx_jax.prompts.exemplars import surfaces
+from kcx_jax.prompts.exemplars import pair_exemplar, surfaces
 from kcx_jax.schema import Schema
 
 
@@ -36,7 +36,7 @@ def exemplar_overlap(schema: Schema, gold: Iterable[Record]) -> Overlap:
 
 
 def without_exemplars(schema: Schema, record: Record) -> Record:
-    """The record without the mentions and events whose surface is an exemplar of their class.
+    """The record without the mentions, relations and events that are exemplars of their class.
 
     Relations and arguments of such a mention go with it.
     """
@@ -45,7 +45,13 @@ def without_exemplars(schema: Schema, record: Record) -> Record:
     if entities is not None:
         entities = tuple(each for each in entities if each.id not in gone)
     if relations is not None:
-        relations = tuple(link for link in relations if not {link.head, link.tail} & gone)
+        mentions = {each.id: each for each in record.entities or ()}
+        relations = tuple(
+            link
+            for link in relations
+            if not {link.head, link.tail} & gone
+            and not _is_exemplar(schema, link.type, pair_exemplar(mentions[link.head], mentions[link.tail]))
+        )
     if events is not None:
         events = tuple(
             dataclasses.replace(event, arguments=tuple(a for a in event.arguments if a.entity not in gone))

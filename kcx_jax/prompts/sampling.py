@@ -2,9 +2,11 @@
 
 import dataclasses
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from kcx_jax.corpora import Record
+from kcx_jax.corpora import ParallelRecord, Record
+from kcx_jax.errors import UsageError
+from kcx_jax.prompts.alignment import alignment_tree
 from kcx_jax.prompts.exemplars import ExemplarPool
 from kcx_jax.prompts.extraction import extraction_tree
 from kcx_jax.prompts.negatives import with_negatives
@@ -75,12 +77,45 @@ def sample_trees(
     config: PromptConfig,
     key: str,
     pool: ExemplarPool | None = None,
+    count_tokens: Callable[[str], int] | None = None,
 ) -> tuple[PromptTree, ...]:
-    """The tree of these records over `sample_schema`: one, or as many as `max_classes` splits it into.
+    """The tree of these records over `sample_schema`: one, or as many as the config's limits split it into.
 
-    Raises as `extraction_branch`.
+    `count_tokens` tells the tokens of a text, for `max_tokens`. Raises as `extraction_branch` and `split_schema`.
     """
     sampled = sample_schema(records, schema, task, config, key, pool)
-    groups = (sampled,) if config.max_classes is None else split_schema(sampled, task, config.max_classes)
     pair = config.pair and task == "re"
+    groups = _split(sampled, task, config, count_tokens)
     return tuple(extraction_tree(group, records, task, pair) for group in groups)
+
+
+def sample_alignment_trees(
+    pairs: Sequence[ParallelRecord],
+    schema: Schema,
+    task: Task,
+    config: PromptConfig,
+    key: str,
+    pool: ExemplarPool | None = None,
+    count_tokens: Callable[[str], int] | None = None,
+) -> tuple[PromptTree, ...]:
+    """As `sample_trees`, for stage 1: the classes that either side of a pair has stay, neither side is an exemplar.
+
+    Raises as `alignment_branch` and `split_schema`; `UsageError` where the config gives RE its pair.
+    """
+    if config.pair:
+        raise UsageError("pair is for extraction: an alignment prompt asks for all relations of a sentence")
+    sides = [side for pair in pairs for side in (pair.source, pair.target)]
+    sampled = sample_schema(sides, schema, task, config, key, pool)
+    return tuple(alignment_tree(group, pairs, task) for group in _split(sampled, task, config, count_tokens))
+
+
+def _split(
+    schema: Schema, task: Task, config: PromptConfig, count_tokens: Callable[[str], int] | None
+) -> tuple[Schema, ...]:
+    if config.max_classes is None and config.max_tokens is None:
+        return (schema,)
+    if config.max_tokens is None:
+        return split_schema(schema, task, config.max_classes)
+    if count_tokens is None:
+        raise UsageError("max_tokens needs count_tokens, the tokenizer's count of a text")
+    return split_schema(schema, task, config.max_classes, config.max_tokens, count_tokens=count_tokens)

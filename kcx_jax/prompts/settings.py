@@ -16,6 +16,7 @@ class PromptConfig:
     description_dropout: the share of classes that lose their description.
     shuffle: whether the classes come in another order.
     max_classes: how many classes one prompt asks for; more of them are split into several prompts.
+    max_tokens: how long a prompt's schema may be; a longer one is split into several prompts.
     pair: whether RE is given the pair of each record.
 
     Raises `UsageError` naming the setting for a value of the wrong type or out of its range.
@@ -27,11 +28,12 @@ class PromptConfig:
     description_dropout: float = 0.0
     shuffle: bool = False
     max_classes: int | None = None
+    max_tokens: int | None = None
     pair: bool = False
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("negatives", 0), ("exemplars", 0), ("max_classes", 1)):
+        for name, least in (("negatives", 0), ("exemplars", 0), ("max_classes", 1), ("max_tokens", 1)):
             value = getattr(self, name)
             if value is not None:
                 _check(name, value, _is_whole(value) and value >= least, f"a whole number from {least} on")
@@ -48,7 +50,9 @@ class PromptConfig:
     @property
     def varies(self) -> bool:
         """Whether a tree's prompt depends on its records or its key."""
-        still = PromptConfig(pair=self.pair, seed=self.seed, max_classes=self.max_classes)
+        still = PromptConfig(
+            max_classes=self.max_classes, max_tokens=self.max_tokens, pair=self.pair, seed=self.seed
+        )
         return any(getattr(self, each.name) != getattr(still, each.name) for each in fields(self))
 
 

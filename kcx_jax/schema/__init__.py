@@ -12,6 +12,7 @@ from kcx_jax.schema.base import Entity, Event, Relation, identifier_to_role, rol
 from kcx_jax.schema.concepts import TASKS, Concept, Role, Schema, Task
 from kcx_jax.schema.dialects import dialect_named
 from kcx_jax.schema.load import load_schema
+from kcx_jax.schema.merging import merge_schemas
 from kcx_jax.schema.strings import quote
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Task",
     "identifier_to_role",
     "load_schema",
+    "merge_schemas",
     "parse_answer",
     "quote",
     "render_answer",

@@ -3,8 +3,13 @@
 import hashlib
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Callable, Iterable
 
 from kcx_jax.schema.concepts import RESERVED_NAMES
+from kcx_jax.schema.docstrings import one_line
+
+_LONGEST_RUN = 6  # dots and underscores side by side: the name has at most 126 underscores for them
 
 
 def class_name_of(label: str) -> str | None:
@@ -44,15 +49,68 @@ def transliterated_role(label: str) -> str:
     return role_name_of(label) or (name if name.isidentifier() else _slug(label).lower())
 
 
+def distinct_names(
+    labels: Iterable[str], name_of: Callable[[str], str], taken: Iterable[str] = ()
+) -> dict[str, str]:
+    """Label -> its name by `name_of`; labels that would meet in one, or in a `taken` one, each get a hash behind it.
+
+    What a label is called does not depend on the order, and on other labels only where they meet.
+    """
+    names = {label: name_of(label) for label in labels}
+    counts = Counter([*names.values(), *taken])
+    return {label: name if counts[name] == 1 else f"{name}_{_digest(label)}" for label, name in names.items()}
+
+
+def described(label: str, description: str) -> str:
+    """A description that holds the label, for classes whose name does not say it to whoever reads the class."""
+    label = one_line(label)
+    if label in description:
+        return description
+    return f"{label}: {description}" if description else label
+
+
 def _slug(label: str) -> str:
-    return f"Label_{hashlib.sha256(label.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return f"Label_{_digest(label)}"
+
+
+def _digest(label: str) -> str:
+    return hashlib.sha256(label.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
 
 def role_name_of(label: str) -> str | None:
     """A corpus's role as a role name: `Main.Sub`, a role within a role, is `Main__Sub`; other marks become "_".
 
-    None where that is no ASCII identifier. Python's keywords are good role names (code spells them with an
-    underscore behind).
+    The marks are `-`, `/`, `:` and spaces. None where that is no ASCII identifier. Python's keywords are good role
+    names (code spells them with an underscore behind). `role_spelling_of` is the way back: a run of dots and
+    underscores is counted in base 2, "_" being the digit 1 and "." the digit 2, and becomes as many underscores. So
+    `_` stays, `.` is two, a corpus's own `__` three, `_.` four; a run of more than `_LONGEST_RUN` of them is refused.
     """
-    name = re.sub(r"[-/: ]", "_", label.replace(".", "__"))
+    marked = re.sub(r"[-/: ]", "_", label)
+    runs = re.findall(r"[._]+", marked)
+    if any(len(run) > _LONGEST_RUN for run in runs):
+        return None
+    name = re.sub(r"[._]+", lambda run: "_" * _counted(run.group()), marked)
     return name if name.isascii() and name.isidentifier() else None
+
+
+def role_spelling_of(name: str) -> str:
+    """The corpus's spelling of a role, the inverse of `role_name_of`: `Treatment__Drug` -> `Treatment.Drug`.
+
+    A mark that became "_" stays one: an inventory (`ontology.role_label_for`) has the labels letter by letter.
+    """
+    return re.sub("_+", lambda run: _uncounted(len(run.group())), name)
+
+
+def _counted(run: str) -> int:
+    count = 0
+    for mark in run:
+        count = 2 * count + (1 if mark == "_" else 2)
+    return count
+
+
+def _uncounted(count: int) -> str:
+    run = ""
+    while count:
+        run = ("_" if count % 2 else ".") + run
+        count = (count - 1) // 2
+    return run

@@ -18,11 +18,12 @@ from kcx_jax.scoring.views import task_view
 
 Instance = Entity | Relation | Event
 
-# The next mention stands further on; the next head is often the same one; events often share a trigger.
+# The next mention stands further on; the next head is often the same one; events with arguments often share a
+# trigger, and those without are one mention of it.
 _HABITS: dict[Task, Habits] = {
     "ner": Habits(unique=True, complete=True, stay=2),
     "re": Habits(unique=True, complete=True, stay=0),
-    "ed": Habits(unique=False, complete=True, stay=2),
+    "ed": Habits(unique=True, complete=True, stay=2),
     "eae": Habits(unique=False, complete=False, stay=10),
 }
 

@@ -6,20 +6,21 @@ Places are ranked: one that equals the surface only in NFC, cuts a word, or lies
 which was also asked for, is taken when a plain one will not do.
 """
 
+import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, chain
 
-# Scripts whose words are not parted by spaces; wide characters (Han, kana, Hangul) are told by their width.
-_UNSPACED = ((0x0E00, 0x0EFF), (0x0F00, 0x109F), (0x1780, 0x17FF))  # Thai and Lao; Tibetan, Myanmar; Khmer
+from kcx_jax.corpora.words import inside_word
+
 _INSIDE, _CUTS_WORD, _RENORMALISED, _RUNG = 1, 2, 4, 8
 
 RUNGS = ("case", "width", "marks", "ends")
-"""The ladder below NFC: upper and lower case (ligatures and ß too); full and half width and other compatible forms, and
-characters nobody sees; kinds of quotes, dashes, middle dots and white space; punctuation at the ends of the surface.
-Each includes those before it."""
+"""The ladder below NFC: upper and lower case (ligatures and ß too); full and half width and other compatible forms,
+Hangul as syllables or letter by letter, and characters nobody sees; kinds of quotes, dashes, middle dots and white
+space; punctuation at the ends of the surface. Each includes those before it."""
 _ALIKE = str.maketrans(
     dict.fromkeys("‘’‚‛′`´ʼ＇", "'")
     | dict.fromkeys("“”„‟″«»「」『』＂", '"')
@@ -32,6 +33,16 @@ _UNSEEN = dict.fromkeys(map(ord, "\u00ad\u061c\u180e\ufeff")) | dict.fromkeys(
     for block in ((0x200B, 0x2010), (0x202A, 0x202F), (0x2060, 0x2070), (0xFE00, 0xFE10))
     for code in range(*block)
 )
+_SYLLABLES = re.compile("[가-힣]+")
+_CONSONANTS = range(0x3131, 0x314F), range(0xFFA1, 0xFFBF)  # letters by themselves: usual and half-width
+_VOWELS = range(0x314F, 0x3164), range(0xFFC2, 0xFFDD)
+# NFKC makes a letter by itself the first of a syllable, so a syllable's last one is spelled as that, too; and
+# it writes ½ with a slash that nobody types.
+_LAST = "HANGUL JONGSEONG "
+_SPELLED = {
+    ord(last): unicodedata.normalize("NFKC", unicodedata.lookup(f"HANGUL LETTER {name.removeprefix(_LAST)}"))
+    for last, name in ((chr(code), unicodedata.name(chr(code))) for code in range(0x11A8, 0x11C3))
+} | {ord("\N{FRACTION SLASH}"): "/"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +159,7 @@ def _down_the_ladder(
             if sought.strip():
                 # Inside a longer word it would be another name: `US` in "because".
                 whole = (
-                    span for span in folded.find(sought) if not any(_joins_word(text, at) for at in span)
+                    span for span in folded.find(sought) if not any(inside_word(text, at) for at in span)
                 )
                 found[surface] = dict.fromkeys(whole, number * _RUNG)
     return found
@@ -163,7 +174,8 @@ def _caseless(text: str) -> str:
 
 
 def _compatible(text: str) -> str:
-    return _caseless(unicodedata.normalize("NFKC", text.translate(_UNSEEN)))
+    composed = _caseless(unicodedata.normalize("NFKC", text.translate(_UNSEEN)))
+    return _SYLLABLES.sub(lambda found: unicodedata.normalize("NFD", found[0]), composed).translate(_SPELLED)
 
 
 def _unmarked(text: str) -> str:
@@ -208,10 +220,14 @@ class _Folded:
 
 
 def _pieces(text: str, runs: bool) -> Iterator[tuple[int, int]]:
-    """Cut the text where NFC never composes across the cut; with `runs` white space is cut in whole runs."""
+    """Cut the text where no form composes across the cut; with `runs` white space is cut in whole runs."""
     start = 0
     for i in range(1, len(text)):
-        if not (_may_compose(text[i]) or (runs and text[i].isspace() and text[i - 1].isspace())):
+        if not (
+            _may_compose(text[i])
+            or _in_syllable(text, i)
+            or (runs and text[i].isspace() and text[i - 1].isspace())
+        ):
             yield start, i
             start = i
     if text:
@@ -226,6 +242,18 @@ def _may_compose(char: str) -> bool:
         return True
     jamo = "\u1160" <= char <= "\u11ff"
     return jamo or unicodedata.category(char).startswith("M")
+
+
+def _in_syllable(text: str, i: int) -> bool:
+    """Whether letter `i` of a Hangul text spelled letter by letter goes on with the syllable before it."""
+    if _is_letter(text[i], _VOWELS):
+        return _is_letter(text[i - 1], _CONSONANTS)
+    last = _is_letter(text[i], _CONSONANTS) and _is_letter(text[i - 1], _VOWELS)
+    return last and not _is_letter(text[i + 1 : i + 2], _VOWELS)
+
+
+def _is_letter(char: str, letters: tuple[range, range]) -> bool:
+    return char != "" and (ord(char) in letters[0] or ord(char) in letters[1])
 
 
 class _Cover:
@@ -247,24 +275,5 @@ class _Cover:
 
 def _looks(text: str, start: int, end: int, cover: _Cover) -> int:
     """The rank that a place earns by its surroundings."""
-    cuts = _joins_word(text, start) or _joins_word(text, end)
+    cuts = inside_word(text, start) or inside_word(text, end)
     return cuts * _CUTS_WORD + cover.contains(start, end) * _INSIDE
-
-
-def _joins_word(text: str, position: int) -> bool:
-    """Whether the characters on both sides of `position` belong to one word."""
-    if not 0 < position < len(text):
-        return False
-    after = text[position]
-    if after == "\u200d" or unicodedata.category(after).startswith("M"):
-        return True  # a mark belongs to the letter before it, in every script
-    return _spaced_letter(text[position - 1]) and _spaced_letter(after)
-
-
-def _spaced_letter(char: str) -> bool:
-    if char.isascii():
-        return char.isalnum()
-    if not (char.isalnum() or unicodedata.category(char).startswith("M")):
-        return False
-    code = ord(char)
-    return unicodedata.east_asian_width(char) not in "WF" and not any(a <= code <= b for a, b in _UNSPACED)

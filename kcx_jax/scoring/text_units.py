@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from kcx_jax.corpora import Argument, Mention, Record
-from kcx_jax.scoring.units import Measure, Unit
+from kcx_jax.scoring.units import Measure, Unit, mentioned
 
 _QUOTES = re.compile("[\"'`“”‘’«»「」『』]")
 _BESIDE_PUNCTUATION = re.compile(r"\s*([^\w\s])\s*")
@@ -44,8 +44,8 @@ def text_measures(
             yield link.type, (of_labels(link.type), texts[link.head], texts[link.tail])
 
     def triggers(record: Record) -> Iterator[Unit]:
-        for event in record.events or ():
-            yield event.type, (of_labels(event.type), of_others(event.trigger.text))
+        for name, start, end in mentioned(record):
+            yield name, (of_labels(name), of_others(record.text[start:end]))
 
     def arguments(record: Record) -> Iterator[Unit]:
         mentions = {mention.id: mention for mention in record.entities or ()}

@@ -48,10 +48,16 @@ def _relations(record: Record, with_types: bool) -> Iterator[Unit]:
         yield link.type, (link.type, _span(head), _span(tail), *types)
 
 
+def mentioned(record: Record) -> list[tuple[str, int, int]]:
+    """Type and trigger of each event; events of one type on one trigger are one mention of it."""
+    triggers = ((event.type, event.trigger.start, event.trigger.end) for event in record.events or ())
+    return list(dict.fromkeys(triggers))
+
+
 def _triggers(record: Record, with_type: bool) -> Iterator[Unit]:
-    for event in record.events or ():
-        label = event.type if with_type else ""
-        yield label, (label, event.trigger.start, event.trigger.end)
+    for name, start, end in mentioned(record):
+        label = name if with_type else ""
+        yield label, (label, start, end)
 
 
 def _arguments(record: Record, with_role: bool, attached: bool) -> Iterator[Unit]:

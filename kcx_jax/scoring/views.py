@@ -12,7 +12,8 @@ Key = tuple[int, int, str]  # start, end, type
 def task_view(record: Record, task: Task) -> Record:
     """The part of `record` that an answer of `task` shows; two records that it shows alike have equal views.
 
-    "ner": the entities. "re": the relations and the entities they link. "ed": the events without arguments.
+    "ner": the entities. "re": the relations and the entities they link. "ed": the events without arguments,
+    those of one type on one trigger as one.
     "eae": the events, their arguments, and the entities among these. Everything is in the order of the text,
     entity ids are e0, e1, ... in that order, a discontinuous span is its hull, and `meta` is empty. What is
     not annotated stays so. Raises `UsageError` for an unknown task.
@@ -28,7 +29,7 @@ def task_view(record: Record, task: Task) -> Record:
         order = sorted((keys[r.head], keys[r.tail], r.type) for r in record.relations)
         relations = tuple(RelationLink(name, ids[head], ids[tail]) for head, tail, name in order)
     elif task == "ed" and record.events is not None:
-        triggers = sorted((e.trigger.start, e.trigger.end, e.type) for e in record.events)
+        triggers = sorted({(e.trigger.start, e.trigger.end, e.type) for e in record.events})
         events = tuple(EventMention(name, make_span(record.text, *span)) for *span, name in triggers)
     elif task == "eae" and record.events is not None:
         entities, ids = _numbered(

@@ -101,6 +101,7 @@ class PromptSettings(Settings):
     description_dropout: Any = 0.0
     shuffle: Any = False
     max_classes: Any = None  # one prompt asks for; more are split into several
+    max_tokens: Any = None  # of one prompt's schema; a longer one is split into several
     pair: Any = False  # RE is given the pair of each record
 
     @model_validator(mode="after")
@@ -141,8 +142,8 @@ class StageSettings(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> "StageSettings":
-        if self.kind == "align" and any(each.prompts != PromptSettings() for each in self.data):
-            raise ValueError("prompts vary in stages of kind extract alone; leave them out of kind align")
+        if self.kind == "align" and any(each.prompts.pair for each in self.data):
+            raise ValueError("prompts.pair is for stages of kind extract; leave it out of kind align")
         return self
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from kcx_jax.corpora import read_parallel, read_records
 from kcx_jax.data import TokenTree, drop_overlong, encode_tree
 from kcx_jax.errors import KcxError
-from kcx_jax.prompts import ExemplarPool, PromptConfig, PromptTree, alignment_tree, sample_trees
+from kcx_jax.prompts import ExemplarPool, PromptConfig, PromptTree, sample_alignment_trees, sample_trees
 from kcx_jax.schema import load_schema
 from kcx_jax.tokenizer import Tokenizer
 from kcx_jax.training.config import DataSettings, StageSettings, TrainConfig
@@ -47,10 +47,8 @@ def _trees(
 ) -> list[TokenTree]:
     trees = []
     for data in stage.data:
-        if stage.kind == "align":
-            prompts = _alignment(data)
-        else:
-            prompts = _extraction(data, data.prompts.config(config.seed), config.branches)
+        made = _alignment if stage.kind == "align" else _extraction
+        prompts = made(data, data.prompts.config(config.seed), config.branches, tokenizer)
         encoded = [encode_tree(tokenizer, prompt) for prompt in prompts]
         kept, dropped = drop_overlong(encoded, max_positions, config.allow_overlong)
         samples = sum(len(tree.branches) for tree in kept)
@@ -62,7 +60,9 @@ def _trees(
     return trees
 
 
-def _extraction(data: DataSettings, config: PromptConfig, branches: int) -> Iterator[PromptTree]:
+def _extraction(
+    data: DataSettings, config: PromptConfig, branches: int, tokenizer: Tokenizer
+) -> Iterator[PromptTree]:
     """The trees of a corpus; where its prompts vary, each tree is drawn for `branches` records of its own."""
     schema = load_schema(Path(data.schema_path))
     records = list(islice(read_records(data.path, data.reader, data.language), data.limit))
@@ -71,16 +71,32 @@ def _extraction(data: DataSettings, config: PromptConfig, branches: int) -> Iter
         for group in _by(records, lambda record: record.language):
             size = branches if config.varies else len(group)
             for start in range(0, len(group), size):
-                key = f"{task}:{group[0].language}:{start}"
-                yield from sample_trees(group[start : start + size], schema, task, config, key, pool)
+                key, chunk = f"{task}:{group[0].language}:{start}", group[start : start + size]
+                yield from sample_trees(chunk, schema, task, config, key, pool, _counter(tokenizer))
 
 
-def _alignment(data: DataSettings) -> Iterator[PromptTree]:
+def _alignment(
+    data: DataSettings, config: PromptConfig, branches: int, tokenizer: Tokenizer
+) -> Iterator[PromptTree]:
+    """As `_extraction`, for pairs of records."""
     schema = load_schema(Path(data.schema_path))
     pairs = list(islice(read_parallel(data.path), data.limit))
+    pool = (
+        ExemplarPool(side for pair in pairs for side in (pair.source, pair.target))
+        if config.exemplars
+        else None
+    )
     for task in data.tasks:
         for group in _by(pairs, lambda pair: (pair.source.language, pair.target.language)):
-            yield alignment_tree(schema, group, task)
+            size = branches if config.varies else len(group)
+            languages = f"{group[0].source.language}:{group[0].target.language}"
+            for start in range(0, len(group), size):
+                key, chunk = f"{task}:{languages}:{start}", group[start : start + size]
+                yield from sample_alignment_trees(chunk, schema, task, config, key, pool, _counter(tokenizer))
+
+
+def _counter(tokenizer: Tokenizer) -> Callable[[str], int]:
+    return lambda text: len(tokenizer.encode(text))
 
 
 def _by(items: Iterable[Item], key: Callable[[Item], object]) -> list[list[Item]]:

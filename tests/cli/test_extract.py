@@ -12,8 +12,10 @@ from kcx_jax.testing.llm_server import ScriptedServer
 
 ADA = "Ada Lovelace was born in London."
 LI = "李白出生于碎叶城。"
+SHOUTED = "ADA LOVELACE wrote."
 ANSWERS = {
     ADA: {"ner": '[Person("Ada Lovelace"), City("London")]', "re": "[]"},
+    SHOUTED: {"ner": '[Person("Ada Lovelace")]'},
     LI: {"ner": '[Person("李白"), City("碎叶城")]', "re": '[BirthPlace(Person("李白"), City("碎叶城"))]'},
 }
 SCHEMA = """
@@ -50,12 +52,34 @@ def _spans(line):
     return [(m.type, m.text) for m in record.entities]
 
 
+def test_labels_in_another_script_are_named_where_that_is_asked_for(kcx):
+    answers = {ADA: {"ner": '[Sotrudnik("Ada Lovelace")]'}}
+    with ScriptedServer(answers) as server:
+        chat = "--chat-model", "any", "--base-url", server.base_url
+        code, out, err = kcx("extract", ADA, "--labels", "сотрудник", *chat)
+        assert (code, out) == (2, "")
+        assert "--auto" in err
+        code, out, err = kcx("extract", ADA, "--labels", "сотрудник", "--auto", *chat)
+    assert code == 0
+    assert err.startswith("сотрудник: class Sotrudnik\n")
+    assert _spans(out) == [("Sotrudnik", "Ada Lovelace")]
+    assert json.loads(out)["meta"]["labels"] == {"Sotrudnik": "сотрудник"}
+
+
 def test_a_text_and_labels_give_a_record(kcx, chat):
     code, out, err = kcx("extract", ADA, "--labels", "person,city", *chat)
     assert code == 0
     assert _spans(out) == [("Person", "Ada Lovelace"), ("City", "London")]
     assert json.loads(out)["meta"]["answers"] == {"ner": ANSWERS[ADA]["ner"]}
     assert err == "1 texts, 2 entities, 0 relations, 0 events, 0 problems\n"
+
+
+def test_looser_forms_are_found_when_asked(kcx, chat):
+    words = ["extract", SHOUTED, "--labels", "person", *chat]
+    assert _spans(kcx(*words)[1]) == []
+    out = kcx(*words, "--ground", "ladder")[1]
+    assert _spans(out) == [("Person", "ADA LOVELACE")]
+    assert json.loads(out)["meta"]["loose"][0]["rung"] == "case"
 
 
 def test_a_file_in_a_file_out_can_be_scored(kcx, chat, schema, tmp_path):

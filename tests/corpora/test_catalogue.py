@@ -54,6 +54,12 @@ def test_every_inventory_is_named_by_an_entry_and_holds_what_the_entry_is_about(
             assert ontology.labels_of(entry.inventory, KINDS[task]), (entry.name, task)
 
 
+def test_an_entry_without_an_inventory_says_why():
+    for entry in catalogue():
+        reason = re.search("no inventory, because .{20}", entry.note or "")
+        assert bool(entry.inventory) != bool(reason), entry.name
+
+
 def test_a_text_that_must_be_asked_for_says_what_to_ask_for():
     for entry in catalogue():
         if entry.licence and "LDC" in entry.licence:

@@ -40,7 +40,26 @@ PUBLISHED_SIZES: list[tuple[str, Kind, int]] = [
     ("tacred", "relation", 41),
     ("kbp37", "relation", 18),
     ("fewrel", "relation", 80),
+    ("diann", "entity", 3),
+    ("anatem-12", "entity", 12),
+    ("ontonotes4-zh", "entity", 4),
+    ("ace04", "relation", 7),
+    ("nyt11-hrl", "relation", 12),
+    ("docred", "entity", 6),
+    ("docred", "relation", 96),
+    ("wiki-zsl", "relation", 113),
+    ("coae2016", "relation", 10),
+    ("ipre", "relation", 34),
+    ("cmeie", "entity", 11),
+    ("cmeie", "relation", 44),
+    ("casie", "event", 5),
+    ("crudeoilnews", "event", 19),
+    ("rams", "event", 139),
+    ("wikievents", "entity", 25),
+    ("duee-fin", "event", 13),
 ]
+# Inventories whose labels are from one vocabulary of the world outside, where a label means one thing.
+VOCABULARIES = [("fewrel", "docred", "wiki-zsl"), ("nyt", "nyt11-hrl")]
 SECTIONS = {"entities": "entity", "relations": "relation", "events": "event"}
 
 
@@ -69,6 +88,33 @@ def test_an_inventory_without_data_here_has_as_many_labels_as_its_corpus(
     inventory: str, kind: Kind, size: int
 ) -> None:
     assert len(ontology.labels_of(inventory, kind)) == size
+
+
+def test_events_have_as_many_roles_as_their_corpus_says() -> None:
+    roles = {
+        inventory: [
+            role
+            for event in ontology.labels_of(inventory, "event")
+            for role in ontology.roles_of(inventory, event) or ()
+        ]
+        for inventory in ("rams", "duee-fin")
+    }
+    assert len(set(roles["rams"])) == 65
+    assert len(roles["duee-fin"]) == 92  # counted with each event anew
+
+
+@pytest.mark.parametrize("inventories", VOCABULARIES)
+def test_a_label_of_a_common_vocabulary_is_one_class_in_every_corpus(inventories: tuple[str, ...]) -> None:
+    class_of: dict[str, str] = {}
+    label_of: dict[str, str] = {}
+    shared = 0
+    for inventory in inventories:
+        for label in ontology.labels_of(inventory, "relation"):
+            name = ontology.class_for(inventory, label, "relation")
+            shared += label in class_of
+            assert class_of.setdefault(label, name) == name
+            assert label_of.setdefault(name, label) == label
+    assert shared >= 12
 
 
 @pytest.mark.parametrize(

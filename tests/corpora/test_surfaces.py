@@ -30,3 +30,8 @@ def test_a_place_apart_goes_before_one_that_overlaps_the_partner():
     assert places.nearest("北京", (0, 4)) == (5, 7)
     assert Places("北京大学").pair("北京", "北京大学") == ((0, 2), (0, 4))
     assert Places("北京").pair("北京", "北京") == ((0, 2), (0, 2))
+
+
+def test_no_place_begins_or_ends_between_a_letter_and_its_mark():
+    assert Places("ka\u0301 ka").of("ka") == [(4, 6)]
+    assert Places("กา กาา").of("กา") == [(0, 2), (3, 5)]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kcx_jax.corpora import choose_reader, read_records, write_records
 from kcx_jax.corpora.readers.offset_units import code_points
-from kcx_jax.errors import KcxError
+from kcx_jax.errors import KcxError, UsageError
 
 TEXT = "😀 Ada left Rome; Rome wept."
 
@@ -397,3 +397,32 @@ def test_the_real_samples_of_iepile_and_knowcoder_are_read_whole(shared):
         assert len(records) == len(items)
         placed = sum(len(layer or ()) for r in records for layer in (r.entities, r.relations, r.events))
         assert placed + sum(sum(r.meta.get("set_aside", {}).values()) for r in records) > 0
+
+
+@pytest.mark.parametrize(("unit", "start", "end"), [("code-points", 2, 5), ("utf-16", 3, 6), ("utf-8", 5, 8)])
+def test_offsets_are_read_in_the_unit_that_was_named(read, unit, start, end):
+    items = {
+        "doccano": {"text": "😀 Ada", "label": [[start, end, "PER"]]},
+        "prodigy": {"text": "😀 Ada", "spans": [{"start": start, "end": end, "label": "PER"}]},
+        "label-studio": {
+            "data": {"text": "😀 Ada"},
+            "annotations": [{"result": [region(start, end, text="Ada")]}],
+        },
+    }
+    for reader, item in items.items():
+        (record,) = read(reader, item, offset_unit=unit)
+        assert [(m.start, m.end) for m in record.entities] == [(2, 5)]
+    other = "utf-8" if unit == "utf-16" else "utf-16"
+    with pytest.raises(KcxError, match=rf"in {other}; all its surfaces do in {unit}: name that"):
+        read("label-studio", items["label-studio"], offset_unit=other)
+
+
+def test_a_unit_that_is_unknown_or_not_taken_is_refused(read):
+    with pytest.raises(UsageError, match="unknown offset unit 'bytes'; known: code-points"):
+        read("doccano", DOCCANO, offset_unit="bytes")
+    with pytest.raises(
+        UsageError, match="the reader gliner takes no offset unit; those that do: label-studio"
+    ):
+        read("gliner", GLINER, offset_unit="utf-8")
+    with pytest.raises(KcxError, match=r"label\[0\]: \[1, 2\) is no span .*offsets in utf-8"):
+        read("doccano", {"text": "😀 Ada", "label": [[1, 2, "PER"]]}, offset_unit="utf-8")

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
 
+ROLES = st.sampled_from(["agent", "from", "Main__Sub", "Main___Sub", "_a_____b"])
 TYPES = st.sampled_from(["Person", "Location", "PER"])
 # Latin, Arabic, Han, Thai, Hangul, emoji beyond the BMP and joined ones, combining marks, quotes, brackets, spaces.
 SPACED = ["Ada", "été", "e\u0301", "عدن", "서울", '"', "\\", "#", "<", "[x](", " ", "  ", ","]
@@ -38,9 +39,9 @@ def records(draw, more=(), overlapping=True, relations=True, events=True, entity
         if entities
         else st.just([])
     )
-    arguments = st.builds(lambda i: Argument("agent", entity=i), ids) if entities else st.nothing()
+    arguments = st.builds(lambda role, i: Argument(role, entity=i), ROLES, ids) if entities else st.nothing()
     if not entity_arguments:
-        spans = places.map(lambda p: Argument("place", start=p[0], end=p[1], text=text[slice(*p)]))
+        spans = st.builds(lambda r, p: Argument(r, start=p[0], end=p[1], text=text[slice(*p)]), ROLES, places)
         arguments = spans if not entities else st.one_of(arguments, spans)
     fillers = st.lists(arguments, max_size=2) if entities or not entity_arguments else st.just([])
     event = st.builds(lambda p, a: EventMention("Attack", make_span(text, *p), tuple(a)), places, fillers)

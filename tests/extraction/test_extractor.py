@@ -108,6 +108,24 @@ def test_what_cannot_be_used_is_reported_and_the_rest_is_kept(served, answer, ki
     assert len(noted) == len(kinds), "score finds them in the record"
 
 
+def test_looser_forms_are_found_when_asked_and_keep_their_rung(served):
+    answers = {"ner": '[Person("ADA"), City("Ｌondon")]', "re": '[BirthPlace(Person("ada"), City("London"))]'}
+    extractor, _ = served({ENGLISH: answers})
+    schema = [Person, City, BirthPlace]
+    strict = next(extractor.extract(ENGLISH, schema))
+    assert (strict.entities, strict.relations, "loose" in strict.record.meta) == ((), (), False)
+    loose = next(extractor.extract(ENGLISH, schema, ground="ladder"))
+    assert [ENGLISH[e.start : e.end] for e in loose.entities] == [e.text for e in loose.entities]
+    assert {e.text for e in loose.entities} == {"Ada", "London"}
+    assert [(r.head.text, r.tail.text) for r in loose.relations] == [("Ada", "London")]
+    rungs = [(each["task"], each["type"], each["rung"]) for each in loose.record.meta["loose"]]
+    assert rungs == [("ner", "Person", "case"), ("ner", "City", "width"), ("re", "BirthPlace", "case")]
+    again = next(extractor.extract([loose.record], schema))
+    assert "loose" not in again.record.meta, "of the earlier extraction"
+    with pytest.raises(UsageError, match="ground is 'soft'"):
+        extractor.extract(ENGLISH, schema, ground="soft")
+
+
 def test_an_answer_cut_off_by_the_endpoint_is_flagged(served):
     extractor, _ = served(faults={"truncated": 1.0})
     result = next(extractor.extract(ENGLISH, [Person]))

@@ -22,6 +22,8 @@ from kcx_jax.models import (
 )
 from kcx_jax.ops import Cached, Causal, Tree
 
+pytestmark = pytest.mark.usefixtures("quick_compilation")
+
 SIZES = {
     "vocab_size": 64,
     "hidden_size": 32,

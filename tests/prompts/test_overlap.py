@@ -53,6 +53,8 @@ def test_what_hangs_on_an_exemplar_goes_with_it():
     assert rest.entities == (ULM, BOB)
     assert rest.relations == (RelationLink("LivesIn", "bob", "ulm"),)
     assert rest.events == (EventMention("Meal", Span(16, 19, "fed"), (Argument("by", entity="bob"),)),)
+    shown = load_schema('class LivesIn(Relation):\n    """Examples: "(Bob, Ulm)" """\n')
+    assert without_exemplars(shown, GOLD).relations == (RelationLink("LivesIn", "ann", "ulm"),)
     bare = Record("b", "en", "Ann")
     assert without_exemplars(SCHEMA, bare) == bare
 

@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, Span
+from kcx_jax.corpora import Argument, EventMention, Mention, ParallelRecord, Record, RelationLink, Span
 from kcx_jax.errors import UsageError
 from kcx_jax.prompts import (
     ExemplarPool,
     PromptConfig,
+    alignment_tree,
     answer_instances,
+    extraction_prefix,
     extraction_tree,
+    sample_alignment_trees,
     sample_schema,
     sample_trees,
 )
@@ -60,7 +63,8 @@ def record(number, name="Ann"):
 
 
 RECORDS = [record(number) for number in range(3)]
-POOL = ExemplarPool(RECORDS + [record(number, "Bob") for number in range(3, 9)])
+POOL_RECORDS = [record(number, "Bob") for number in range(3, 9)]
+POOL = ExemplarPool(RECORDS + POOL_RECORDS)
 configs = st.builds(
     PromptConfig,
     negatives=st.none() | st.integers(0, 4),
@@ -68,6 +72,7 @@ configs = st.builds(
     description_dropout=st.sampled_from([0, 0.5, 1.0]),
     shuffle=st.booleans(),
     max_classes=st.none() | st.integers(1, 3),
+    max_tokens=st.none() | st.integers(600, 900),
     seed=st.integers(0, 9),
 )
 
@@ -83,18 +88,73 @@ def _items(tree, of, task):
 @settings(deadline=None)
 @given(configs, st.sampled_from(TASKS), st.text(max_size=3))
 def test_the_answers_of_drawn_trees_together_are_the_whole_answer(config, task, key):
-    trees = sample_trees(RECORDS, SCHEMA, task, config, key, POOL)
+    trees = sample_trees(RECORDS, SCHEMA, task, config, key, POOL, len)
     whole = extraction_tree(SCHEMA, RECORDS, task)
     for place, branch in enumerate(whole.branches):
         assert answers(trees, place) == answers([whole], place) != []
         assert all(tree.branches[place].context == branch.context for tree in trees)
-    assert trees == sample_trees(RECORDS, SCHEMA, task, config, key, POOL)
+    assert trees == sample_trees(RECORDS, SCHEMA, task, config, key, POOL, len)
     for tree in trees:
+        assert config.max_tokens is None or len(tree.prefix) <= config.max_tokens
         assert load_schema(render_schema(tree.schema)) == tree.schema
+
+
+PAIRS = [ParallelRecord(f"p{n}", record(n), record(n, "Ann-Marie ")) for n in range(3)]
+PAIR_POOL = ExemplarPool([side for pair in PAIRS for side in (pair.source, pair.target)] + POOL_RECORDS)
+
+
+@settings(deadline=None)
+@given(configs, st.sampled_from(TASKS), st.text(max_size=3))
+def test_alignment_trees_are_drawn_by_the_same_knobs(config, task, key):
+    trees = sample_alignment_trees(PAIRS, SCHEMA, task, config, key, PAIR_POOL, len)
+    assert trees == sample_alignment_trees(PAIRS, SCHEMA, task, config, key, PAIR_POOL, len)
+    for place, pair in enumerate(PAIRS):
+        for side in (pair.source, pair.target):
+            wanted = [render_answer([each]) for each in answer_instances(side, SCHEMA, task)]
+            assert sorted(item for tree in trees for item in _items(tree, side, task)) == sorted(wanted) != []
+        assert all(tree.branches[place].record_id == pair.id for tree in trees)
+    for tree in trees:
+        assert tree == alignment_tree(tree.schema, PAIRS, task)
+        if config.exemplars:
+            shown = {each for concept in tree.schema.concepts for each in concept.exemplars}
+            assert not any(each.startswith(("Ann", "(Ann")) for each in shown), "of the tree's own pairs"
+
+
+def test_alignment_gives_no_pair_and_varies_nothing_by_default():
+    for task in TASKS:
+        (tree,) = sample_alignment_trees(PAIRS, SCHEMA, task, PromptConfig(), "k")
+        assert tree == alignment_tree(SCHEMA, PAIRS, task)
+    with pytest.raises(UsageError, match="pair is for extraction"):
+        sample_alignment_trees(PAIRS, SCHEMA, "re", PromptConfig(pair=True), "k")
+
+
+def test_a_limit_of_tokens_needs_their_counter():
+    limit = len(extraction_prefix(SCHEMA, "ner")) - 1
+    config = PromptConfig(max_tokens=limit)
+    assert len(sample_trees(RECORDS, SCHEMA, "ner", config, "k", count_tokens=len)) == 2
+    assert (
+        len(sample_trees(RECORDS, SCHEMA, "ner", config, "k", count_tokens=lambda text: len(text) // 2)) == 1
+    )
+    with pytest.raises(UsageError, match="max_tokens needs count_tokens"):
+        sample_trees(RECORDS, SCHEMA, "ner", config, "k")
+
+
+def test_relations_and_events_show_pairs_and_triggers_of_other_records():
+    for seed in range(10):
+        config = PromptConfig(exemplars=2, seed=seed)
+        relation = sample_schema(RECORDS, SCHEMA, "re", config, "k", POOL).by_name["LivesIn"]
+        assert len(relation.exemplars) == 2
+        assert set(relation.exemplars) <= {f"(Bob{number}, Ulm)" for number in range(3, 9)}
+        event = sample_schema(RECORDS, SCHEMA, "ed", config, "k", POOL).by_name["Meal"]
+        assert set(event.exemplars) == {"ate", "dined"}
+    assert sample_schema(RECORDS, SCHEMA, "re", config, "k", POOL) == load_schema(
+        render_schema(sample_schema(RECORDS, SCHEMA, "re", config, "k", POOL))
+    )
 
 
 @pytest.mark.parametrize("task", TASKS)
 def test_the_defaults_vary_nothing(task):
+    assert not PromptConfig(max_tokens=9).varies
     assert not PromptConfig().varies
     assert sample_trees(RECORDS, SCHEMA, task, PromptConfig(), "k") == (
         extraction_tree(SCHEMA, RECORDS, task),
@@ -176,6 +236,7 @@ def test_each_knob_draws_for_itself():
         ({"description_dropout": 1.1}, "description_dropout is 1.1"),
         ({"description_dropout": "x"}, "description_dropout is 'x'"),
         ({"max_classes": 0}, "max_classes is 0"),
+        ({"max_tokens": 0}, "max_tokens is 0"),
         ({"shuffle": 1}, "shuffle is 1"),
         ({"seed": "1"}, "seed is '1'"),
     ],

@@ -7,13 +7,18 @@ import types
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.errors import UsageError
 from kcx_jax.schema import Concept, Entity, Event, Relation, Role, Schema, load_schema, render_schema
 from kcx_jax.schema.concepts import RESERVED_NAMES
-from kcx_jax.schema.labels import transliterated_name, transliterated_role
+from kcx_jax.schema.labels import (
+    role_name_of,
+    role_spelling_of,
+    transliterated_name,
+    transliterated_role,
+)
 
 SOURCE = '''"""A file as a person writes it."""
 from __future__ import annotations
@@ -215,7 +220,10 @@ def test_a_label_without_an_ascii_form_goes_through_the_ontology(label):
     [
         (["person", "Person"], r"'person' and 'Person' both become class Person"),
         (["person", "人物"], r"'person' and '人物' both become class Person"),
-        (["飞碟"], r"'飞碟' has no ASCII form.*English label.*ontology"),
+        (["飞碟"], r"'飞碟' has no ASCII form.*English label.*飞碟: \{name: FeiDie\}.*--auto.*Nearest"),
+        (["person", "Person"], r"Person: \{name: Person2\}.*--auto"),
+        (["person", "person"], r"'person' is listed twice"),
+        ([" "], r"a label is empty"),
         (["!?"], r"'!\?' has no ASCII form"),
         ([], r"no class and no label"),
         ([3], r"found 3"),
@@ -267,6 +275,9 @@ def test_yaml_and_json(tmp_path, suffix, value, concepts):
         ("s.yaml", "person: {description: 3}\n", r"s.yaml: person: description is no text"),
         ("s.yaml", "person: {examples: Ada}\n", r"s.yaml: person: examples is no list"),
         ("s.yaml", "city: {parent: place}\n", r"s.yaml: class City: its parent 'Place' is not declared"),
+        ("s.yaml", "city: {name: 3}\n", r"s.yaml: city: the name 3 is no class name"),
+        ("s.yaml", "city: {name: Event}\n", r"s.yaml: city: the name 'Event' is no class name"),
+        ("s.yaml", "city: {parent: 3}\n", r"s.yaml: city: label 3 is no text"),
         ("s.yaml", "text\n", r"s.yaml: expected a list of labels"),
         ("s.yaml", "", r"s.yaml: expected a list of labels"),
         ("s.yaml", "\x00", r"s.yaml.*not YAML"),
@@ -348,6 +359,82 @@ def test_instances_are_equal_by_class_name_and_contents():
     assert attack.arguments == {"weapon": ["stone"]}
     assert repr(attack) == 'Attack("hit", weapon=["stone"])'
     assert repr(first["Person"]("Ada", 0, 3)) == 'Person("Ada", start=0, end=3)'
+
+
+def test_a_label_can_be_named_in_the_file():
+    schema = load_schema(
+        {"сотрудник": {"name": "Employee"}, "повар": {"name": "Cook", "parent": "сотрудник"}}
+    )
+    assert schema.concepts == (Concept("Employee", "entity"), Concept("Cook", "entity", "Employee"))
+    assert [concept.label for concept in schema.concepts] == ["сотрудник", "повар"]
+
+
+@pytest.mark.parametrize("form", [list, dict.fromkeys])
+def test_labels_without_a_name_get_one_and_stay_where_a_model_reads_them(form):
+    schema = load_schema(form(["сотрудник", "人", "地名 X", "person"]), auto=True)
+    names = [concept.name for concept in schema.concepts]
+    assert names[0] == "Sotrudnik"
+    assert [concept.label for concept in schema.concepts] == ["сотрудник", "人", "地名 X", "person"]
+    assert all(name.isascii() and name.isidentifier() for name in names)
+    assert load_schema(render_schema(schema)) == schema
+    assert "сотрудник" in render_schema(schema)
+    assert "地名 X" in render_schema(schema)
+    described = load_schema({"сотрудник": "Works for money."}, auto=True)
+    assert described.concepts == (Concept("Sotrudnik", "entity", None, "сотрудник: Works for money."),)
+
+
+MEETING = [
+    "birth place",
+    "BirthPlace",
+    "Birth-Place",
+    "李",
+    "里",
+    "Li",
+    "!",
+    "?",
+    "person",
+    "event",
+    "Event_",
+]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(MEETING) | st.text(min_size=1).filter(str.strip), unique=True, min_size=1))
+def test_labels_that_meet_are_told_apart_whatever_their_order(labels):
+    def names(labels):
+        return {concept.label: concept.name for concept in load_schema(labels, auto=True).concepts}
+
+    found = names(labels)
+    assert len(set(found.values())) == len(labels)
+    assert names(labels[::-1]) == found
+    for label in labels:  # alone a label is called the same, unless it meets another
+        (alone,) = names([label]).values()
+        assert found[label] == alone or found[label].startswith(f"{alone}_")
+
+
+def test_a_given_name_stays_when_another_label_meets_it():
+    schema = load_schema({"сотрудник": {"name": "Cook"}, "cook": None}, auto=True)
+    assert schema.concepts[0].name == "Cook"
+    assert re.fullmatch(r"Cook_[0-9a-f]{8}", schema.concepts[1].name)
+
+
+@given(st.text("ab_.", max_size=12) | st.from_regex(r"[A-Za-z_.]{1,8}", fullmatch=True))
+@example("Treatment.Drug")
+@example("Treatment__Drug")
+@example("class")
+def test_a_role_name_leads_back_to_the_corpuss_spelling(label):
+    name = role_name_of(label)
+    if name is None:
+        assert re.search(r"[._]{7}|^$", label)
+        return
+    assert name.isidentifier()
+    assert role_spelling_of(name) == label
+
+
+def test_names_of_roles():
+    spelled = {"Main.Sub": "Main__Sub", "Main__Sub": "Main___Sub", "sub-org": "sub_org", "from": "from"}
+    assert {label: role_name_of(label) for label in spelled} == spelled
+    assert role_name_of("3d") is role_name_of("角色") is role_name_of("a" + "_" * 7) is None
 
 
 @given(st.text(min_size=1, max_size=12))

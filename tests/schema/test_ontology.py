@@ -162,6 +162,13 @@ def test_an_inventory_of_ones_own(own):
     assert {c.kind for c in ontology.schema_for(path, task="re").concepts} == {"entity", "relation"}
 
 
+def test_what_an_inventory_describes_comes_before_a_shared_class_of_any_kind(own):
+    text = 'events: {River: flood}\nconcepts: {events: {River: {en: "Water rises. Triggers: rose, flooded"}}}'
+    concept = ontology.concept_for("River", inventory=own(text))
+    assert (concept.kind, concept.exemplars) == ("event", ("rose", "flooded"))
+    assert ontology.concept_for("River").kind == "entity"
+
+
 def test_a_file_that_changes_is_read_again_and_has_another_version(own):
     path = own()
     versions = {

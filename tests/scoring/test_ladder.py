@@ -41,6 +41,13 @@ PIECES = [
     ".",
     "(",
     "）",
+    "½",
+    "㍿",
+    "ﻼم",
+    "한",
+    "ㅎㅏㄴ",
+    "ﾾￂ",
+    "ㅏ",
 ]
 texts = st.lists(st.sampled_from(PIECES), min_size=1, max_size=10).map("".join)
 
@@ -68,6 +75,17 @@ def found(surface, text):
         ("A\u00adda", "Ada\u200f", [("Ada", "width")]),
         ("❤️ Ada", "❤ Ada", [("❤ Ada", "width")]),
         ("(Ada),", "Ada met", [("Ada", "ends")]),
+        ("1/2", "about ½ kg", [("½", "width")]),
+        ("株式会社", "㍿ソニー", [("㍿", "width")]),
+        ("会社", "㍿ソニー", []),
+        ("سلام", "ﺳﻼم", [("ﺳﻼم", "width")]),
+        ("カナ", "ｶﾅﾊ", [("ｶﾅ", "width")]),
+        ("한국", "ㅎㅏㄴㄱㅜㄱ에서", [("ㅎㅏㄴㄱㅜㄱ", "width")]),
+        ("ㅎㅏㄴㄱㅜㄱ", "한국에서", [("한국", "width")]),
+        ("한값", "ﾾￂﾤﾡￂﾴ이", [("ﾾￂﾤﾡￂﾴ", "width")]),
+        ("ㅎㅏ", "한국", []),
+        ("가", "ㄱㅏㄱ", []),
+        ("가", "ㄱㅏㄱㅏ", [("ㄱㅏ", "width"), ("ㄱㅏ", "width")]),
         ("...", "Ada", []),
         ("US", "just because", []),
         ("US", "because of the ＵＳ", [("ＵＳ", "width")]),
@@ -99,6 +117,24 @@ def test_whatever_is_in_the_text_is_found_verbatim_and_nothing_is_shifted(text, 
                 assert fold(slice_) == sought
                 assert not Places(text, [changed])[changed].places
     assert Places(text, [surface])[surface].places
+
+
+def test_every_character_with_a_compatible_form_is_found_by_it_and_whole():
+    changed = (char for char in map(chr, range(0x110000)) if unicodedata.normalize("NFKC", char) != char)
+    for char in changed:
+        form = unicodedata.normalize("NFKC", char)
+        if form.strip() and form not in f"- {char} = {char}" and unicodedata.category(form[0])[0] not in "MC":
+            text = f"- {char} = {char}"
+            where = [(p.start, p.end) for p in Places(text, [form], ladder=True)[form].places]
+            assert where == [(2, 3), (6, 7)], (hex(ord(char)), form)
+
+
+@given(st.text(st.characters(min_codepoint=0xAC00, max_codepoint=0xD7A3), min_size=1, max_size=4))
+def test_hangul_letter_by_letter_is_found_as_syllables_and_the_other_way(syllables):
+    usual = {unicodedata.normalize("NFKC", chr(code)): chr(code) for code in range(0x3131, 0x3164)}
+    letters = "".join(usual[_spelled] for _spelled in _FOLDS["width"](syllables))
+    for surface, text in ((syllables, letters), (letters, syllables)):
+        assert found(surface, f"({text})") == [(text, "width")]
 
 
 def test_ground_lists_what_only_the_ladder_finds():

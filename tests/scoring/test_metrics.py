@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
 from kcx_jax.errors import KcxError, UsageError
-from kcx_jax.scoring import score
+from kcx_jax.schema import load_schema
+from kcx_jax.scoring import ground, score
 
 TEXT = "abcdefgh"
 
@@ -48,9 +49,17 @@ def test_entities_by_hand():
 
 
 def test_gold_that_repeats_a_unit_wants_it_twice():
-    twice = (event("A", 0), event("A", 0))
-    assert counts(record(events=twice), [record(events=twice)])["ed"] == (2, 0, 0)
-    assert counts(record(events=twice), [record(events=twice[:1])])["ed"] == (1, 0, 1)
+    twice = (entity("a", "X", 0, 2), entity("b", "X", 0, 2))
+    assert counts(record(entities=twice), [record(entities=twice)])["ner"] == (2, 0, 0)
+    assert counts(record(entities=twice), [record(entities=twice[:1])])["ner"] == (1, 0, 1)
+
+
+def test_events_of_one_type_on_one_trigger_are_one_mention_of_it():
+    shared = (event("A", 0), event("A", 0), event("B", 0))
+    for mode in ("strict", "text"):
+        scores = score([record(events=shared)], [record(events=shared[1:])], ["ed"], mode)
+        total = scores.units["ed"].total
+        assert (total.tp, total.fp, total.fn) == (2, 0, 0)
 
 
 def test_relations_by_hand():
@@ -202,7 +211,8 @@ def brute(gold, guess, unit):
             types = [(h.type, t.type) if unit == "re_strict" else () for h, t, _ in ends]
             return [(h.start, h.end, t.start, t.end, n, x) for (h, t, n), x in zip(ends, types, strict=True)]
         if unit.startswith("ed"):
-            return [(e.trigger, e.type if unit == "ed" else None) for e in record.events]
+            mentions = {(e.trigger, e.type) for e in record.events}
+            return [(trigger, name if unit == "ed" else None) for trigger, name in mentions]
         return [
             (
                 e.type,
@@ -287,3 +297,11 @@ def test_languages_means_and_rates_by_hand():
         1 / 4,
     )
     assert scores.to_json()["rates"]["ner"]["parse_error_rate"] == 1 / 2
+
+
+def test_a_trigger_answered_once_too_often_is_wrong():
+    (buy,) = load_schema("\nclass Buy(Event): pass").classes.values()
+    gold = Record("1", "en", "they buy", events=(EventMention("Buy", make_span("they buy", 5, 8)),))
+    again = ground([buy("buy"), buy("buy")], gold.text, task="ed", id="1").record
+    total = score([gold], [again]).units["ed"].total
+    assert (total.tp, total.fp, total.fn) == (1, 1, 0)

@@ -26,6 +26,20 @@ def parsed(answer, system, task="ner", asked=None, trigger=None):
     return [repr(instance) for instance in found.instances], [problem.kind for problem in found.problems]
 
 
+def test_names_that_differ_in_marks_alone_are_taken_to_the_letter():
+    schema = load_schema(
+        "class Attack(Event):\n    Main__Sub: list[Entity]\n    Main___Sub: list[Entity]\n    MainSub: list[Entity]\n"
+    )
+    labels = Labels(schema)
+    for role, name in (("Main.Sub", "Main__Sub"), ("Main__Sub", "Main__Sub"), ("MainSub", "MainSub")):
+        answer = json.dumps({"attack": [{"trigger": "left", "arguments": {role: "Ada"}}]})
+        (found,) = parse_raw(answer, "iepile", "eae", labels, schema, TEXT, None, None).instances
+        assert list(found.arguments) == [name]
+    classes = load_schema(["birth place", "BirthPlace"], auto=True)
+    for concept in classes.concepts:
+        assert Labels(classes).class_of(concept.label, "entity") == concept.name
+
+
 ADA, BOB = 'Person("Ada")', 'Person("Bob")'
 BORN = 'BirthPlace(Entity("Ada"), Entity("Rome, Italy"))'
 ATTACK = 'Attack("left", attacker=["Ada"], time=["May"])'

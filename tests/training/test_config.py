@@ -106,7 +106,8 @@ def test_configs_are_frozen():
         ("extract", {"exemplars": "2"}, "exemplars is '2'"),
         ("extract", {"pair": [1]}, r"pair is \[1\]"),
         ("extract", {"negativ": 1}, "unknown key 'negativ'; did you mean 'negatives'"),
-        ("align", {"shuffle": True}, "stages.0: prompts vary in stages of kind extract alone"),
+        ("extract", {"max_tokens": 0}, "max_tokens is 0"),
+        ("align", {"pair": True}, "stages.0: prompts.pair is for stages of kind extract"),
     ],
 )
 def test_a_wrong_setting_of_the_prompts_is_named(kind, prompts, message):

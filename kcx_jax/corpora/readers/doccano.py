@@ -4,7 +4,8 @@
     {"id", "text", "entities": [{"id", "label", "start_offset", "end_offset"}],
      "relations": [{"from_id", "to_id", "type"}]}
 
-Offsets are half-open code points (doccano counts them so) and no surface stands beside them: what does not lie in the
+Offsets are half-open code points (doccano counts them so) unless another unit is named. No surface stands beside
+them: what does not lie in the
 text is an error.
 """
 
@@ -32,7 +33,7 @@ def read_doccano(path: Path, options: Options) -> Iterator[Record]:
         for i, item in enumerate(array(row.get(key, []), f"{where}: {key}") if key and not linked else ()):
             place = f"{key}[{i}]"
             start, end, label = fields(item, (int, int, str), f"{where}: {place}", "[start, end, label]")[:3]
-            draft.mention(draft.char_span(start, end, place), label, place)
+            draft.mention(draft.file_span(start, end, place), label, place)
         meta: dict[str, Any] = {"source_id": str(row.get("id"))} if row.get("id") is not None else {}
         yield draft.record(
             record_id(path, index),
@@ -45,7 +46,7 @@ def read_doccano(path: Path, options: Options) -> Iterator[Record]:
 def _objects(row: JsonObject, draft: Draft) -> None:
     ids: dict[int, str] = {}
     for node in row.items("entities", lambda item: item):
-        span = draft.char_span(node.integer("start_offset"), node.integer("end_offset"), node.key)
+        span = draft.file_span(node.integer("start_offset"), node.integer("end_offset"), node.key)
         ids[node.integer("id")] = draft.mention(span, node.string("label"), node.key)
     for node in row.items("relations", lambda item: item) or ():
         for key in ("from_id", "to_id"):

@@ -83,7 +83,8 @@ def _read(draft: Draft, regions: Sequence[JsonObject]) -> None:
         else:
             draft.set_aside(f"regions of type {node.get('type') or 'unknown'}", dict(node.value))
     placed = [(value.integer("start"), value.integer("end"), value.string("text")) for _, value, _ in spans]
-    found = code_points(draft.text, placed, f"{draft.where}: {spans[0][1].key if spans else 'result'}")
+    where = f"{draft.where}: {spans[0][1].key if spans else 'result'}"
+    found = code_points(draft.text, placed, where, draft.options.offset_unit)
     ids: dict[Any, str] = {}
     for (node, value, labels), (start, end) in zip(spans, found, strict=True):
         for label in labels:

@@ -18,11 +18,13 @@ class Options:
     """`language`: BCP 47 tag of the corpus; `joiner`: what stands between tokens whose text is not given.
 
     `columns`: which columns hold tags, counted from 1, one a layer; none: the reader's own.
+    `offset_unit`: what the file's offsets count, a name of `OFFSET_UNITS`; None: the reader's own.
     """
 
     language: str | None = None
     joiner: str | None = None
     columns: tuple[int, ...] = ()
+    offset_unit: str | None = None
     labels: "LabelMap" = field(default_factory=lambda: LabelMap(None))
     roles: "RoleMap" = field(default_factory=lambda: RoleMap())
 
@@ -43,6 +45,8 @@ class LabelMap:
     """Corpus label -> class name, by an inventory of the ontology or, without one, by the label itself.
 
     `auto`: a label that has no name in either way gets one from its own sounds (`transliterated_name`).
+    Two labels that meet in one name are refused all the same: what a label is called in one file must not hang
+    on which other labels this file happens to have.
     """
 
     def __init__(self, inventory: str | None, auto: bool = False) -> None:
@@ -80,7 +84,10 @@ class LabelMap:
                 "automatically"
             )
         if self._labels.setdefault(name, label) != label:
-            raise KcxError(f"the labels {self._labels[name]!r} and {label!r} would both become {name}")
+            raise KcxError(
+                f"the labels {self._labels[name]!r} and {label!r} would both become {name}; tell them apart in an "
+                "inventory of your own (--inventory my.yaml)"
+            )
         return name
 
 
@@ -116,5 +123,8 @@ class RoleMap:
         if name is None:
             raise KcxError(f"the role {role!r} is no role name (ASCII letters, digits and _)")
         if self._roles.setdefault(name, role) != role:
-            raise KcxError(f"the roles {self._roles[name]!r} and {role!r} would both become {name}")
+            raise KcxError(
+                f"the roles {self._roles[name]!r} and {role!r} would both become {name}; tell them apart in an "
+                "inventory of your own (--inventory my.yaml)"
+            )
         return name

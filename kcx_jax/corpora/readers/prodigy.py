@@ -1,6 +1,7 @@
 """`prodigy`: Prodigy's JSON lines, `{"text", "spans": [{"start", "end", "label"}], "tokens", "relations", "answer"}`.
 
-Offsets are half-open code points. A relation links two spans (`head_span`, `child_span`), which become entities where
+Offsets are half-open code points, unless another unit is named.
+A relation links two spans (`head_span`, `child_span`), which become entities where
 they are none yet. A task that was rejected or ignored keeps its text and is not annotated; it is set aside and
 counted.
 """
@@ -50,5 +51,5 @@ def _span(draft: Draft, node: JsonObject, ids: dict[tuple[int, int, str | None],
     label = node.string("label") if node.get("label") is not None else None
     place = node.integer("start"), node.integer("end"), label
     if place not in ids:
-        ids[place] = draft.mention(draft.char_span(*place[:2], node.key), label, node.key)
+        ids[place] = draft.mention(draft.file_span(*place[:2], node.key), label, node.key)
     return ids[place]

@@ -28,6 +28,7 @@ from kcx_jax.corpora.readers.iob2 import read_iob2
 from kcx_jax.corpora.readers.knowcoder import read_knowcoder
 from kcx_jax.corpora.readers.label_studio import read_label_studio
 from kcx_jax.corpora.readers.multiconer import read_multiconer
+from kcx_jax.corpora.readers.offset_units import OFFSET_UNITS
 from kcx_jax.corpora.readers.oneie import read_oneie
 from kcx_jax.corpora.readers.options import LabelMap, Options, RoleMap
 from kcx_jax.corpora.readers.panx import read_panx
@@ -52,12 +53,13 @@ _LOG = logging.getLogger(__name__)
 class Reader:
     """A format: how it is read, and the inventory its labels belong to (None: kept as they are).
 
-    `columns`: whether the caller may say which columns hold the tags.
+    `columns`, `units`: whether the caller may say which columns hold the tags, what the offsets count.
     """
 
     read: Callable[[Path, Options], Iterator[Record]]
     inventory: str | None
     columns: bool = False
+    units: bool = False
 
 
 def _read_jsonl(path: Path, options: Options) -> Iterator[Record]:
@@ -98,9 +100,9 @@ READERS = {
     "gliner": Reader(read_gliner, None),
     "inline": Reader(read_inline, None),
     "parquet": Reader(read_parquet, None),
-    "label-studio": Reader(read_label_studio, None),
-    "doccano": Reader(read_doccano, None),
-    "prodigy": Reader(read_prodigy, None),
+    "label-studio": Reader(read_label_studio, None, units=True),
+    "doccano": Reader(read_doccano, None, units=True),
+    "prodigy": Reader(read_prodigy, None, units=True),
     "docbin": Reader(read_docbin, None),
 }
 
@@ -114,6 +116,7 @@ def read_records(
     joiner: str | None = None,
     columns: Sequence[int] = (),
     auto: bool = False,
+    offset_unit: str | None = None,
 ) -> Iterator[Record]:
     """Read a corpus as a stream of records.
 
@@ -130,8 +133,10 @@ def read_records(
             Empty: the reader's own. Only readers of tables with several such columns take them.
         auto: give a label or role that has no name yet one from its own sounds ("人物" -> RenWu) instead of
             refusing it; two labels that would meet in one name are refused all the same.
+        offset_unit: what the file's offsets count: code-points, utf-16 (a browser) or utf-8 (bytes). None: code
+            points; `label-studio` then goes by the surfaces. Only readers of JSON with such offsets take it.
 
-    Raises `UsageError` for an unknown reader or columns it has not, `KcxError` naming file and line
+    Raises `UsageError` for an unknown reader or unit, for a unit or columns it has not, `KcxError` naming file and line
     for what cannot be read.
     """
     path = Path(path)
@@ -144,9 +149,14 @@ def read_records(
         raise UsageError(f"the reader {name} takes no columns; those that do: {takers}")
     if any(column < 1 for column in columns):
         raise UsageError(f"columns are counted from 1, got {', '.join(map(str, columns))}")
+    if offset_unit is not None and offset_unit not in OFFSET_UNITS:
+        raise UsageError(f"unknown offset unit {offset_unit!r}; known: {', '.join(OFFSET_UNITS)}")
+    if offset_unit is not None and not chosen.units:
+        takers = ", ".join(key for key, entry in READERS.items() if entry.units)
+        raise UsageError(f"the reader {name} takes no offset unit; those that do: {takers}")
     labels = LabelMap(chosen.inventory if inventory == "default" else inventory, auto)
     roles = RoleMap(labels.inventory, auto)
-    return chosen.read(path, Options(language, joiner, tuple(columns), labels, roles))
+    return chosen.read(path, Options(language, joiner, tuple(columns), offset_unit, labels, roles))
 
 
 def choose_reader(path: str | Path) -> str:

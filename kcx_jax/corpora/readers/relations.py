@@ -7,6 +7,7 @@ from typing import Any
 from kcx_jax.corpora.json_object import array
 from kcx_jax.corpora.readers.columns import join_tokens
 from kcx_jax.corpora.readers.events import LabelledEvent
+from kcx_jax.corpora.readers.offset_units import converter
 from kcx_jax.corpora.readers.options import Options
 from kcx_jax.corpora.record import Mention, Record, RelationLink, Span, make_span, text_order
 from kcx_jax.errors import KcxError
@@ -54,6 +55,17 @@ class Draft:
         if not 0 <= start < end <= len(self.text):
             raise self.error(key, f"[{start}, {end}) is no span of a text of {len(self.text)} characters")
         return make_span(self.text, start, end)
+
+    def file_span(self, start: int, end: int, key: str) -> Span:
+        """The span between two offsets of the file, in the unit it was said to count; `KcxError` if there is none."""
+        unit = self.options.offset_unit or "code-points"
+        place = converter(self.text, unit)
+        if not 0 <= place(start) < place(end):
+            raise self.error(
+                key,
+                f"[{start}, {end}) is no span of a text of {len(self.text)} characters (offsets in {unit})",
+            )
+        return make_span(self.text, place(start), place(end))
 
     def mention(self, span: Span, label: str | None, key: str, identifier: str | None = None) -> str:
         """Add a mention (`label` None: the corpus gives it no type) and return its id."""

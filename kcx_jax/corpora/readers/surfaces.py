@@ -5,9 +5,10 @@ where that is possible, the earliest of equals; that is a choice, and is flagged
 the surface is a whole word go before those inside a word.
 """
 
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Sequence
+
+from kcx_jax.corpora.words import inside_word
 
 Place = tuple[int, int]
 
@@ -23,7 +24,7 @@ class Places:
         """The places of `surface`, in order and without overlap: as a whole word, or else anywhere."""
         if surface not in self._found:
             spans = self._find(surface) if surface else []
-            whole = [span for span in spans if not (self._inside_word(span[0]) or self._inside_word(span[1]))]
+            whole = [span for span in spans if not any(inside_word(self.text, at) for at in span)]
             self._found[surface] = whole or spans
         return self._found[surface]
 
@@ -50,13 +51,6 @@ class Places:
             spans.append((start, start + len(surface)))
             start = self.text.find(surface, spans[-1][1])
         return spans
-
-    def _inside_word(self, position: int) -> bool:
-        """Whether a word of a script with spaces goes on over `position`."""
-        around = self.text[max(position - 1, 0) : position + 1]
-        return 0 < position < len(self.text) and all(
-            char.isalnum() and unicodedata.east_asian_width(char) not in "WF" for char in around
-        )
 
 
 def distance(place: Place, other: Place) -> tuple[bool, int]:

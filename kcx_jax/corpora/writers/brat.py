@@ -1,7 +1,7 @@
 """`brat`: a folder with a `.txt` and a `.ann` a record, named by its id (percent-encoded where a file name has to be).
 
-Holds entities, discontinuous too, relations and events. Not: a span that goes over a line end or holds a tab (brat
-parts its lines there), a role that ends in a digit (brat's way to repeat a role).
+Holds entities, discontinuous too, relations and events (a role within a role as `Main.Sub`). Not: a span that goes over
+a line end or holds a tab (brat parts its lines there), a role that ends in a digit (brat's way to repeat a role).
 """
 
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ from kcx_jax.corpora.writers.fitting import Holds, Loss, fit
 from kcx_jax.corpora.writers.options import WriteOptions, utf8
 from kcx_jax.errors import KcxError
 from kcx_jax.files import new_folder
+from kcx_jax.schema.labels import role_spelling_of
 
 _HOLDS = Holds(discontinuous=True)
 _LONGEST_NAME = 200
@@ -54,7 +55,9 @@ def _annotation(record: Record, loss: Loss) -> str:
     events = []
     for i, event in enumerate(record.events or (), 1):
         ends = [f"{event.type}:{bound(event.type, event.trigger)}"]
-        ends += [f"{argument.role}:{ids[argument.entity or '']}" for argument in event.arguments]
+        ends += [
+            f"{role_spelling_of(argument.role)}:{ids[argument.entity or '']}" for argument in event.arguments
+        ]
         events.append(f"E{i}\t{' '.join(ends)}\n")
     return "".join([*bounds, *links, *events])
 

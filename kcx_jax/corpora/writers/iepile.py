@@ -1,7 +1,7 @@
 """`iepile`: the plain samples of IEPile, JSON lines `{"text", "entity": [...], "relation": [...], "event": [...]}`.
 
 Names without offsets: a reader lines them up with the text again. No discontinuous spans; an event's arguments have no
-types. A layer that is not annotated is a key left out.
+types and roles within roles are spelled `Main.Sub`. A layer that is not annotated is a key left out.
 """
 
 from collections.abc import Iterable
@@ -12,6 +12,7 @@ from kcx_jax.corpora.jsonl import write_json_lines
 from kcx_jax.corpora.record import Argument, Record
 from kcx_jax.corpora.writers.fitting import Holds, Loss, fit
 from kcx_jax.corpora.writers.options import WriteOptions
+from kcx_jax.schema.labels import role_spelling_of
 
 
 def write_iepile(records: Iterable[Record], path: Path, options: WriteOptions) -> int:
@@ -45,7 +46,9 @@ def _row(record: Record, loss: Loss) -> dict[str, Any]:
             {
                 "event_trigger": event.trigger.text,
                 "event_type": event.type,
-                "arguments": [{"argument": filler(a), "role": a.role} for a in event.arguments],
+                "arguments": [
+                    {"argument": filler(a), "role": role_spelling_of(a.role)} for a in event.arguments
+                ],
             }
             for event in record.events
         ]

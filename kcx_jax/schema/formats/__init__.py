@@ -1,6 +1,6 @@
 """Schemas of other projects, in and out: one module a format, each with `read` and `write`.
 
-read(text, where) -> Schema            raises `UsageError` naming file, line or key
+read(text, where, auto) -> Schema      raises `UsageError` naming file, line or key
 write(schema, lost) -> str             counts in `lost` what the format cannot hold
 """
 
@@ -14,7 +14,7 @@ from kcx_jax.errors import UsageError
 from kcx_jax.schema.concepts import Schema
 from kcx_jax.schema.formats import b2ner, code, iepile, json_schema, label_list, pydantic_models
 
-Reader = Callable[[str, str], Schema]
+Reader = Callable[[str, str, bool], Schema]
 Writer = Callable[[Schema, Counter[str]], str]
 
 
@@ -41,8 +41,11 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def import_schema(path: str | Path, format: str) -> Schema:
-    """The schema in a file of another format (a key of `FORMATS`). Raises `UsageError` where it cannot be read."""
+def import_schema(path: str | Path, format: str, auto: bool = False) -> Schema:
+    """The schema in a file of another format (a key of `FORMATS`). Raises `UsageError` where it cannot be read.
+
+    `auto`: labels and names that are no class names are named by their sounds, and told apart where they meet.
+    """
     where = str(path)
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
@@ -50,7 +53,7 @@ def import_schema(path: str | Path, format: str) -> Schema:
         raise UsageError(f"{where}: not UTF-8 at byte {error.start}") from error
     except OSError as error:
         raise UsageError(f"cannot read the schema {where}: {error.strerror or error}") from error
-    return format_named(format).read(text, where)
+    return format_named(format).read(text, where, auto)
 
 
 def export_schema(schema: Schema, format: str) -> tuple[str, Counter[str]]:

@@ -4,11 +4,12 @@ from collections import Counter
 
 from kcx_jax.schema.concepts import Schema
 from kcx_jax.schema.dialects import dialect_named
+from kcx_jax.schema.load import schema_of_concepts
 
 
-def read(dialect: str, text: str, where: str) -> Schema:
+def read(dialect: str, text: str, where: str, auto: bool = False) -> Schema:
     """The classes of a source, which is never run."""
-    return Schema(dialect_named(dialect).read_schema(text, where))
+    return schema_of_concepts(dialect_named(dialect).read_schema(text, where), where)
 
 
 def write(dialect: str, schema: Schema, lost: Counter[str]) -> str:

@@ -27,3 +27,12 @@ def count_lost(
     for kind in [kind for kind, count in lost.items() if not count]:
         del lost[kind]
     return kept
+
+
+def keys_of(concepts: Collection[Concept], lost: Counter[str]) -> dict[str, str]:
+    """Class name -> what the class stands under: its label, or its name where two labels are the same."""
+    keys = {c.name: c.label if c.label and c.label.strip() else c.name for c in concepts}
+    if len(set(keys.values())) == len(keys):
+        return keys
+    lost["labels"] += sum(concept.label not in (None, concept.name) for concept in concepts)
+    return {name: name for name in keys}

@@ -16,7 +16,7 @@ from collections import Counter
 from typing import Any
 
 from kcx_jax.errors import UsageError
-from kcx_jax.schema.base import identifier_to_role, role_to_identifier
+from kcx_jax.schema.base import Entity, identifier_to_role, role_to_identifier
 from kcx_jax.schema.concepts import Schema
 from kcx_jax.schema.formats import json_schema
 from kcx_jax.schema.formats.losses import count_lost
@@ -28,7 +28,7 @@ _BASES = ("BaseModel", "RootModel")
 _HEAD = "from pydantic import BaseModel, Field\n\n\n"
 
 
-def read(text: str, where: str) -> Schema:
+def read(text: str, where: str, auto: bool = False) -> Schema:
     """The models of a source; `UsageError` with the line."""
     try:
         module = ast.parse(text, filename=where)
@@ -46,7 +46,7 @@ def read(text: str, where: str) -> Schema:
                 models[statement.name] = _model(statement, parent if parent in models else None, where)
     if not models:
         raise UsageError(f"{where}: no class under BaseModel in it")
-    return schema_of_models(models.values())
+    return schema_of_models(models.values(), where, auto)
 
 
 def _model(statement: ast.ClassDef, parent: str | None, where: str) -> Model:
@@ -54,42 +54,65 @@ def _model(statement: ast.ClassDef, parent: str | None, where: str) -> Model:
     for member in statement.body:
         if isinstance(member, ast.AnnAssign) and isinstance(member.target, ast.Name):
             name = identifier_to_role(member.target.id)
-            if not name.startswith("_") and member.target.id != "model_config":
-                role = role_from_annotation(
-                    name, member.annotation, f"{where}:{member.lineno}: field {name!r}"
-                )
-                fields.append(Field(name, role.types, role.repeated, _examples(member.value)))
+            if not _is_private(name):
+                fields.append(_field(name, member, f"{where}:{member.lineno}: field {name!r}"))
     description = ast.get_docstring(statement) or ""
     return Model(statement.name, description, tuple(fields), parent)
 
 
-def _examples(value: ast.expr | None) -> tuple[str, ...]:
-    """The texts of ``Field(examples=[...])``."""
-    if not (isinstance(value, ast.Call) and last_name(value.func) == "Field"):
-        return ()
-    listed = next((k.value for k in value.keywords if k.arg == "examples"), None)
-    items = listed.elts if isinstance(listed, ast.List | ast.Tuple) else []
-    return tuple(
-        item.value for item in items if isinstance(item, ast.Constant) and isinstance(item.value, str)
+def _field(name: str, member: ast.AnnAssign, where: str) -> Field:
+    """A field with what ``Field(description=..., examples=[...])`` says, behind it or inside ``Annotated``."""
+    annotation, said = member.annotation, [member.value]
+    if isinstance(annotation, ast.Subscript) and last_name(annotation.value) == "Annotated":
+        parts = annotation.slice.elts if isinstance(annotation.slice, ast.Tuple) else [annotation.slice]
+        annotation, said = parts[0], [*said, *parts[1:]]
+    keywords = {
+        keyword.arg: keyword.value
+        for call in said
+        if isinstance(call, ast.Call) and last_name(call.func) == "Field"
+        for keyword in call.keywords
+    }
+    description = _text(keywords.get("description"), f"{where}: description")
+    listed = keywords.get("examples", ast.List([]))
+    if not isinstance(listed, ast.List | ast.Tuple):
+        raise UsageError(f"{where}: examples: expected a list that is written out")
+    examples = tuple(
+        each.value if isinstance(each, ast.Constant) and isinstance(each.value, str) else ast.unparse(each)
+        for each in listed.elts
     )
+    role = role_from_annotation(name, annotation, where)
+    types = tuple(Entity.__name__ if each == "BaseModel" else each for each in role.types)
+    return Field(name, types, role.repeated, examples, description)
+
+
+def _text(value: ast.expr | None, where: str) -> str:
+    if value is None or (isinstance(value, ast.Constant) and value.value is None):
+        return ""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return value.value
+    raise UsageError(f"{where}: expected a text that is written out, found {ast.unparse(value)[:60]}")
 
 
 def from_classes(classes: list[type]) -> Schema:
     """The schema of real models: through their own JSON Schema."""
-    definitions: dict[str, Any] = {}
-    for cls in classes:
-        whole = cls.model_json_schema()  # type: ignore[attr-defined]
-        definitions |= whole.pop("$defs", {})
-        definitions[cls.__name__] = whole
-    return json_schema.schema_of({"$defs": definitions}, "models")
+    from pydantic.json_schema import models_json_schema
+
+    models: list[Any] = [(cls, "validation") for cls in classes]
+    return json_schema.schema_of(models_json_schema(models)[1], "models")
 
 
 def write(schema: Schema, lost: Counter[str]) -> str:
     """The models; exemplars of relations have no field to stand in."""
     count_lost(schema, lost, parents=True)
-    if pairs := sum(len(concept.exemplars) for concept in schema.relations):
-        lost["exemplars of relations"] += pairs
-    return _HEAD + "\n\n".join(_render(model) for model in models_of_schema(schema))
+    models = models_of_schema(schema, lost)
+    private = sum(_is_private(field.name) for model in models for field in model.fields)
+    if private:
+        lost["roles that Pydantic takes for private"] += private
+    return _HEAD + "\n\n".join(map(_render, models))
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("_") or name == "model_config"
 
 
 def _render(model: Model) -> str:
@@ -97,12 +120,17 @@ def _render(model: Model) -> str:
     if model.description:
         lines.append(f"    {quote_docstring(model.description)}")
     for field in model.fields:
+        if _is_private(field.name):
+            continue
         name = role_to_identifier(field.name)
         union = " | ".join("BaseModel" if each == "Entity" else each for each in field.types)
+        said = ["default=[]"] if field.repeated else []
+        if field.description:
+            said.append(f"description={quote(field.description)}")
         if field.examples:
-            default = f" = Field(examples=[{', '.join(map(quote, field.examples))}])"
-        else:
-            default = " = []" if field.repeated else ""
+            said.append(f"examples=[{', '.join(map(quote, field.examples))}]")
+        default = f" = Field({', '.join(said)})" if said else ""
+        default = " = []" if said == ["default=[]"] else default
         lines.append(f"    {name}: {f'list[{union}]' if field.repeated else union}{default}")
     if len(lines) == 1:
         lines.append("    pass")

@@ -123,11 +123,11 @@ def concept_for(
 
     Raises `UsageError` when the class or the language is not in the ontology.
     """
-    for kind in _KINDS:
-        described = _inventory(inventory).concepts[kind].get(name) if inventory else None
-        described = described or _shared(kind).get(name)
-        if described is not None:
-            return _concept(name, kind, described, language, label)
+    own = _inventory(inventory).concepts if inventory else {}
+    for concepts in (own, {kind: _shared(kind) for kind in _KINDS}):
+        for kind, described in concepts.items():
+            if name in described:
+                return _concept(name, kind, described[name], language, label)
     near = ", ".join(name for kind in _KINDS for name in _shared(kind))
     raise UsageError(f"the ontology ({_FOLDER / 'concepts'}) describes no class {name!r}: one of {near}")
 

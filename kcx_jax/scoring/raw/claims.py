@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from kcx_jax.errors import KcxError
 from kcx_jax.schema import Entity, Event, ParsedAnswer, Problem, Relation, Schema, Task, role_to_identifier
+from kcx_jax.schema.labels import role_spelling_of
 from kcx_jax.schema.ontology import class_for
 
 Instance = Entity | Relation | Event
@@ -41,10 +42,15 @@ class Labels:
     def __init__(self, schema: Schema, inventory: str | None = None) -> None:
         self._schema, self._inventory = schema, inventory
         self._by_name: dict[tuple[str, str], str] = {}
+        self._exactly: dict[tuple[str, str], str] = {}
         for concept in schema.concepts:
             for name in (concept.label, concept.name):
                 if name is not None:
                     self._by_name[concept.kind, _plain(name)] = concept.name
+        for concept in schema.concepts:  # to the letter: two labels may differ in case or punctuation alone
+            for name in (concept.name, concept.label):
+                if name is not None:
+                    self._exactly[concept.kind, name] = concept.name
 
     def class_of(self, label: str, kind: str) -> str | None:
         """The class of a label: by the inventory, where one is given, or else by name; None: there is none."""
@@ -56,7 +62,7 @@ class Labels:
             concept = self._schema.by_name.get(name)
             if concept is not None and concept.kind == kind:
                 return name
-        return self._by_name.get((kind, _plain(label)))
+        return self._exactly.get((kind, label)) or self._by_name.get((kind, _plain(label)))
 
     def instances(self, claims: Claims, task: Task) -> ParsedAnswer:
         """The instances of what was claimed; an unknown label is a problem that stands for its item."""
@@ -78,10 +84,11 @@ class Labels:
         return ParsedAnswer(tuple(made), tuple(problems))
 
     def _event(self, name: str, claim: Claim, problems: list[Problem]) -> Event:
-        roles = {_plain(role.name): role.name for role in self._schema.roles_of(name)}
+        names = [role.name for role in self._schema.roles_of(name)]
+        roles = {_plain(role): role for role in names} | {role_spelling_of(role): role for role in names}
         arguments: dict[str, list[Entity | str]] = {}
         for role, text in claim.arguments:
-            known = roles.get(_plain(role))
+            known = role if role in names else roles.get(role) or roles.get(_plain(role))
             if known is None:
                 problems.append(Problem("wrong_argument", f"{name} has no role {role[:80]!r}", 0))
             else:

@@ -161,7 +161,9 @@ def _record(
         return record
     # The triggers of an event's answer are also scored as such, lost ones included.
     problems = [problem for problem in answer.problems if problem.kind != "wrong_argument"]
-    triggers = ground(answer.instances, gold.text, task="ed", problems=problems, **options).record
+    # Several events may share one, so each counts once here.
+    named = {(type(each).__name__, getattr(each, "trigger", None)): each for each in answer.instances}
+    triggers = ground(named.values(), gold.text, task="ed", problems=problems, **options).record
     keys = ("unresolved", "parse_problems", "loose")
     meta = {key: [*record.meta.get(key, []), *triggers.meta.get(key, [])] for key in keys}
     return replace(record, meta={key: value for key, value in meta.items() if value})
