@@ -5,6 +5,11 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says something of the machine, and nothing of the code.
+settings.register_profile("kcx", deadline=None)
+settings.load_profile("kcx")
 
 
 @pytest.fixture(scope="session")

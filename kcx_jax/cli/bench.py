@@ -9,11 +9,6 @@ import typer
 app = typer.Typer(help="Measure this project beside a peer, in one run.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    pass  # keeps `load` a command of its own while it is the only one
-
-
 @app.command()
 def load(
     model: Annotated[str, typer.Option(help="Model folder, or ORG/NAME on the Hugging Face Hub.")],
@@ -44,3 +39,30 @@ def load(
         print(f"{name.replace('_', ' '):14} {seconds:8.2f} s {speed:10,.0f} MB/s")
     peak = report.kcx["peak_anonymous_bytes"] / 1e9
     print(f"peak {peak:.2f} GB of anonymous memory; {report.ratio:.2f} times the speed of the plain read")
+
+
+@app.command()
+def parallel(
+    records: Annotated[int, typer.Option(min=1, help="Sentences to translate.")] = 20_000,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 1_000,
+    latency: Annotated[float, typer.Option(min=0.0, help="Seconds until the server answers.")] = 0.5,
+    rounds: Annotated[int, typer.Option(min=3, help="Times each side is measured; the median counts.")] = 3,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.")
+    ] = None,
+) -> None:
+    """Time the builder of parallel data against a server on this machine, beside a bare client that keeps nothing.
+
+    Example: kcx bench parallel --json parallel.json
+    """
+    from kcx_jax.bench.parallel import bench_parallel
+    from kcx_jax.files import refuse_existing
+
+    if json_file is not None:
+        refuse_existing(json_file, overwrite=False)  # before minutes of measuring
+    report = bench_parallel(
+        records, concurrency, latency, rounds, lambda line: print(line, file=sys.stderr, flush=True)
+    )
+    if json_file is not None:
+        report.write(json_file)
+    print(f"{report.kcx['requests_per_second']:,.0f} requests/s, {report.ratio:.2f} of the bare client's")
