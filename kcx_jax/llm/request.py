@@ -27,7 +27,7 @@ class Request:
 
     def key(self, endpoint: str) -> bytes:
         """The digest of this request to `endpoint`: 16 bytes. Raises `ReplyError` for text that is none."""
-        text = json.dumps([endpoint, asdict(self)], ensure_ascii=False, sort_keys=True)
+        text = json.dumps([endpoint, vars(self)], ensure_ascii=False, sort_keys=True)
         try:
             return hashlib.blake2b(text.encode("utf-8"), digest_size=16).digest()
         except UnicodeEncodeError:

@@ -49,13 +49,16 @@ class Transport:
         return await self._send(lambda: self.sdk.get(path, cast_to=self._raw, options=options))
 
     async def _send(self, request) -> Answer | Failure:
+        import aiohttp
+        import httpx2
         import openai
 
         try:
             # The SDK's time-out is per read: a server that drips a byte a second would never meet it.
             async with asyncio.timeout(self._timeout):
                 response = await request()
-        except (openai.APIError, TimeoutError) as error:
+        except (openai.APIError, httpx2.HTTPError, aiohttp.ClientError, TimeoutError) as error:
+            # The SDK lets some of its transport's errors through as they are.
             return classify(error)
         return Answer(response.content, response.status_code, response.headers.get("x-request-id"))
 

@@ -12,6 +12,7 @@ import pytest
 
 from kcx_jax.errors import BudgetExceeded, UsageError
 from kcx_jax.llm import ChatClient, EndpointError, Ledger, NotAnswered, Reply, ReplyError, RetryPolicy
+from kcx_jax.testing.llm_faults import BODY, TRANSPORT
 from kcx_jax.testing.llm_server import ScriptedServer
 
 QUICK = RetryPolicy(first_wait=0.01, longest_wait=0.02)
@@ -71,6 +72,87 @@ def test_a_passing_fault_is_waited_out_and_every_attempt_kept(ledger, fault, lef
         assert reply.text == '[Person("0")]'
         assert server.bill.requests == 3
     assert _calls(ledger) == sorted([("answered", "", 1), left])
+
+
+# What a fault that passes leaves in the ledger: state and error class; None: the reply is good all the same.
+LEAVES = {
+    "rate_limit": ("failed", "rate_limited"),
+    "retry_after_seconds": ("failed", "rate_limited"),
+    "retry_after_date": ("failed", "rate_limited"),
+    "retry_after_negative": ("failed", "rate_limited"),
+    "retry_after_missing": ("failed", "rate_limited"),
+    "server_error": ("failed", "server"),
+    "bad_gateway": ("failed", "server"),
+    "unavailable": ("failed", "server"),
+    "overloaded": ("failed", "server"),
+    "html": ("answered", "bad_body"),
+    "error_body": ("answered", "error_body"),
+    "hang": ("interrupted", "timeout"),
+    "drop": ("interrupted", "connection"),
+    "reset": ("interrupted", "connection"),
+    "reset_billed": ("interrupted", "connection"),
+    "partial_body": ("interrupted", "connection"),
+    "wrong_length": ("answered", "bad_body"),
+    "gzip_garbage": ("interrupted", "connection"),
+    "drip": ("interrupted", "timeout"),
+    "broken_body": ("answered", "bad_body"),
+    "empty_choices": ("answered", "empty_choices"),
+    "null_choices": ("answered", "empty_choices"),
+    "missing_choices": ("answered", "empty_choices"),
+    "no_content": ("answered", "no_content"),
+    "content_filter": "content_filter",
+    "refusal": "refusal",
+    "retry_after_absurd": BudgetExceeded,
+    "quota": BudgetExceeded,
+    **dict.fromkeys(
+        (
+            "missing_usage",
+            "absurd_usage",
+            "wrong_model",
+            "huge_body",
+            "duplicate_keys",
+            "lone_surrogate",
+            "nul",
+            "bom",
+        )
+    ),
+}
+
+
+def test_every_fault_of_the_scripted_server_has_its_end_here():
+    assert LEAVES.keys() == {*TRANSPORT, *BODY}
+
+
+@pytest.mark.parametrize("fault", LEAVES)
+def test_every_fault_ends_as_it_should(ledger, fault):
+    left = LEAVES[fault]
+    with ScriptedServer(ANSWERS, _always(fault), retry_after=0.01, drip=0.05) as server:
+        client = ChatClient(
+            "m",
+            server.base_url,
+            ledger=ledger,
+            retry=QUICK,
+            timeout=1.0 if fault in ("hang", "drip") else 30.0,
+        )
+        if left is BudgetExceeded:
+            with pytest.raises(BudgetExceeded):
+                _complete(client)
+            return
+        if isinstance(left, str):
+            with pytest.raises(ReplyError) as caught:
+                _complete(client)
+            assert caught.value.error_class == left
+            assert server.bill.answers == 1  # asked again it would say the same
+            return
+        assert _complete(client).text.startswith('[Person("0")]') or fault == "huge_body"
+        states = {(row["state"], row["error_class"]) for row in ledger.summary()}
+        if fault == "wrong_length":  # what follows it on the connection is taken for the next response
+            states -= {("interrupted", "connection")}
+        assert states == {("answered", "")} | ({left} if left else set())
+        unknown = sum(row["calls"] for row in ledger.summary() if row["state"] == "interrupted")
+        answered = sum(row["calls"] for row in ledger.summary() if row["state"] == "answered")
+        unbilled = fault in ("html", "error_body")  # a proxy's page under status 200
+        assert answered - unbilled <= server.bill.answers <= answered + unknown
 
 
 def test_a_hanging_server_is_left_at_the_deadline(ledger):

@@ -1,0 +1,178 @@
+"""Requests through the Batch API: every one gets its own answer, whatever becomes of the batch, and is paid once."""
+
+import asyncio
+import json
+
+import pytest
+
+from kcx_jax.errors import UsageError
+from kcx_jax.llm import (
+    BatchSettings,
+    Budget,
+    ChatClient,
+    EndpointError,
+    Ledger,
+    ReplyError,
+    RetryPolicy,
+    load_prices,
+)
+from kcx_jax.testing.llm_server import BatchRules, ScriptedServer
+
+QUICK = RetryPolicy(first_wait=0.01, longest_wait=0.02)
+ANSWERS = {f"sentence {i}": f'[Person("{i}")]' for i in range(60)}
+ALL = [f"sentence {i}" for i in range(60)]
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        yield ledger
+
+
+def _settings(**options) -> BatchSettings:
+    return BatchSettings(**{"most_requests": 25, "smallest": 5, "quiet": 0.1, "poll": 0.02, **options})
+
+
+def _answers(server, ledger, sentences=ALL, **options) -> list:
+    """The text, or the error class, of every request, all asked at once."""
+    batch = options.pop("batch", None) or _settings()
+    client = ChatClient("m", server.base_url, ledger=ledger, retry=QUICK, batch=batch, **options)
+
+    async def ask(sentence: str):
+        try:
+            return (await client.complete([{"role": "user", "content": sentence}], max_tokens=50)).text
+        except ReplyError as error:
+            return error.error_class
+
+    async def run() -> list:
+        try:
+            return await asyncio.gather(*map(ask, sentences))
+        finally:
+            await client.aclose()
+
+    return asyncio.run(asyncio.wait_for(run(), 60))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        BatchRules(),
+        BatchRules(validating=0.05, in_progress=0.05, finalizing=0.05, shuffled=3),
+        BatchRules(requests=25),
+    ],
+)
+def test_each_request_gets_its_own_answer_in_whatever_order(ledger, rules):
+    with ScriptedServer(ANSWERS, batches=rules) as server:
+        assert _answers(server, ledger) == list(ANSWERS.values())
+        assert (server.bill.batch_answers, server.bill.answers) == (60, 0)
+        assert _answers(server, ledger) == list(ANSWERS.values())
+        assert server.bill.batch_answers == 60  # the ledger had them
+    batches = ledger.store.read("SELECT calls, state FROM batch").fetchall()
+    assert sum(calls for calls, _ in batches) == 60
+    assert {(calls <= 25, state) for calls, state in batches} == {(True, "collected")}
+
+
+def test_too_few_for_a_file_are_sent_by_themselves(ledger):
+    with ScriptedServer(ANSWERS) as server:
+        assert _answers(server, ledger, ALL[:4]) == list(ANSWERS.values())[:4]
+        assert (server.bill.batch_answers, server.bill.answers) == (0, 4)
+
+
+def test_an_expired_batch_is_asked_only_for_what_is_missing(ledger):
+    with ScriptedServer(ANSWERS, batches=BatchRules(expires_after=10)) as server:
+        assert _answers(server, ledger) == list(ANSWERS.values())
+        assert server.bill.batch_answers + server.bill.answers == 60
+        assert server.bill.paid_twice == 0
+
+
+def test_rows_that_fail_are_asked_again_and_hopeless_ones_told(ledger):
+    def plan(ask):
+        return "server_error" if ask.sentence in ALL[:10] else None
+
+    with ScriptedServer(ANSWERS, plan) as server:
+        found = _answers(server, ledger, [*ALL, "sentence nobody knows"])
+        assert found == [*ANSWERS.values(), "bad_request"]
+
+
+def test_bodies_that_are_no_use_are_paid_and_asked_again(ledger):
+    def plan(ask):
+        return "empty_choices" if ask.sentence in ALL[:10] else None
+
+    with ScriptedServer(ANSWERS, plan) as server:
+        assert _answers(server, ledger) == list(ANSWERS.values())
+        assert server.bill.batch_answers + server.bill.answers == 70
+
+
+def test_tokens_that_may_be_enqueued_are_kept_to(ledger):
+    rules = BatchRules(in_progress=0.05, enqueued_tokens=600)
+    with ScriptedServer(ANSWERS, batches=rules) as server:
+        settings = _settings(enqueued_tokens=500)
+        assert _answers(server, ledger, batch=settings) == list(ANSWERS.values())
+    assert len(ledger.open_batches()) == 0
+
+
+def test_a_batch_that_fails_as_a_whole_ends_with_its_reason(ledger):
+    rules = BatchRules(requests=10)
+    with ScriptedServer(ANSWERS, batches=rules) as server, pytest.raises(EndpointError, match="batch"):
+        _answers(server, ledger)
+
+
+def test_batches_cost_their_share_and_the_budget_holds(tmp_path):
+    price = load_prices()["gpt-4o-mini"]
+    with ScriptedServer(ANSWERS) as server, Ledger(tmp_path / "ledger.db") as ledger:
+        budget = Budget(10**9)
+        _answers(server, ledger, price=price, budget=budget)
+        ledger.store.flush()
+        bill = server.bill
+        exact = (bill.batch_input_tokens * 150 + bill.batch_output_tokens * 600) / 2
+        assert abs(ledger.spent().known - exact) <= 60  # each of 60 rounded by itself
+        assert (budget.known, budget.possible) == (ledger.spent().known, 0)
+
+
+def test_batches_of_an_earlier_start_are_collected_and_not_paid_again(tmp_path):
+    """The first process is gone once its batches are created; the second one finds their answers."""
+    rules = BatchRules(in_progress=0.5)
+    with ScriptedServer(ANSWERS, batches=rules) as server:
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            with pytest.raises(TimeoutError):
+                _leave_early(server, ledger)
+            left = ledger.open_batches()
+            assert left
+            assert all(batch_id for _, batch_id in left)
+            # and one whose id was not kept any more
+            ledger.store.write(
+                "UPDATE batch SET batch_id = NULL, state = 'uploaded' WHERE key = ?", left[0][0]
+            )
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            assert _answers(server, ledger) == list(ANSWERS.values())
+        assert server.bill.batch_answers == 60
+        assert server.bill.paid_twice == 0
+
+
+def _leave_early(server, ledger) -> None:
+    client = ChatClient("m", server.base_url, ledger=ledger, batch=_settings())
+
+    async def run() -> None:
+        asks = [client.complete([{"role": "user", "content": one}], max_tokens=50) for one in ALL]
+        everything = asyncio.gather(*asks, return_exceptions=True)
+        while len(ledger.open_batches()) < 3 or not all(id for _, id in ledger.open_batches()):
+            await asyncio.sleep(0.02)
+        try:
+            await asyncio.wait_for(everything, 0.05)
+        finally:
+            await client.aclose()
+
+    asyncio.run(run())
+
+
+def test_a_ledger_is_needed():
+    client = ChatClient("m", "http://127.0.0.1:1/v1", batch=BatchSettings())
+    with pytest.raises(UsageError, match="batches need a ledger"):
+        asyncio.run(client.complete([{"role": "user", "content": "x"}]))
+
+
+def test_what_was_sent_is_in_the_ledger(ledger):
+    with ScriptedServer(ANSWERS) as server:
+        _answers(server, ledger, ALL[:10])
+    (request,) = ledger.store.read("SELECT request FROM call LIMIT 1").fetchone()
+    assert json.loads(request)["messages"][0]["content"] == ALL[0]
