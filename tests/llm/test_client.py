@@ -146,8 +146,10 @@ def test_every_fault_ends_as_it_should(ledger, fault):
             return
         assert _complete(client).text.startswith('[Person("0")]') or fault == "huge_body"
         states = {(row["state"], row["error_class"]) for row in ledger.summary()}
-        if fault == "wrong_length":  # what follows it on the connection is taken for the next response
-            states -= {("interrupted", "connection")}
+        if fault == "wrong_length":  # what follows it on the connection may come before the body is taken
+            left = next(iter(states - {("answered", ""), ("interrupted", "connection")}), None)
+            states -= {("interrupted", "connection")} - {left}
+            assert left in (None, LEAVES[fault])
         assert states == {("answered", "")} | ({left} if left else set())
         unknown = sum(row["calls"] for row in ledger.summary() if row["state"] == "interrupted")
         answered = sum(row["calls"] for row in ledger.summary() if row["state"] == "answered")
