@@ -75,7 +75,9 @@ def test_the_requests_of_a_day_end_with_the_budgets_error_and_earlier_ones_count
 
 
 @settings(deadline=None)
-@given(st.integers(1, 5), st.lists(st.sampled_from(["begin", "end", "cancel", "refuse", "serve"]), max_size=80))
+@given(
+    st.integers(1, 5), st.lists(st.sampled_from(["begin", "end", "cancel", "refuse", "serve"]), max_size=80)
+)
 def test_slots_are_never_more_than_allowed_and_none_is_lost(most, steps):
     async def run() -> None:
         slots, tasks, ends = Slots(most), [], []
