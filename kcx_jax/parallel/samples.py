@@ -75,6 +75,22 @@ class Samples:
         for target, source, outcome in self._rows(states or (PAIR, PEOPLE)):
             yield Outcome.from_json(Record.from_json(json.loads(source)), target, json.loads(outcome))
 
+    def all(self) -> Iterator[tuple[Record, str, Outcome | None]]:
+        """Every record with its target language and how it ended, or None; the order is the ledger's own."""
+        last = 0
+        while True:
+            page = self._store.read(
+                "SELECT rowid, target, source, outcome FROM sample WHERE filled = ? AND rowid > ? "
+                f"ORDER BY rowid LIMIT {PAGE}",
+                *(self._filled, last),
+            ).fetchall()
+            for _, target, source, outcome in page:
+                record = Record.from_json(json.loads(source))
+                yield record, target, outcome and Outcome.from_json(record, target, json.loads(outcome))
+            if len(page) < PAGE:
+                return
+            last = page[-1][0]
+
     def _rows(self, states: Sequence[str]) -> Iterator[tuple[str, str, str]]:
         marks = ", ".join("?" * len(states))
         position = -1

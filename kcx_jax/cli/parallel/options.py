@@ -36,6 +36,8 @@ Shard = Annotated[
     str | None, typer.Option(metavar="I/N", help="Take the I-th of N parts of INPUT (from 0), by content.")
 ]
 
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Draws the samples.")]
+
 # A model that goes within so many days is worth a word before a long run.
 NOTICE = timedelta(days=90)
 
