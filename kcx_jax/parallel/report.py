@@ -21,8 +21,9 @@ from kcx_jax.parallel.shares import Share
 from kcx_jax.parallel.spans import source_spans
 from kcx_jax.parallel.statistics import Statistics, is_verbatim
 
-# How a record that is shown came to its end, the last of these that holds. Those without a span are not shown.
+# How a record came to its end: the last of these that holds for it.
 STRATA = {
+    "bare": "without a span",
     "verbatim": "every span verbatim, at once",
     "looser": "resolved at once by a looser rung",
     "spans": "repaired by span rewriting",
@@ -81,9 +82,11 @@ def types_of(record: Record) -> set[str]:
     return {item.type for item in (*(record.entities or ()), *(record.events or ()))}
 
 
-def report(run: Run, seed: int = 0) -> dict[str, Any]:
-    """Everything about `run` as JSON values; `seed` draws the samples. Also of a run that is not done."""
-    counted = _Counted(Statistics(run.models(), sum(run.counts().values())), seed)
+def report(run: Run, seed: int = 0, shown: int = SHOWN) -> dict[str, Any]:
+    """Everything about `run` as JSON values; `seed` draws `shown` samples of each stratum.
+
+    Also of a run that is not done."""
+    counted = _Counted(Statistics(run.models(), sum(run.counts().values())), seed, shown)
     for record, target, outcome in run.all():
         counted.add(record, target, outcome)
     return {
@@ -99,7 +102,7 @@ def report(run: Run, seed: int = 0) -> dict[str, Any]:
 class _Counted:
     """What is counted, record by record."""
 
-    def __init__(self, statistics: Statistics, seed: int):
+    def __init__(self, statistics: Statistics, seed: int, shown: int):
         self.statistics, self._seed = statistics, seed
         self.all, self.with_spans = Tally(), Tally()
         self.groups: dict[str, dict[str, Tally]] = {
@@ -107,7 +110,7 @@ class _Counted:
         }
         self.failures: dict[tuple[str, str, str], int] = defaultdict(int)
         self.examples: dict[tuple[str, str, str], Drawing[dict[str, str]]] = {}
-        self.samples = {name: Drawing[Outcome](SHOWN, seed) for name in STRATA}
+        self.samples = {name: Drawing[Outcome](shown, seed) for name in STRATA}
 
     def add(self, record: Record, target: str, outcome: Outcome | None) -> None:
         """Count one record."""
@@ -124,7 +127,7 @@ class _Counted:
         name = f"{target}\n{record.id}"
         for number, problem in enumerate(outcome.problems):
             self._add_failure(f"{name}\n{number}", record.id, target, problem)
-        if source_spans(record) and not outcome.unanswered:
+        if not outcome.unanswered:
             self.samples[_stratum(outcome)].offer(name, outcome)
 
     def _add_failure(self, name: str, id_: str, target: str, problem: Problem) -> None:
@@ -182,6 +185,8 @@ def _stratum(outcome: Outcome) -> str:
         return "people"
     if outcome.round > 0:
         return "fallback"
+    if not outcome.pair.provenance["rungs"]:
+        return "bare"
     later = {REWRITE_SPANS: "spans", REWRITE_SENTENCE: "sentence"}
     return later.get(outcome.stage) or ("verbatim" if is_verbatim(outcome.pair) else "looser")
 

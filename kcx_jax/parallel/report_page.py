@@ -278,7 +278,7 @@ def _samples(samples: Facts, colours: Mapping[str, int]) -> str:
     for name, words in STRATA.items():
         parts.append(f"<h3>{words}</h3>")
         parts += [pair_card(sample, colours) for sample in samples[name]] or ["<p>None.</p>"]
-    intro = "Drawn at random, the same for the same seed. Records without a span are not among them."
+    intro = "Drawn at random, the same for the same seed."
     return section("samples", "Samples", intro, *parts)
 
 

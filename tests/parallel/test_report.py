@@ -40,7 +40,7 @@ def _outcome(n: int, stage: str = "translate", round: int = 0, rungs=None, **cha
         "round": round,
         "stage": stage,
         "calls": 1,
-        "rungs": rungs or {"verbatim": 1},
+        "rungs": {"verbatim": 1} if rungs is None else rungs,
     }
     pair = ParallelRecord(source.id, source, target, provenance)
     return replace(Outcome(source, "zh", pair, round, stage, 1, ()), **changes)
@@ -173,6 +173,7 @@ def test_a_run_that_was_stopped_has_its_report(pairs, tmp_path):
 def test_each_sample_is_of_its_stratum_and_the_seed_draws_them(tmp_path):
     def of(number: int, name: str) -> Outcome:
         return {
+            "bare": _outcome(number, rungs={}),
             "verbatim": _outcome(number),
             "looser": _outcome(number, rungs={"verbatim": 1, "nfc": 1}),
             "spans": _outcome(number, "rewrite_spans", rungs={"nfc": 1}),
@@ -181,8 +182,8 @@ def test_each_sample_is_of_its_stratum_and_the_seed_draws_them(tmp_path):
             "people": _for_people(number),
         }[name]
 
-    names = {f"r{n}": list(STRATA)[n % 6] for n in range(6 * 20)}
-    run = _run_of(tmp_path, [of(n, names[f"r{n}"]) for n in range(6 * 20)])
+    names = {f"r{n}": list(STRATA)[n % 7] for n in range(7 * 20)}
+    run = _run_of(tmp_path, [of(n, names[f"r{n}"]) for n in range(7 * 20)])
     drawn = {}
     for seed in (0, 0, 1):
         samples = report(run, seed)["samples"]

@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import typer
 
-from kcx_jax.cli.parallel import build, export, merge, plan, report, revalidate, status
+from kcx_jax.cli.parallel import build, export, merge, plan, preview, report, revalidate, status
 
 app = typer.Typer(help="Build parallel annotated data with a chat model.", no_args_is_help=True)
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan.command,
+    "preview": preview.command,
     "build": build.command,
     "status": status.command,
     "report": report.command,

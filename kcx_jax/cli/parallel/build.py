@@ -2,13 +2,10 @@
 
 import sys
 from datetime import date
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
+from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency
 from kcx_jax.cli.parallel import options
+from kcx_jax.cli.parallel.clients import clients_of
 from kcx_jax.errors import KcxError
 
 
@@ -16,34 +13,23 @@ def command(
     input_: options.Input,
     source: options.Source,
     target: options.Target,
-    run: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the run; an interrupted one goes on.")],
+    run: options.Run,
     model: options.Model = None,
     base_url: BaseUrl = None,
     fallback: options.Fallback = None,
     preset: options.Preset = None,
     api_key_env: ApiKeyEnv = None,
     reader: options.Reader = "auto",
-    budget: Annotated[
-        str | None, typer.Option(metavar="USD", help="The most the whole run may cost; then exit code 3.")
-    ] = None,
+    budget: options.Budget = None,
     prices: options.PriceFile = None,
     requests_per_minute: options.Rpm = None,
     requests_per_day: options.Rpd = None,
     tokens_per_minute: options.Tpm = None,
-    exactly_once: Annotated[
-        bool,
-        typer.Option(
-            "--exactly-once",
-            help="Let the endpoint store completions (your data stays there), and look up what a crash lost "
-            "before asking again.",
-        ),
-    ] = False,
+    exactly_once: options.ExactlyOnce = False,
     shard: options.Shard = None,
     concurrency: Concurrency = 16,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one request may take.")] = 120.0,
-    progress: Annotated[
-        str, typer.Option(help="auto (a bar on a terminal, else lines), lines, or json.")
-    ] = "auto",
+    timeout: options.Timeout = 120.0,
+    progress: options.Progress = "auto",
 ) -> None:
     """Translate sentences together with their annotation, in three stages.
 
@@ -56,7 +42,7 @@ def command(
     from kcx_jax.cli.parallel.progress import BuildProgress
     from kcx_jax.cli.parallel.tables import print_statistics
     from kcx_jax.corpora import read_records
-    from kcx_jax.llm import ChatClient, load_prices
+    from kcx_jax.llm import load_prices
     from kcx_jax.parallel import PARALLEL, UNRESOLVED, build
     from kcx_jax.parallel.shards import in_shard
 
@@ -65,29 +51,22 @@ def command(
     options.warn_of_shutdown(models, table, date.today())
     cap = options.nano_of(budget)
     part = options.shard_of(shard)
-    api_key = key_from(api_key_env)
-    limits = options.limits_of(requests_per_minute, requests_per_day, tokens_per_minute)
-    client, *others = [
-        ChatClient(
-            name,
-            base_url,
-            api_key,
-            concurrency=concurrency,
-            timeout=timeout,
-            limits=limits,
-            price=table[name],
-            exactly_once=exactly_once,
-        )
-        for name in models
-    ]
+    client, other = clients_of(
+        models,
+        table,
+        base_url,
+        api_key_env,
+        concurrency=concurrency,
+        timeout=timeout,
+        limits=options.limits_of(requests_per_minute, requests_per_day, tokens_per_minute),
+        exactly_once=exactly_once,
+    )
     records = read_records(input_, reader=reader, language=source)
     if part is not None:
         records = in_shard(records, *part)
     try:
         with BuildProgress(progress) as report:
-            made = build(
-                records, source, target.split(","), client, run, next(iter(others), None), report, budget=cap
-            )
+            made = build(records, source, target.split(","), client, run, other, report, budget=cap)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise
