@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import typer
 
-from kcx_jax.cli.parallel import build, export, merge, plan, preview, report, revalidate, status
+from kcx_jax.cli.parallel import build, export, merge, plan, preview, recipe, report, revalidate, status
 
 app = typer.Typer(help="Build parallel annotated data with a chat model.", no_args_is_help=True)
 
@@ -12,6 +12,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan.command,
     "preview": preview.command,
     "build": build.command,
+    "recipe": recipe.command,
     "status": status.command,
     "report": report.command,
     "export": export.command,
