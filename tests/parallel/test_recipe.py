@@ -38,29 +38,31 @@ def _no_environment(monkeypatch):
 
 def pseudo_translated(records: list[Record], target: str) -> list[ParallelRecord]:
     """Each word of letters by two Han characters, or each Han character by three letters; one to one."""
-    pieces = r"[^\W\d_]+|[\W\d_]+" if target == "zh" else r"[\u4e00-\u9fff]|[^\u4e00-\u9fff]+"
+    words = r"[^\W\d_]+" if target == "zh" else r"[\u4e00-\u9fff]"
+    pieces = f"{words}|." if target == "zh" else f"{words}|[^\u4e00-\u9fff]+"
     letters = "abcdefghijklmnopqrstuvwxyz"
     codes = map("".join, product(HAN, repeat=2) if target == "zh" else product(letters, repeat=3))
     book: dict[str, str] = {}
     pairs = []
     for record in records:
         bounds = sorted({0, len(record.text), *(b for m in record.entities for b in (m.start, m.end))})
-        text, moved = "", {}
+        text, starts, ends = "", {}, {}
         for start, end in pairwise(bounds):
-            moved[start] = len(text)
+            begun = len(text)
             for piece in re.findall(pieces, record.text[start:end]):
-                if re.fullmatch(r"[^\W\d_]+" if target == "zh" else r"[\u4e00-\u9fff]", piece):
-                    word = book[piece] if piece in book else book.setdefault(piece, next(codes))
-                    text += word if target == "zh" else f"{word} "
-                else:
-                    text += piece
-            moved[end] = len(text.rstrip())
-            moved[start] += len(text[moved[start] :]) - len(text[moved[start] :].lstrip())
-            if target == "en":
-                text = f"{text.rstrip()} "
-        text = text.strip()
+                if re.fullmatch(words, piece):
+                    if piece not in book:
+                        book[piece] = next(codes)
+                    piece = book[piece] if target == "zh" else f"{book[piece]} "
+                text += piece
+            written = text[begun:]
+            starts[start] = begun + len(written) - len(written.lstrip())
+            ends[end] = begun + len(written.rstrip())
+            if target == "en" and not text.endswith(" "):
+                text += " "
+        text = text.rstrip()
         mentions = tuple(
-            Mention(m.id, m.type, moved[m.start], moved[m.end], text[moved[m.start] : moved[m.end]])
+            Mention(m.id, m.type, starts[m.start], ends[m.end], text[starts[m.start] : ends[m.end]])
             for m in record.entities
         )
         pairs.append(ParallelRecord(record.id, record, Record(record.id, target, text, mentions)))
