@@ -8,7 +8,7 @@ translation: figures without such records stand beside.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -79,16 +79,21 @@ def length_bin(text: str) -> str:
 
 def types_of(record: Record) -> set[str]:
     """The types of its entities and events."""
-    return {item.type for item in (*(record.entities or ()), *(record.events or ()))}
+    return {mention.type for mention in record.entities or ()} | {event.type for event in record.events or ()}
 
 
-def report(run: Run, seed: int = 0, shown: int = SHOWN) -> dict[str, Any]:
+def report(
+    run: Run, seed: int = 0, shown: int = SHOWN, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
     """Everything about `run` as JSON values; `seed` draws `shown` samples of each stratum.
 
-    Also of a run that is not done."""
-    counted = _Counted(Statistics(run.models(), sum(run.counts().values())), seed, shown)
-    for record, target, outcome in run.all():
+    Also of a run that is not done. `progress` is told now and then how many records are read, and of how many."""
+    total = sum(run.counts().values())
+    counted = _Counted(Statistics(run.models(), total), seed, shown)
+    for number, (record, target, outcome) in enumerate(run.all(), 1):
         counted.add(record, target, outcome)
+        if progress is not None and number % 1_000 == 0:
+            progress(number, total)
     return {
         "run": str(run.folder),
         "settings": run.config,

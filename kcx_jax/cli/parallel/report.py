@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kcx_jax.cli.bars import count_bar
 from kcx_jax.cli.parallel import options
 
 
@@ -35,9 +36,8 @@ def command(
     files = [path for path in (html, json_, markdown) if path is not None]
     for path in files:  # before the work, not after it
         refuse_existing(path, overwrite)
-    with Run.open(run) as opened:
-        print(f"reading {run}", file=sys.stderr)
-        made = report(opened, seed)
+    with Run.open(run) as opened, count_bar(f"reading {run}") as progress:
+        made = report(opened, seed, progress=progress)
     if html is not None:
         write_report_page(made, html, overwrite)
     if json_ is not None:
