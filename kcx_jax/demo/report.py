@@ -5,12 +5,11 @@ policy lets the browser load nothing and run no script but the page's own.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
-from kcx_jax.corpora import Record
+from kcx_jax.corpora import Record, highlight
+from kcx_jax.corpora.highlight import type_colours
 from kcx_jax.demo.corpus import schema
 from kcx_jax.demo.reading import LANGUAGE_NAMES
 from kcx_jax.demo.report_run import (
@@ -21,23 +20,22 @@ from kcx_jax.demo.report_run import (
     training_section,
 )
 from kcx_jax.demo.steps import UNSEEN
-from kcx_jax.evaluation import browser, highlight
+from kcx_jax.evaluation import browser
 from kcx_jax.evaluation.browser import Case
-from kcx_jax.evaluation.highlight import escape, type_colours
 from kcx_jax.evaluation.items import MEASURE, compare, items
-from kcx_jax.evaluation.page import (
+from kcx_jax.evaluation.plots import grouped_bars
+from kcx_jax.evaluation.table import TASK_NAMES, measured
+from kcx_jax.page import (
     NOT_MEASURED,
     duration,
+    escape,
     figure,
     number,
     percent,
-    script_hash,
     section,
     table,
+    write_page,
 )
-from kcx_jax.evaluation.plots import grouped_bars
-from kcx_jax.evaluation.table import TASK_NAMES, measured
-from kcx_jax.files import atomic_write
 from kcx_jax.prompts import answer_instances
 from kcx_jax.schema import render_answer
 
@@ -76,16 +74,15 @@ def write_report(results: Results, path: str | Path, overwrite: bool = False) ->
         settings_section(results),
     )
     body = f'<nav aria-label="sections"><ul>{navigation}</ul></nav><main>{"".join(sections)}</main>'
-    template = Template(files("kcx_jax.demo").joinpath("report.html").read_text(encoding="utf-8"))
-    page = template.substitute(
-        css=highlight.CSS + browser.CSS,
-        script=browser.SCRIPT,
-        script_hash=script_hash(browser.SCRIPT),
+    write_page(
+        path,
+        "kcx demo: report",
         header=_header(results, cases, colours),
         body=f"{body}<footer>{HONEST}</footer>",
+        css=highlight.CSS + browser.CSS,
+        script=browser.SCRIPT,
+        overwrite=overwrite,
     )
-    with atomic_write(path, overwrite=overwrite) as handle:
-        handle.write(page)
 
 
 def _header(results: Results, cases: Sequence[Case], colours: Mapping[str, int]) -> str:

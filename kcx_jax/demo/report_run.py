@@ -4,11 +4,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from kcx_jax.corpora import Record
-from kcx_jax.evaluation.highlight import escape, facts, highlight
-from kcx_jax.evaluation.page import (
+from kcx_jax.corpora.highlight import facts, highlight
+from kcx_jax.evaluation.plots import loss_curves
+from kcx_jax.page import (
     NOT_MEASURED,
     bar,
     duration,
+    escape,
     figure,
     number,
     pairs,
@@ -16,7 +18,6 @@ from kcx_jax.evaluation.page import (
     section,
     table,
 )
-from kcx_jax.evaluation.plots import loss_curves
 
 Results = Mapping[str, Any]
 

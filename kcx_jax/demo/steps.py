@@ -57,7 +57,8 @@ def make_base(out: Path, folder: Path, settings: Settings, say: Say) -> dict[str
 def make_parallel(out: Path, folder: Path, settings: Settings, say: Say) -> dict[str, Any]:
     """Step 2: parallel data through all three stages, against a server that errs on purpose."""
     items = generate(settings.seed, settings.pairs, "train")
-    runs: dict[str, Statistics] = {}
+    runs: list[Statistics] = []
+    pairs: list[ParallelRecord] = []
     for source, target, part in ((*TUNED, items[::2]), (*TUNED[::-1], items[1::2])):
         name = f"{source}-{target}"
         truth = [ParallelRecord(item[source].id, item[source], item[target], {}) for item in part]
@@ -66,17 +67,18 @@ def make_parallel(out: Path, folder: Path, settings: Settings, say: Say) -> dict
             fallback = ChatClient("scripted-large", server.base_url, concurrency=32, timeout=TIMEOUT)
             records = [pair.source for pair in truth]
             with build(records, source, target, client, folder / name, fallback) as run:
-                runs[name] = run.statistics()
-    return _funnel(runs, say)
+                runs.append(run.statistics())
+                pairs += run.pairs()
+    return _funnel(runs, pairs, say)
 
 
-def _funnel(runs: dict[str, Statistics], say: Say) -> dict[str, Any]:
+def _funnel(runs: Sequence[Statistics], pairs: Sequence[ParallelRecord], say: Say) -> dict[str, Any]:
     """Both directions together, stage by stage."""
-    total = sum(run.total for run in runs.values())
+    total = sum(run.total for run in runs)
     # From the ledgers, not from the server's bill, which begins anew when an interrupted run is resumed.
-    replies = sum(run.calls for run in runs.values())
-    faults = Counter(kind for run in runs.values() for (_, kind), n in run.problems.items() for _ in range(n))
-    funnels = [run.funnel() for run in runs.values()]
+    replies = sum(run.calls for run in runs)
+    faults = Counter(kind for run in runs for (_, kind), n in run.problems.items() for _ in range(n))
+    funnels = [run.funnel() for run in runs]
     stages, left = [], total
     for rows in zip(*funnels, strict=True):
         left -= sum(row["resolved"] for row in rows)
@@ -85,7 +87,6 @@ def _funnel(runs: dict[str, Statistics], say: Say) -> dict[str, Any]:
         say(
             f"  after {name}: {10_000 * left / total:.0f} of ten thousand missing, {1 - left / total:.1%} faithful"
         )
-    pairs = [pair for run in runs.values() for pair in run.pairs]
     say(
         f"  {len(pairs)} of {total} sentences became pairs; {replies} replies read, {faults.total()} faults in them"
     )

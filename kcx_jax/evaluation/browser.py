@@ -1,15 +1,16 @@
 """A browser of answered sentences: gold above the systems' answers, what differs marked, with filters.
 
 The cards are plain HTML, so a page shows (and prints) the first of them without the script; `SCRIPT` turns
-pages and filters. `CSS` and `kcx_jax.evaluation.highlight.CSS` draw them.
+pages and filters. `CSS` and `kcx_jax.corpora.highlight.CSS` draw them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kcx_jax.corpora import Record
-from kcx_jax.evaluation.highlight import escape, facts, highlight
+from kcx_jax.corpora.highlight import facts, highlight
 from kcx_jax.evaluation.items import Comparison, Item, compare
+from kcx_jax.page import escape
 from kcx_jax.schema import Task
 
 PAGE = 4  # cards at a time

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kcx_jax.corpora import Record
+from kcx_jax.corpora.highlight import Ref
 from kcx_jax.schema import Task
 from kcx_jax.scoring import score, task_view
 from kcx_jax.scoring.units import MEASURES, Unit
-
-# Where an item stands in its record: ("entities", 2), ("relations", 0), ("events", 1), ("events", 1, 0).
-Ref = tuple[str | int, ...]
 
 MEASURE = {
     measure.task: measure for measure in MEASURES if measure.name == measure.task

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from kcx_jax.evaluation.highlight import escape
+from kcx_jax.page import escape
 
 SERIES = ("#8b9097", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
 _INK, _FAINT = "#24292f", "#c9ced6"

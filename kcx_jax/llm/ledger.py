@@ -37,7 +37,7 @@ CREATE TABLE sample (            -- one unit of work: a record, and the language
     outcome TEXT,                -- JSON
     UNIQUE (id, target)
 );
-CREATE INDEX sample_by_state ON sample (filled, state, position);
+CREATE INDEX sample_by_position ON sample (filled, position);
 CREATE TABLE batch (
     key TEXT PRIMARY KEY,        -- its name in the endpoint's metadata
     model TEXT NOT NULL,
@@ -290,7 +290,10 @@ class Ledger:
         ).fetchone()[0]
 
     def summary(self) -> list[dict[str, Any]]:
-        """Counts, tokens and money by model, stage, state and error class; `unpriced`: answers without usage."""
+        """Counts, tokens and money by model, stage, state and error class.
+
+        `unpriced`: answers without usage; `unknown_cost`: calls that may have cost money, nobody knows how much.
+        """
         if not self.store.readonly:
             self.store.flush()
         columns = "model, stage, state, coalesce(error_class, '') AS error_class"
@@ -298,7 +301,8 @@ class Ledger:
             f"SELECT {columns}, count(*) AS calls, sum(input_tokens) AS input_tokens, "
             "sum(output_tokens) AS output_tokens, "
             "sum(state = 'answered' AND (input_tokens IS NULL OR output_tokens IS NULL)) AS unpriced, "
-            "sum(nano_usd) AS nano_usd FROM call GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+            "sum(nano_usd) AS nano_usd, sum(nano_usd IS NULL AND state != 'failed') AS unknown_cost "
+            "FROM call GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
         )
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kcx_jax.corpora import ParallelRecord
+from kcx_jax.corpora import ParallelRecord, Record
 from kcx_jax.errors import KcxError
 from kcx_jax.llm import Ledger
 from kcx_jax.parallel.outcomes import Outcome
@@ -56,6 +56,10 @@ class Run:
         """All records that came to an end."""
         return self._worklist.ended()
 
+    def all(self) -> Iterator[tuple[Record, str, Outcome | None]]:
+        """Every record with its target language, and how it ended so far, in the order of the input."""
+        return self._worklist.all()
+
     def pending(self) -> Iterator[str]:
         """The ids of records that have not come to an end."""
         return (record.id for record, _ in self._worklist.pending())
@@ -68,10 +72,13 @@ class Run:
         """How many records are in each state: "pending", "pair", "people"."""
         return self._worklist.counts()
 
+    def models(self) -> list[str]:
+        """The models, the fallback second if there is one."""
+        return [model["model"] for model in self.config["models"]]
+
     def statistics(self) -> Statistics:
         """Counts over all records of the run."""
-        models = [model["model"] for model in self.config["models"]]
-        statistics = Statistics(models, sum(self._worklist.counts().values()))
+        statistics = Statistics(self.models(), sum(self._worklist.counts().values()))
         for outcome in self._worklist.ended():
             statistics.add(outcome)
         return statistics

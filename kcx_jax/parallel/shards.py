@@ -16,10 +16,18 @@ from kcx_jax.parallel.run import Run
 
 def in_shard(records: Iterable[Record], part: int, parts: int) -> Iterator[Record]:
     """The records of one part of `parts`, from 0: chosen by their content, so that order and place do not matter."""
-    for record in records:
-        content = json.dumps(record.to_json(), sort_keys=True).encode()
-        if int.from_bytes(hashlib.blake2b(content, digest_size=8).digest()) % parts == part:
-            yield record
+    return (record for record in records if _number(record) % parts == part)
+
+
+def in_share(records: Iterable[Record], share: float) -> Iterator[Record]:
+    """About a `share` (0 to 1) of the records, chosen by their content: a larger share holds the smaller one."""
+    return (record for record in records if _number(record) < share * 2**64)
+
+
+def _number(record: Record) -> int:
+    """A number below 2 ** 64, by what the record holds."""
+    content = json.dumps(record.to_json(), sort_keys=True).encode()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
 
 
 @dataclass(frozen=True)

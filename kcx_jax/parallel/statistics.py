@@ -10,8 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from kcx_jax.corpora import ParallelRecord
 from kcx_jax.parallel.outcomes import Outcome
 from kcx_jax.parallel.prompts import STAGES
+
+
+def is_verbatim(pair: ParallelRecord) -> bool:
+    """Whether every span the model gave stands in the target sentence as it is."""
+    return set(pair.provenance["rungs"]) <= {"verbatim"}
 
 
 class Statistics:
@@ -35,10 +41,9 @@ class Statistics:
         if outcome.pair is None:
             self.unresolved += 1
             return
-        rungs = outcome.pair.provenance["rungs"]
         self.resolved_at[outcome.round, outcome.stage] += 1
-        self.rungs.update(rungs)
-        self.verbatim += set(rungs) <= {"verbatim"}
+        self.rungs.update(outcome.pair.provenance["rungs"])
+        self.verbatim += is_verbatim(outcome.pair)
 
     @property
     def resolved(self) -> int:

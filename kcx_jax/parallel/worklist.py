@@ -38,8 +38,8 @@ class Worklist:
         self._store = ledger.store
 
     @property
-    def _filled(self) -> int:
-        """The number of the last start, which may be another process's."""
+    def start(self) -> int:
+        """The number of the last start, which may be another process's; 0 before the first."""
         return self._store.read("SELECT coalesce(max(filled), 0) FROM sample").fetchone()[0]
 
     def fill(self, records: Iterable[Record], targets: Sequence[str], settings: Any) -> None:
@@ -47,7 +47,7 @@ class Worklist:
 
         Raises `KcxError` for an id twice, and whatever reading `records` does; then nothing was changed.
         """
-        filled = self._filled + 1
+        filled = self.start + 1
         salt = hashlib.sha256(json.dumps(settings, ensure_ascii=False, sort_keys=True).encode()).digest()
 
         def enter(db: sqlite3.Connection) -> None:
@@ -75,6 +75,22 @@ class Worklist:
         for target, source, outcome in self._rows(states or (PAIR, PEOPLE)):
             yield Outcome.from_json(Record.from_json(json.loads(source)), target, json.loads(outcome))
 
+    def all(self) -> Iterator[tuple[Record, str, Outcome | None]]:
+        """Every record with its target language and how it ended, or None; in the order of the input."""
+        last = -1
+        while True:
+            page = self._store.read(
+                "SELECT position, target, source, outcome FROM sample WHERE filled = ? AND position > ? "
+                f"ORDER BY position LIMIT {PAGE}",
+                *(self.start, last),
+            ).fetchall()
+            for _, target, source, outcome in page:
+                record = Record.from_json(json.loads(source))
+                yield record, target, outcome and Outcome.from_json(record, target, json.loads(outcome))
+            if len(page) < PAGE:
+                return
+            last = page[-1][0]
+
     def _rows(self, states: Sequence[str]) -> Iterator[tuple[str, str, str]]:
         marks = ", ".join("?" * len(states))
         position = -1
@@ -82,7 +98,7 @@ class Worklist:
             page = self._store.read(
                 f"SELECT position, target, source, outcome FROM sample WHERE filled = ? "
                 f"AND state IN ({marks}) AND position > ? ORDER BY position LIMIT {PAGE}",
-                *(self._filled, *states, position),
+                *(self.start, *states, position),
             ).fetchall()
             yield from (row[1:] for row in page)
             if len(page) < PAGE:
@@ -102,18 +118,16 @@ class Worklist:
     def reopen(self) -> None:
         """Let every record be pending again."""
         self._store.write(
-            f"UPDATE sample SET state = '{PENDING}', outcome = NULL WHERE filled = ?", self._filled
+            f"UPDATE sample SET state = '{PENDING}', outcome = NULL WHERE filled = ?", self.start
         )
         self._store.flush()
 
     def ids(self) -> Iterator[tuple[str, str]]:
         """Id and target language of every row, in the order of the input."""
         rows = "SELECT id, target FROM sample WHERE filled = ? ORDER BY position"
-        yield from self._store.read(rows, self._filled)
+        yield from self._store.read(rows, self.start)
 
     def counts(self) -> Counter[str]:
         """How many rows are in each state."""
-        rows = self._store.read(
-            "SELECT state, count(*) FROM sample WHERE filled = ? GROUP BY 1", self._filled
-        )
+        rows = self._store.read("SELECT state, count(*) FROM sample WHERE filled = ? GROUP BY 1", self.start)
         return Counter(dict(rows))

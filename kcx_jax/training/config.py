@@ -1,35 +1,17 @@
 """What a run is told: frozen settings from YAML, unknown keys refused with the nearest name."""
 
-import difflib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from kcx_jax.errors import UsageError
 from kcx_jax.prompts import PromptConfig
+from kcx_jax.settings import Settings, checked, read_values
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Settings(BaseModel):
-    """Base of every part of a config: frozen, and an unknown key is an error that names the nearest one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_unknown_keys(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            known = [field.alias or name for name, field in cls.model_fields.items()]
-            for key in values:
-                if key not in known and key not in cls.model_fields:
-                    near = difflib.get_close_matches(str(key), known, n=1)
-                    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
-                    raise ValueError(f"unknown key {str(key)!r}; {hint}")
-        return values
 
 
 class LoraSettings(Settings):
@@ -40,8 +22,8 @@ class LoraSettings(Settings):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
     targets: tuple[str, ...] = ("W_pack", "o_proj", "gate_proj", "up_proj", "down_proj")
     rslora: bool = False  # scale alpha / sqrt(rank) in place of alpha / rank
-    ranks: dict[str, Positive] = {}  # of single targets, instead of `rank`
-    alphas: dict[str, Annotated[float, Field(gt=0)]] = {}  # of single targets, instead of `alpha`
+    ranks: dict[str, Positive] = Field(default_factory=dict)  # of single targets, instead of `rank`
+    alphas: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)  # of single ones, too
 
 
 class OptimiserSettings(Settings):
@@ -160,17 +142,7 @@ def load_config(path: str | Path, sets: list[str] | tuple[str, ...] = ()) -> Tra
 
     Raises `UsageError` naming file and key for a missing file, bad YAML, an unknown key or a wrong value.
     """
-    path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"cannot read the config {path}: {getattr(error, 'strerror', None) or error}"
-        ) from error
-    except yaml.YAMLError as error:
-        raise UsageError(f"{path} is not YAML: {error}") from error
-    if not isinstance(values, dict):
-        raise UsageError(f"{path}: expected keys and values, found {type(values).__name__}.")
+    values = read_values(path)
     for setting in sets:
         _apply(values, setting)
     return parse_config(values, where=str(path))
@@ -178,14 +150,7 @@ def load_config(path: str | Path, sets: list[str] | tuple[str, ...] = ()) -> Tra
 
 def parse_config(values: dict, where: str = "config") -> TrainConfig:
     """`TrainConfig` of plain values; `UsageError` naming every wrong key."""
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as error:
-        faults = []
-        for fault in error.errors():
-            key = ".".join(str(part) for part in fault["loc"])
-            faults.append(f"{key + ': ' if key else ''}{fault['msg'].removeprefix('Value error, ')}")
-        raise UsageError(f"{where}: {'; '.join(faults)}") from error
+    return checked(TrainConfig, values, where)
 
 
 def dump_config(config: TrainConfig) -> str:

@@ -97,7 +97,7 @@ def test_colours_can_be_set_by_the_page():
 
 def test_pages_need_no_jax():
     code = (
-        "import sys, kcx_jax.evaluation.browser, kcx_jax.evaluation.plots, kcx_jax.evaluation.page\n"
+        "import sys, kcx_jax.evaluation.browser, kcx_jax.evaluation.plots, kcx_jax.page\n"
         "sys.exit([m for m in ('jax', 'flax', 'matplotlib.pyplot') if m in sys.modules] or None)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

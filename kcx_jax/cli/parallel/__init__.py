@@ -4,14 +4,30 @@ from collections.abc import Callable
 
 import typer
 
-from kcx_jax.cli.parallel import build, export, merge, pair, plan, projection, revalidate, review, status
+from kcx_jax.cli.parallel import (
+    build,
+    export,
+    merge,
+    pair,
+    plan,
+    preview,
+    projection,
+    recipe,
+    report,
+    revalidate,
+    review,
+    status,
+)
 
 app = typer.Typer(help="Build parallel annotated data with a chat model.", no_args_is_help=True)
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan.command,
+    "preview": preview.command,
     "build": build.command,
+    "recipe": recipe.command,
     "status": status.command,
+    "report": report.command,
     "export": export.command,
     "pair": pair.command,
     "projection": projection.command,

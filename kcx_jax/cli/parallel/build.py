@@ -2,13 +2,10 @@
 
 import sys
 from datetime import date
-from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
+from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency
 from kcx_jax.cli.parallel import options
+from kcx_jax.cli.parallel.clients import clients_of
 from kcx_jax.errors import KcxError
 
 
@@ -16,16 +13,14 @@ def command(
     input_: options.Input,
     source: options.Source,
     target: options.Target,
-    run: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the run; an interrupted one goes on.")],
+    run: options.Run,
     model: options.Model = None,
     base_url: BaseUrl = None,
     fallback: options.Fallback = None,
     preset: options.Preset = None,
     api_key_env: ApiKeyEnv = None,
     reader: options.Reader = "auto",
-    budget: Annotated[
-        str | None, typer.Option(metavar="USD", help="The most the whole run may cost; then exit code 3.")
-    ] = None,
+    budget: options.Budget = None,
     prices: options.PriceFile = None,
     requests_per_minute: options.Rpm = None,
     requests_per_day: options.Rpd = None,
@@ -37,14 +32,7 @@ def command(
     language_id: Annotated[
         bool, typer.Option("--language-id", help="Check the language of each translation (extra langid).")
     ] = False,
-    exactly_once: Annotated[
-        bool,
-        typer.Option(
-            "--exactly-once",
-            help="Let the endpoint store completions (your data stays there), and look up what a crash lost "
-            "before asking again.",
-        ),
-    ] = False,
+    exactly_once: options.ExactlyOnce = False,
     batch: Annotated[
         bool,
         typer.Option("--batch", help="Send through the Batch API: half the price, an answer within a day."),
@@ -60,10 +48,8 @@ def command(
     ] = None,
     shard: options.Shard = None,
     concurrency: Concurrency = 16,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one request may take.")] = 120.0,
-    progress: Annotated[
-        str, typer.Option(help="auto (a bar on a terminal, else lines), lines, or json.")
-    ] = "auto",
+    timeout: options.Timeout = 120.0,
+    progress: options.Progress = "auto",
 ) -> None:
     """Translate sentences together with their annotation, in three stages.
 
@@ -76,7 +62,7 @@ def command(
     from kcx_jax.cli.parallel.progress import BuildProgress
     from kcx_jax.cli.parallel.tables import print_statistics
     from kcx_jax.corpora import read_records
-    from kcx_jax.llm import BatchSettings, ChatClient, load_prices
+    from kcx_jax.llm import BatchSettings, load_prices
     from kcx_jax.parallel import PARALLEL, UNRESOLVED, Settings, build
     from kcx_jax.parallel.glossary import read_glossary
     from kcx_jax.parallel.shards import in_shard
@@ -87,22 +73,17 @@ def command(
     cap = options.nano_of(budget)
     part = options.shard_of(shard)
     settings = Settings(variant, read_glossary(glossary) if glossary else {}, language_id)
-    api_key = key_from(api_key_env)
-    limits = options.limits_of(requests_per_minute, requests_per_day, tokens_per_minute)
-    client, *others = [
-        ChatClient(
-            name,
-            base_url,
-            api_key,
-            concurrency=concurrency,
-            timeout=timeout,
-            limits=limits,
-            price=table[name],
-            exactly_once=exactly_once,
-            batch=BatchSettings(batch_size, enqueued_tokens=enqueued_tokens) if batch else None,
-        )
-        for name in models
-    ]
+    client, other = clients_of(
+        models,
+        table,
+        base_url,
+        api_key_env,
+        concurrency=concurrency,
+        timeout=timeout,
+        limits=options.limits_of(requests_per_minute, requests_per_day, tokens_per_minute),
+        exactly_once=exactly_once,
+        batch=BatchSettings(batch_size, enqueued_tokens=enqueued_tokens) if batch else None,
+    )
     records = read_records(input_, reader=reader, language=source)
     if part is not None:
         records = in_shard(records, *part)
@@ -114,7 +95,7 @@ def command(
                 target.split(","),
                 client,
                 run,
-                next(iter(others), None),
+                other,
                 report,
                 settings=settings,
                 budget=cap,

@@ -36,6 +36,22 @@ Shard = Annotated[
     str | None, typer.Option(metavar="I/N", help="Take the I-th of N parts of INPUT (from 0), by content.")
 ]
 
+Run = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the run; an interrupted one goes on.")]
+Budget = Annotated[
+    str | None, typer.Option(metavar="USD", help="The most the whole run may cost; then exit code 3.")
+]
+ExactlyOnce = Annotated[
+    bool,
+    typer.Option(
+        "--exactly-once",
+        help="Let the endpoint store completions (your data stays there), and look up what a crash lost "
+        "before asking again.",
+    ),
+]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds one request may take.")]
+Progress = Annotated[str, typer.Option(help="auto (a bar on a terminal, else lines), lines, or json.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Draws the samples.")]
+
 # A model that goes within so many days is worth a word before a long run.
 NOTICE = timedelta(days=90)
 

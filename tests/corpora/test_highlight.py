@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
-from kcx_jax.evaluation.highlight import escape, facts, highlight, type_colours
+from kcx_jax.corpora.highlight import facts, highlight, type_colours
+from kcx_jax.page import escape
 
 
 class Reader(HTMLParser):

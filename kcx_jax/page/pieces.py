@@ -1,13 +1,20 @@
 """Small pieces of a page: figures in words, tables, lists. What was not measured says so."""
 
-import base64
-import hashlib
+import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from kcx_jax.evaluation.highlight import escape
-
 NOT_MEASURED = '<span class="not">not measured</span>'
+
+# What a reader would not see, or what would turn the page around: control characters as their pictures, lone
+# surrogates (which UTF-8 cannot hold) as the replacement character.
+_VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
+_VISIBLE |= dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
+
+
+def escape(text: str) -> str:
+    """Any text as HTML text or as the value of a quoted attribute."""
+    return html.escape(str(text).translate(_VISIBLE))
 
 
 def number(value: float | None, digits: int = 0) -> str:
@@ -75,11 +82,6 @@ def figure(svg: str, title: str, note: str = "") -> str:
     """A plot under its title, both ready HTML."""
     below = f"<small>{note}</small>" if note else ""
     return f"<figure><figcaption>{title}{below}</figcaption>{svg}</figure>"
-
-
-def script_hash(script: str) -> str:
-    """What a Content-Security-Policy calls an inline script that it lets run."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
 def _flat(values: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:

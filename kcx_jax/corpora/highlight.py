@@ -5,12 +5,14 @@ of its script. A mark is `<mark class="entity k3" data-label="Person">`; `CSS` d
 """
 
 import heapq
-import html
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kcx_jax.corpora import Argument, EventMention, Mention, Record, Span
-from kcx_jax.evaluation.items import Ref
+from kcx_jax.corpora.record import Argument, EventMention, Mention, Record, Span
+from kcx_jax.page import escape
+
+# Where something stands in its record: ("entities", 2), ("relations", 0), ("events", 1), ("events", 1, 0).
+Ref = tuple[str | int, ...]
 
 COLOURS = 10  # of entity types; more types share them
 
@@ -56,16 +58,6 @@ mark.wrong::after { content: "\2060✗ " attr(data-label); color: var(--bad); op
 .facts .wrong::before { content: "✗ " }
 """
 
-# What a reader would not see, or what would turn the page around: control characters as their pictures, lone
-# surrogates (which UTF-8 cannot hold) as the replacement character.
-_VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
-_VISIBLE |= dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
-
-
-def escape(text: str) -> str:
-    """Any text as HTML text or as the value of a quoted attribute."""
-    return html.escape(str(text).translate(_VISIBLE))
-
 
 def type_colours(types: Iterable[str]) -> dict[str, int]:
     """A colour (0 to `COLOURS` - 1) for each entity type, in the order given."""
@@ -75,8 +67,8 @@ def type_colours(types: Iterable[str]) -> dict[str, int]:
 def highlight(record: Record, colours: Mapping[str, int], wrong: Collection[Ref] = ()) -> str:
     """The record's text as a `<p>`: entities by type, triggers by event type, untyped arguments by role.
 
-    `colours` is from `type_colours` (a type without one is grey). `wrong` has the places (`items.Item.ref`)
-    of what is to be marked as wrong.
+    `colours` is from `type_colours` (a type without one is grey). `wrong` has the places (`Ref`) of what is to
+    be marked as wrong.
     """
     out: list[str] = []
     open_ends: list[int] = []

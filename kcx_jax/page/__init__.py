@@ -1,0 +1,32 @@
+"""Pages for people: one HTML file that needs nothing but a browser, and looks the same wherever it comes from.
+
+Lives here: the frame, its style, and pieces such as tables. Not here: what a page says (`demo`, `parallel`).
+"""
+
+from kcx_jax.page.frame import write_page
+from kcx_jax.page.pieces import (
+    NOT_MEASURED,
+    bar,
+    duration,
+    escape,
+    figure,
+    number,
+    pairs,
+    percent,
+    section,
+    table,
+)
+
+__all__ = [
+    "NOT_MEASURED",
+    "bar",
+    "duration",
+    "escape",
+    "figure",
+    "number",
+    "pairs",
+    "percent",
+    "section",
+    "table",
+    "write_page",
+]
