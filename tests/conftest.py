@@ -35,8 +35,8 @@ def pytest_collection_modifyitems(items):
     long = {item.path for item in items if any(map(item.get_closest_marker, MINUTES))}
 
     def rank(item):
-        folder = item.path.relative_to(TESTS).parts[0]
-        return item.path not in long, COMPILING.index(folder) if folder in COMPILING else len(COMPILING)
+        folders = (place for place, name in enumerate(COMPILING) if TESTS / name in item.path.parents)
+        return item.path not in long, next(folders, len(COMPILING))
 
     items.sort(key=rank)
 
