@@ -11,6 +11,10 @@ from hypothesis import settings
 settings.register_profile("kcx", deadline=None)
 settings.load_profile("kcx")
 
+TESTS = Path(__file__).parent
+MINUTES = ("slow", "multiprocess")  # markers
+COMPILING = ("training", "models", "decoding", "checkpoints", "ops", "bench")  # longest first
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -25,6 +29,21 @@ def pytest_configure(config):
     """A shell that starts pytest in the background has Ctrl-C ignored, in children too; tests send it on purpose."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items):
+    """Files with tests of minutes first, then the folders that compile: no core ends with a long file alone.
+
+    pytest-xdist's loadfile hands out files in this order with --no-loadscope-reorder; by itself it starts with the
+    files of many tests, and those of one long test come last.
+    """
+    long = {item.path for item in items if any(map(item.get_closest_marker, MINUTES))}
+
+    def rank(item):
+        folders = (place for place, name in enumerate(COMPILING) if TESTS / name in item.path.parents)
+        return item.path not in long, next(folders, len(COMPILING))
+
+    items.sort(key=rank)
 
 
 @pytest.hookimpl(hookwrapper=True)
