@@ -108,8 +108,8 @@ def command(
     with ExitStack() as stack:
         out = stack.enter_context(atomic_write(errors, "wb", overwrite)) if errors is not None else None
         found = {
-            name: score_dataset(*files, out, options)
-            for name, *files in zip(names, gold, predicted, rivals, strict=True)
+            name: score_dataset(one, guess, rival, out, options)
+            for name, one, guess, rival in zip(names, gold, predicted, rivals, strict=True)
         }
     for name, each in found.items():
         warn(each.scores, f"{name}: " if len(names) > 1 else "")

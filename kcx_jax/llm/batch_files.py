@@ -3,13 +3,13 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from kcx_jax.llm import retry as on
 from kcx_jax.llm.retry import Failure
 from kcx_jax.llm.transport import Answer
 
-ENDPOINT = "/v1/chat/completions"
+ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 
 
 def request_line(call: int, body: dict[str, Any]) -> bytes:

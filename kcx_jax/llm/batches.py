@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kcx_jax.llm import retry as on
@@ -254,7 +255,7 @@ class BatchSender:
         for file_id in (batch.output_file_id, batch.error_file_id):
             if not file_id:
                 continue
-            content = await self._ask(lambda file_id=file_id: sdk.files.content(file_id))
+            content = await self._ask(partial(sdk.files.content, file_id))
             for each in read_results(content.content):
                 if each.call not in open_calls:
                     continue  # named twice, or not ours
@@ -305,7 +306,7 @@ class BatchSender:
         run, sdk, after = ledger_name(self._ledger), self.transport.sdk, None
         while True:
             options: dict[str, Any] = {"limit": 100} if after is None else {"limit": 100, "after": after}
-            page = await self._ask(lambda options=options: sdk.batches.list(**options))
+            page = await self._ask(partial(sdk.batches.list, **options))
             for batch in page.data:
                 metadata = batch.metadata or {}
                 if metadata.get("kcx_run") == run and metadata.get("kcx_batch") == name:

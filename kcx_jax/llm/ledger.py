@@ -264,15 +264,17 @@ class Ledger:
         """The answers: number, model, body, whether from a batch. ``unread``: those that a killed process kept
         and did not read."""
         where = "AND finish_reason IS NULL AND error_class IS NULL " if unread else ""
-        last, page = 0, [(0,)]
-        while page:
+        last = 0
+        while True:
             page = self.store.read(
                 "SELECT id, model, reply, batch IS NOT NULL FROM call "
                 f"WHERE state = 'answered' {where}AND id > ? ORDER BY id LIMIT 1000",
                 last,
             ).fetchall()
             yield from page
-            last = page[-1][0] if page else last
+            if len(page) < 1000:
+                return
+            last = page[-1][0]
 
     def spent(self) -> Spent:
         """The bill of all calls so far."""

@@ -228,7 +228,12 @@ def _wake(waiting: "list[asyncio.Future[None] | Future[None]]", error: KcxError 
             by_loop.setdefault(future.get_loop(), []).append(future)
     for loop, futures in by_loop.items():
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            loop.call_soon_threadsafe(lambda futures=futures: [_settle(each, error) for each in futures])
+            loop.call_soon_threadsafe(_settle_all, futures, error)
+
+
+def _settle_all(futures: "list[asyncio.Future[None]]", error: KcxError | None) -> None:
+    for future in futures:
+        _settle(future, error)
 
 
 def _settle(future: "asyncio.Future[None] | Future[None]", error: KcxError | None) -> None:

@@ -43,7 +43,8 @@ class Estimate:
         self.calls += share
         self.input_tokens += share * input_tokens
         self.output_tokens += share * output_tokens
-        cost = price and price.cost(Usage(round(share * input_tokens), round(share * output_tokens)))
+        usage = Usage(round(share * input_tokens), round(share * output_tokens))
+        cost = None if price is None else price.cost(usage)
         self.nano_usd = None if cost is None or self.nano_usd is None else self.nano_usd + cost
 
     def seconds(self, limits: Limits, concurrency: int) -> float:

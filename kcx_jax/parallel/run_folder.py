@@ -41,7 +41,7 @@ def one_target(run: Run, target: str | None) -> str:
     targets = run.config["targets"]
     if target is None and len(targets) == 1:
         return targets[0]
-    if target not in targets:
+    if target is None or target not in targets:
         raise UsageError(
             f"the run in {run.folder} has the targets {', '.join(targets)}: name one with --target"
         )

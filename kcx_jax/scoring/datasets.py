@@ -46,4 +46,5 @@ def mean_over_datasets(datasets: Mapping[str, Scores]) -> DatasetMeans:
         unit: MacroCounts.over(s.units[unit].total for s in datasets.values() if unit in s.units)
         for unit in units
     }
-    return DatasetMeans(*modes, dict(datasets), means)
+    (mode,) = modes
+    return DatasetMeans(mode, dict(datasets), means)

@@ -131,7 +131,7 @@ class _Beside:
 
     def head(self, whole: bool) -> tuple[str, ...]:
         """The columns' names; another system stands beside the `whole` alone."""
-        names = (_TEXT,) if self._text else ()
+        names: tuple[str, ...] = (_TEXT,) if self._text else ()
         names += ("95 % interval",) if self._resampling else ()
         return names + (("other F1 %", "p") if whole and self._rival else ())
 

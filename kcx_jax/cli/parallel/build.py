@@ -2,6 +2,10 @@
 
 import sys
 from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency
 from kcx_jax.cli.parallel import options

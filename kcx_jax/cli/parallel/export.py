@@ -64,7 +64,7 @@ def command(
         def pairs() -> "Iterator[ParallelRecord]":
             return directed(finished_pairs(opened) if opened else read_parallel(run), directions)
 
-        refuse_tests(pairs(), against)
+        refuse_tests(pairs, against)
         lost: Counter[str] = Counter()
         if format_ == "jsonl":
             count = write_parallel(pairs(), output, overwrite)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable
 
     from kcx_jax.corpora import ParallelRecord
 
@@ -43,17 +43,17 @@ def command(
     sources = read_records(source_file, reader=reader, language=source)
     targets = read_records(target_file, reader=reader, language=target)
     pairs = join_corpora(sources, targets, aside)
-    refuse_tests(pairs, against)
+    refuse_tests(lambda: pairs, against)
     write_parallel(pairs, output, overwrite=overwrite)
     print(f"{len(pairs)} pairs in {output}", file=sys.stderr)
     for line in aside.lines():
         print(line, file=sys.stderr)
 
 
-def refuse_tests(pairs: "Sequence[ParallelRecord]", against: list[Path] | None) -> None:
-    """Raise `KcxError` when sentences of one of the files `against` stand in `pairs`."""
+def refuse_tests(pairs: "Callable[[], Iterable[ParallelRecord]]", against: list[Path] | None) -> None:
+    """Raise `KcxError` when sentences of one of the files `against` stand in the pairs that `pairs` gives."""
     from kcx_jax.corpora import read_records
     from kcx_jax.parallel.leaks import refuse_leaks
 
     for path in against or ():
-        refuse_leaks(pairs, read_records(path), str(path))
+        refuse_leaks(pairs(), read_records(path), str(path))

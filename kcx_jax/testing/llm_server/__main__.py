@@ -78,7 +78,7 @@ def _rates(text: str) -> dict[str, float]:
     return rates
 
 
-def _loop_factory():  # type: ignore[no-untyped-def]
+def _loop_factory():
     """uvloop's where it is installed: the server has to be faster than what it measures."""
     try:
         return importlib.import_module("uvloop").new_event_loop
