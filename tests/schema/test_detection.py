@@ -83,6 +83,7 @@ def test_iepile_is_told_by_its_three_lines_even_when_one_is_damaged(tmp_path):
         ('{"title": "A", "type": "object", "properties": {"text": {"type": "string"}}}', "json-schema"),
         ("title: x\nentities:\n  Person: PER\n", "inventory"),
         ("title: What a book is called.\nentities: Things.\nauthor:\n", "yaml"),
+        ("title: Of a book.\nentities: {description: Things.}\n", "yaml"),
         ("import x\nclass A(Entity):\n    pass\n", "kcx"),
         ("class A(pydantic.BaseModel): ...", "pydantic"),
     ],

@@ -4,7 +4,6 @@ Python is told by the heads of its classes (`_PYTHON_SIGNS`), JSON by its value,
 left is YAML: labels, or an inventory of the ontology. Where a second format fits as well, that is said.
 """
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,8 +61,6 @@ def _data(text: str, where: str) -> Detected:
     try:
         value = read_json(text, where)
     except UsageError as error:
-        if not isinstance(error.__cause__, json.JSONDecodeError):
-            raise
         return _yaml(text, where, error)
     if isinstance(value, list) and all(isinstance(label, str) for label in value):
         return Detected("json")
