@@ -89,6 +89,16 @@ def test_plain_labels_come_back_as_they_were_given(served):
     assert {m.type for m in result.record.entities} == {"Person", "City"}
 
 
+def test_labels_without_a_name_are_named_where_that_is_asked_for(served):
+    extractor, _ = served({ENGLISH: '[Sotrudnik("Ada"), City("London")]'})
+    with pytest.raises(UsageError, match=r"'сотрудник' has no ASCII form.*auto=True"):
+        extractor.extract(ENGLISH, ["сотрудник", "city"])
+    result = next(extractor.extract(ENGLISH, ["сотрудник", "city"], auto=True))
+    assert [e.label for e in result.entities] == ["сотрудник", "city"]
+    assert [m.type for m in result.record.entities] == ["Sotrudnik", "City"]
+    assert not result.problems
+
+
 @pytest.mark.parametrize(
     ("answer", "kinds"),
     [
