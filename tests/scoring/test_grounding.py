@@ -90,6 +90,22 @@ def test_any_pair_comes_back(words, data):
     )
 
 
+def test_tails_of_one_head_come_in_the_order_of_the_text():
+    text = "Bob, Ada, Cid, Bob"
+    bob, cid = Near(Person("Ada"), Person("Bob")), Near(Person("Ada"), Person("Cid"))
+    assert links(text, bob, cid)[0] == [("Near", 5, 0), ("Near", 5, 10)]
+    assert links(text, cid, bob)[0] == [("Near", 5, 10), ("Near", 5, 15)]
+    assert links(text, cid, bob, bob)[0] == [("Near", 5, 0), ("Near", 5, 10), ("Near", 5, 15)]
+
+
+def test_fillers_of_one_role_come_in_the_order_of_the_text():
+    text = "Bob, hit, Cid, Bob"
+    assert events(text, Attack("hit", who=["Bob", "Cid"])) == [(5, [("who", 0), ("who", 10)])]
+    assert events(text, Attack("hit", who=["Cid", "Bob"])) == [(5, [("who", 10), ("who", 15)])]
+    assert events(text, Attack("hit", who=["Cid"], by=["Bob"])) == [(5, [("by", 0), ("who", 10)])]
+    assert events(text, Attack("hit", who=["Bob", "Bob"])) == [(5, [("who", 0), ("who", 15)])]
+
+
 def test_the_kth_repeated_item_takes_the_kth_occurrence():
     text = "Paris met Paris in Paris."
     assert entities(text, Person("Paris"), Person("Paris"), City("Paris")) == (

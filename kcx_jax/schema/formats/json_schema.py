@@ -193,7 +193,7 @@ def _description(given: dict[str, Any], path: str) -> str:
 def write(schema: Schema, lost: Counter[str]) -> str:
     """The definitions, each with all its fields."""
     count_lost(schema, lost)
-    definitions = {}
+    definitions: dict[str, dict[str, Any]] = {}
     for model in models_of_schema(schema, lost, inherited=True):
         said = {"description": model.description} if model.description else {}
         properties = {field.name: _property(field) for field in model.fields}
