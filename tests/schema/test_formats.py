@@ -1,6 +1,5 @@
 """Schemas of other projects: what is written is read back, what a format cannot hold is counted, damage is named."""
 
-import ast
 import dataclasses
 import json
 import re
@@ -75,25 +74,6 @@ def test_what_a_format_holds_comes_back(schema, name):
     assert whole == (not lost)
 
 
-def test_iepile_counts_what_it_changes():
-    schema = load_schema("""
-class Person(Entity): ...
-class City(Entity): ...
-class Knows(Relation):
-    head: Person
-    tail: Entity
-""")
-    text, lost = export_schema(schema, "iepile")
-    assert text.startswith('["Person_Knows_Entity"]')
-    assert lost == {"entity classes": 1, "types of roles": 1}
-    named = Schema((Concept("Human", "entity", label="person"),))
-    assert export_schema(named, "iepile")[1] == {"names of classes": 1}
-    event = Schema(
-        (Concept("Attack", "event", roles=(Role("who", ("Entity", "str"), True), Role("At", ("str",)))),)
-    )
-    assert export_schema(event, "iepile")[1] == {"types of roles": 1}
-
-
 def test_b2ner_takes_the_labels_of_several_corpora_together():
     corpora = {
         "news": {"person": "One.", "city": ["A town.", "Rome"]},
@@ -134,45 +114,12 @@ def test_every_reference_of_an_exported_json_schema_leads_to_a_definition():
         assert FORMATS["json-schema"].read(text, "x") == schema
 
 
-def test_iepile_keeps_labels_and_what_belongs_to_what():
-    lines = [
-        ["人物_父亲_人物", "图书作品_作者_人物"],
-        ["父亲", "作者"],
-        {"人物": ["父亲"], "图书作品": ["作者"]},
-    ]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    schema = FORMATS["iepile"].read(text, "x")
-    assert [concept.name for concept in schema.concepts] == ["RenWu", "TuShuZuoPin", "FuQin", "ZuoZhe"]
-    assert schema.roles_of("ZuoZhe") == (Role("head", ("TuShuZuoPin",)), Role("tail", ("RenWu",)))
-    written, lost = export_schema(schema, "iepile")
-    assert [json.loads(line) for line in written.splitlines()] == lines
-    assert not lost
-    # What is written as Python keeps the label where a model reads it.
-    assert "人物" in render_schema(schema)
-
-
 @pytest.mark.parametrize("name", ["json", "json-schema", "b2ner"])
 def test_a_lone_surrogate_can_be_written(name):
     schema = Schema((Concept("Person", "entity", None, "a \ud800 b"),))
     text, _ = export_schema(schema, name)
     text.encode("utf-8")
     assert FORMATS[name].read(text, "x").by_name["Person"].description == "a \ud800 b"
-
-
-@pytest.mark.parametrize("task", ["NER", "RE", "SPO", "EE", "EET", "EEA", "KG"])
-def test_the_real_schemas_of_iepile(shared, task):
-    path = shared / "data" / "iepile_samples" / task / "schema.json"
-    types, names, roles = (
-        json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
-    )
-    schema = import_schema(path, "iepile")
-    ast.parse(render_schema(schema))
-    assert load_schema(render_schema(schema)) == schema
-    if task in ("SPO", "KG"):
-        assert {concept.label for concept in schema.relations} == {label.split("_")[1] for label in types}
-    else:
-        assert {concept.label for concept in schema.concepts} == set(types or names)
-    assert sum(len(c.roles) for c in schema.events) == (sum(map(len, roles.values())) if schema.events else 0)
 
 
 class Person(BaseModel):
@@ -349,7 +296,7 @@ def test_any_text_comes_back_or_is_refused_or_counted(schema, name):
     else:
         refused = ""
     if refused:
-        assert re.search("surrogate|rename", refused)
+        assert re.search("surrogate|rename|declared twice", refused)
         return
     text.encode("utf-8")
     with TemporaryDirectory() as folder:

@@ -163,7 +163,7 @@ def _role_labels(concept: Concept, schema: Schema) -> dict[str, str]:
     """Role name -> label: what the description notes of it, or the corpus's spelling of its name."""
     notes = without_notes(concept.description)[1]
     return {
-        role.name: notes[role.name].description if role.name in notes else role_spelling_of(role.name)
+        role.name: notes.get(role.name, Note()).description or role_spelling_of(role.name)
         for role in schema.roles_of(concept.name)
     }
 
