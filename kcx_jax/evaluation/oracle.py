@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from kcx_jax.corpora import Mention, Record
+from kcx_jax.corpora.pairs import pair_places
 from kcx_jax.errors import KcxError
 from kcx_jax.prompts import answer_instances
 from kcx_jax.schema import TASKS, Entity, Schema, Task, parse_answer, render_answer
@@ -46,6 +47,8 @@ def oracle(
 ) -> Ceiling:
     """Gold -> `render_answer` -> `parse_answer` -> `ground` -> `score`, for each task that gold is annotated for.
 
+    Where a record asks about a pair, its places are given.
+
     Args:
         schema: the classes to answer with; None: those that the records have.
 
@@ -59,7 +62,7 @@ def oracle(
         wanted = [replace(record, meta={}) for record in gold if _annotated(record, task)]
         if not wanted:
             continue
-        found = [_again(record, schema, task, dialect) for record in wanted]
+        found = [_again(record, schema, task, dialect) for record in gold if _annotated(record, task)]
         scores[task] = score(wanted, found, [task], mode)
         for record, guess in zip(wanted, found, strict=True):
             for cause, surface in _lost(record, guess, task):
@@ -94,6 +97,7 @@ def _again(record: Record, schema: Schema, task: Task, dialect: str) -> Record:
         id=record.id,
         language=record.language,
         problems=parsed.problems,
+        pair=pair_places(record),
     )
     return grounded.record
 

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Literal
 
 from kcx_jax.corpora import Record
+from kcx_jax.corpora.pairs import pair_places
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.extraction.answers import Answer, AnswerSource, TextTooLongError
 from kcx_jax.extraction.chat import ChatAnswers
@@ -81,7 +82,8 @@ class Extractor:
     ) -> Iterator[Result]:
         """A result for each text, in order, while texts are still being read.
 
-        `texts`: one text, or any number of texts and records (whose annotation is not looked at). `schema`:
+        `texts`: one text, or any number of texts and records, whose annotation is not looked at but for the places
+        of the pair that ``meta["pair"]`` names: a relation between their surfaces stands there. `schema`:
         a `Schema`, classes, a file, or plain labels such as ["person", "city"]. `tasks` are those that the
         schema has concepts for: "ner" for entities, "re" for relations, "eae" for events; their answers are
         merged by offsets. `ground`: "strict" finds what stands in the text verbatim or after NFC; "ladder"
@@ -163,7 +165,14 @@ def _result(
     for task, answer in answers.items():
         nothing = ParsedAnswer((), ())
         parsed = nothing if answer.finish == "none" else parse_answer(answer.text, task_schemas[task])
-        grounded = ground(parsed.instances, record.text, task=task, problems=parsed.problems, ladder=ladder)
+        grounded = ground(
+            parsed.instances,
+            record.text,
+            task=task,
+            problems=parsed.problems,
+            ladder=ladder,
+            pair=pair_places(record),
+        )
         unfinished = _unfinished(task, answer)
         problems += unfinished
         problems += [AnswerProblem(task, problem.kind, problem.detail) for problem in parsed.problems]

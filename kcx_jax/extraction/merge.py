@@ -8,7 +8,8 @@ from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLin
 from kcx_jax.extraction.results import Key, entity_key
 from kcx_jax.schema import Task
 
-_OF_ANSWERS = ("unresolved", "parse_problems", "loose")
+# What earlier answers left, and the pair, which names mentions that are no longer there.
+_REPLACED = ("unresolved", "parse_problems", "loose", "pair")
 
 
 def merge(source: Record, views: Mapping[Task, Record]) -> Record:
@@ -17,7 +18,7 @@ def merge(source: Record, views: Mapping[Task, Record]) -> Record:
     Mentions of equal type and offsets are one entity; mentions that differ in type stay side by side. An
     event of task "ed" gives way to one of task "eae" with the same type and trigger. The lists of what could
     not be used, or was found only by a looser form (`meta`), are joined; those of an earlier extraction in
-    `source` are dropped.
+    `source` are dropped, as is its pair, whose mentions are no longer there.
     """
     mentions: dict[Key, Mention] = {}
     for view in views.values():
@@ -25,7 +26,7 @@ def merge(source: Record, views: Mapping[Task, Record]) -> Record:
     ids = {key: f"e{number}" for number, key in enumerate(sorted(mentions))}
     entities = tuple(replace(mentions[key], id=ids[key]) for key in ids)
     relations = [link for view in views.values() for link in _relations(view, ids)]
-    meta: dict[str, Any] = {name: value for name, value in source.meta.items() if name not in _OF_ANSWERS}
+    meta: dict[str, Any] = {name: value for name, value in source.meta.items() if name not in _REPLACED}
     for view in views.values():
         for name, entries in view.meta.items():
             meta[name] = [*meta.get(name, []), *entries]

@@ -19,9 +19,9 @@ The wording is this project's own (the paper does not state one).
 from collections.abc import Iterable
 
 from kcx_jax.corpora import Record
+from kcx_jax.corpora.pairs import of_the_pair, pair_of
 from kcx_jax.errors import UsageError
 from kcx_jax.prompts.instances import answer_instances, entity_instance
-from kcx_jax.prompts.pairs import of_the_pair, pair_of
 from kcx_jax.prompts.tree import Branch, PromptTree
 from kcx_jax.schema import Schema, Task, quote, render_answer, render_schema
 

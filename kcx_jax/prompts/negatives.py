@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from kcx_jax.corpora import Record
-from kcx_jax.prompts.pairs import pair_of
+from kcx_jax.corpora.pairs import pair_of
 from kcx_jax.prompts.settings import PromptConfig
 from kcx_jax.prompts.splitting import listed_concepts, restricted
 from kcx_jax.schema import Concept, Schema, Task

@@ -18,7 +18,7 @@ from kcx_jax.schema.concepts import RESERVED_NAMES, Concept
 from kcx_jax.schema.labels import class_name_of, described, distinct_names, transliterated_name
 from kcx_jax.schema.ontology.unmapped import yaml_text
 
-_FIELDS = ("description", "examples", "parent", "name")
+FIELDS = ("description", "examples", "parent", "name")
 
 
 def concepts_of_labels(value: Any, where: str, auto: bool = False) -> tuple[Concept, ...]:
@@ -52,8 +52,8 @@ def _checked(label: object, where: str) -> str:
 
 def _fields(given: Any, where: str) -> dict[str, Any]:
     fields = {} if given is None else {"description": given} if isinstance(given, str) else given
-    if not isinstance(fields, dict) or not set(fields) <= set(_FIELDS):
-        raise UsageError(f"{where}: expected a description, or a mapping with {', '.join(_FIELDS)}")
+    if not isinstance(fields, dict) or not set(fields) <= set(FIELDS):
+        raise UsageError(f"{where}: expected a description, or a mapping with {', '.join(FIELDS)}")
     if not isinstance(fields.get("description", ""), str):
         raise UsageError(f"{where}: description is no text (quote it)")
     examples = fields.get("examples", [])

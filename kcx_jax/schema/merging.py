@@ -13,10 +13,13 @@ def merge_schemas(schemas: Mapping[str, Schema], suffixes: Mapping[str, str] | N
 
     Classes of one name are shared where they mean the same: description, exemplars, parent and roles, and all
     that these refer to. Where they differ, a class gets the suffix of its schema (none: its name stays) behind its
-    name, and parents and roles follow. Raises `UsageError` for different classes that still have one name, and
-    for suffixes of unknown schemas.
+    name, and parents and roles follow. Raises `UsageError` for different classes that still have one name, for
+    suffixes of unknown schemas, and for those that no name can end in.
     """
     suffixes = suffixes or {}
+    for suffix in suffixes.values():
+        if not (suffix.isascii() and f"A{suffix}".isidentifier()):
+            raise UsageError(f"no class name can end in the suffix {suffix!r}: use A-Z, a-z, 0-9 and _")
     if unknown := [name for name in suffixes if name not in schemas]:
         raise UsageError(f"suffixes of unknown schemas: {', '.join(unknown)}")
     meanings = {key: _meanings(schema) for key, schema in schemas.items()}
@@ -70,7 +73,7 @@ def _refusal(name: str, one: tuple[str, Concept], other: tuple[str, Concept]) ->
     said = [f"in {key}: {_in_words(concept)}" for key, concept in (one, other)]
     return (
         f"the class {name} means different things, {said[0]}, {said[1]}. Give one of the schemas a suffix for its own "
-        "(--suffix; in Python suffixes={...})"
+        "(--suffix NAME, one for each INPUT after the first; in Python suffixes={...})"
     )
 
 

@@ -3,14 +3,14 @@
 Answers list their items in the order of the text. So the best assignment runs forward; a step back is paid
 for, not forbidden, because a model may lose the order once and go on from there. It is the cheapest path
 through the items' candidate places (Viterbi), in time linear in the number of candidates. An item's
-companions (a relation's tail, an event's arguments) take the places nearest to it, and their nearness helps
-to choose its own place.
+companions (a relation's tail, an event's arguments) take the places nearest to it that the order of the answer
+allows, and their nearness helps to choose its own place.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from kcx_jax.scoring.places import Place, Places, gap
 
@@ -59,10 +59,11 @@ def assign(items: Sequence[Item], text: str, habits: Habits, ladder: bool = Fals
     equals: dict[Item, _Equals] = {}
     hopeful = [i for i, item in enumerate(items) if _can_stand(item, places, habits)]
     anchors = _anchors([items[i] for i in hopeful], places, habits, len(text))
-    for i, anchor in zip(hopeful, anchors, strict=True):
+    likely = _companions_in_order([items[i] for i in hopeful], anchors, places, habits, len(text))
+    for i, anchor, companions in zip(hopeful, anchors, likely, strict=True):
         if items[i] not in equals:
             equals[items[i]] = _Equals(items[i], places, habits)
-        found[i] = equals[items[i]].settle(anchor)
+        found[i] = equals[items[i]].settle(anchor, companions)
     return found
 
 
@@ -112,6 +113,40 @@ def _cost(item: Item, anchor: Place, places: Places, unit: int) -> int:
         if place is not None:
             cost += place.rank * unit + gap(place, anchor)
     return cost
+
+
+def _companions_in_order(
+    items: Sequence[Item], anchors: Sequence[Place], places: Places, habits: Habits, length: int
+) -> list[list[Place | None]]:
+    """The likely places of each item's companions: the nearest that the order of the answer allows.
+
+    The companions of successive items at one place come in the order of the text, as do the fillers of a role.
+    None for those that stand nowhere, and for all where there are too many places.
+    """
+    chosen: list[list[Place | None]] = [[None] * len(item.companions) for item in items]
+    # What makes a run: the place of the items (of relations, which are complete), or an item and its role.
+    standing = [
+        (i, j, anchor.span if habits.complete else (i, label.partition(" ")[0]))
+        for i, (item, anchor) in enumerate(zip(items, anchors, strict=True))
+        for j, (label, surface) in enumerate(item.companions)
+        if places[surface].places
+    ]
+    options = {(i, j): places[items[i].companions[j][1]].places for i, j, _ in standing}
+    if sum(map(len, options.values())) > MAX_CANDIDATES:
+        return chosen
+    unit = 1 + (length + 1) * len(options)
+    for _, group in groupby(standing, key=lambda each: each[2]):
+        run = [(i, j) for i, j, _ in group]
+        costs = [[place.rank * unit + gap(place, anchors[i]) for place in options[i, j]] for i, j in run]
+        equal = [
+            items[i] == items[k] and items[i].companions[j] == items[k].companions[m]
+            for (i, j), (k, m) in pairwise(run)
+        ]
+        stays = [0, *(STEP_BACK * unit * same for same in equal)]
+        path = cheapest_path([options[each] for each in run], costs, stays, STEP_BACK * unit)
+        for (i, j), index in zip(run, path, strict=True):
+            chosen[i][j] = options[i, j][index]
+    return chosen
 
 
 def cheapest_path(
@@ -169,26 +204,28 @@ class _Equals:
         self._others = places[item.anchor].plainest_first()
         self._other = next(self._others, None)
 
-    def settle(self, wanted: Place) -> Found | None:
+    def settle(self, wanted: Place, likely: Sequence[Place | None]) -> Found | None:
         """The next of the items, at the place wanted or, where an equal one is, at the first free one."""
-        found = self._at(wanted)
+        found = self._at(wanted, likely)
         while found is None and self._other is not None:
             found = self._at(self._other)
             if found is None:
                 self._other = next(self._others, None)
         return found
 
-    def _at(self, anchor: Place) -> Found | None:
+    def _at(self, anchor: Place, likely: Sequence[Place | None] = ()) -> Found | None:
         taken = self._taken[anchor]
-        found = Found(anchor, self._companions(anchor, taken))
+        found = Found(anchor, self._companions(anchor, taken, likely))
         if found in taken or (self._habits.complete and None in found.companions):
             return None
         if self._habits.unique:
             taken.add(found)
         return found
 
-    def _companions(self, anchor: Place, equals: Collection[Found]) -> tuple[Place | None, ...]:
-        """The nearest place of each companion; none for two equal ones, in this item or in equal ones."""
+    def _companions(
+        self, anchor: Place, equals: Collection[Found], likely: Sequence[Place | None]
+    ) -> tuple[Place | None, ...]:
+        """The likely or the nearest place of each companion; none for two equal ones, here or in equal items."""
         found: list[Place | None] = []
         companions = self._item.companions
         for i, companion in enumerate(companions):
@@ -196,5 +233,7 @@ class _Equals:
             taken |= {equal.companions[i] for equal in equals}
             if self._habits.complete:
                 taken.add(anchor)
-            found.append(self._places[companion[1]].nearest(anchor, taken))
+            first = likely[i] if likely else None
+            free = first is not None and first not in taken
+            found.append(first if free else self._places[companion[1]].nearest(anchor, taken))
         return tuple(found)

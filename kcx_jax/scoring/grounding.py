@@ -5,6 +5,7 @@ What decides between several occurrences of a surface is in `places` (what a pla
 together after it.
 """
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from kcx_jax.scoring.places import Place
 from kcx_jax.scoring.views import task_view
 
 Instance = Entity | Relation | Event
+Pair = tuple[tuple[int, int], tuple[int, int]]
 
 # The next mention stands further on; the next head is often the same one; events with arguments often share a
 # trigger, and those without are one mention of it.
@@ -58,6 +60,7 @@ def ground(
     language: str = "und",
     problems: Sequence[Problem] = (),
     ladder: bool = False,
+    pair: Pair | None = None,
 ) -> Grounded:
     """Find the instances of one task's answer in `text`.
 
@@ -71,6 +74,8 @@ def ground(
     Args:
         id, language: of the record.
         problems: what was wrong with the parsed answer; kept in ``meta["parse_problems"]`` for `score`.
+        pair: offsets of the two mentions whose relation was asked for, if they were given (task "re"): a relation
+            between their surfaces stands there, the first one of equal ones.
 
     An item of another kind than the task's is unresolved. Raises `UsageError` for an unknown task.
     """
@@ -86,6 +91,8 @@ def ground(
             unresolved.append(Unresolved(task, type(instance).__name__, _surface(instance)))
     items = [_item(instance, task) for instance in known]
     located = assign(items, text, _HABITS[task], ladder)
+    if pair is not None and task == "re":
+        located = _at_the_pair(items, located, text, pair)
     for instance, found in zip(known, located, strict=True):
         unresolved += _lost(instance, found, task)
     pairs = [(instance, found) for instance, found in zip(known, located, strict=True) if found]
@@ -112,6 +119,32 @@ def _item(instance: Any, task: Task) -> Item:
     return Item(
         label, instance.trigger, tuple((f"{role} {_name(v)}", _text(v)) for role, v in _roles(instance))
     )
+
+
+def _at_the_pair(
+    items: Sequence[Item], located: Sequence[Found | None], text: str, pair: Pair
+) -> list[Found | None]:
+    """Where relations stand when those between the surfaces of the pair stand at its places."""
+    placed = list(located)
+    first, second = (Place(*span) for span in pair)
+    surfaces = {place: _composed(text[place.start : place.end]) for place in (first, second)}
+    for item in dict.fromkeys(items):
+        said = (_composed(item.anchor), _composed(item.companions[0][1]))
+        for head, tail in ((second, first), (first, second)):
+            if said == (surfaces[head], surfaces[tail]):
+                wanted = Found(head, (tail,))
+                equal = [i for i, other in enumerate(items) if other == item]
+                if all(_spans(placed[i]) != _spans(wanted) for i in equal):
+                    placed[equal[0]] = wanted
+    return placed
+
+
+def _composed(surface: str) -> str:
+    return unicodedata.normalize("NFC", surface)
+
+
+def _spans(found: Found | None) -> list[tuple[int, int]]:
+    return [place.span for place in (found.anchor, *found.companions) if place] if found else []
 
 
 def _roles(event: Event) -> list[tuple[str, Entity | str]]:

@@ -209,3 +209,26 @@ def test_any_mode_has_intervals_and_a_paired_test(files):
     for mode in ("multiconer", "iepile", "knowcoder"):
         done = kcx(*call, "--mode", mode, "--against", files / "gold.jsonl")
         assert "other F1 %" in done.stdout
+
+
+def test_auto_names_labels_of_a_schema_that_have_no_name(tmp_path):
+    gold = Record("1", "ru", "Ада здесь", (Mention("e0", "Sotrudnik", 0, 3, "Ада"),))
+    write_records([gold], tmp_path / "gold.jsonl")
+    (tmp_path / "answers.jsonl").write_text(
+        '{"id": "1", "output": {"сотрудник": ["Ада"]}}\n', encoding="utf-8"
+    )
+    (tmp_path / "schema.yaml").write_text("[сотрудник]\n", encoding="utf-8")
+    files = ["--gold", tmp_path / "gold.jsonl", "--predicted", tmp_path / "answers.jsonl"]
+    asked = [*files, "--schema", tmp_path / "schema.yaml", "--json", tmp_path / "scores.json"]
+
+    def f1():
+        return json.loads((tmp_path / "scores.json").read_text())["units"]["ner"]["f1"]
+
+    with pytest.raises(UsageError, match="--auto"):
+        kcx(*asked)
+    done = kcx(*asked, "--auto")
+    assert "сотрудник: class Sotrudnik" in done.stderr
+    assert f1() == 1.0
+    # Without the schema, nothing says what the label is called.
+    kcx(*files, "--json", tmp_path / "scores.json", "--overwrite")
+    assert f1() == 0.0

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span, read_records
-from kcx_jax.errors import KcxError
+from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.evaluation.oracle import oracle
 
 WORDS = [f"w{letter}" for letter in "abcdefgh"]
@@ -46,6 +47,16 @@ def test_a_loss_is_explained_with_its_example():
     assert loss.cause == "ambiguous: the surface also stands elsewhere"
 
 
+def test_the_places_of_a_pair_that_a_record_asks_about_are_given():
+    text = "Ada, Bob, Ada, Bob"
+    ends = (mention("e0", "P", text, "Ada"), mention("e1", "P", text, "Bob", nth=1))
+    record = Record("1", "en", text, ends, (RelationLink("Met", "e0", "e1"),))
+    assert oracle([record]).scores["re"].f1("re") == 0
+    assert oracle([replace(record, meta={"pair": {"mentions": ["e1", "e0"]}})]).scores["re"].f1("re") == 1
+    with pytest.raises(UsageError, match=r"record '1': meta.pair must be an object"):
+        oracle([replace(record, meta={"pair": ["e0", "e9"]})])
+
+
 def test_losses_add_up_to_what_was_missed():
     text = "buy, buy"
     second = EventMention("Buy", make_span(text, 5, 8))
@@ -78,6 +89,11 @@ def test_mentions_of_no_class_have_a_ceiling_too():
 def test_nothing_annotated_is_an_error():
     with pytest.raises(KcxError, match="annotated for no task"):
         oracle([Record("1", "en", "x")])
+
+
+def test_the_pairs_of_semeval_come_back(shared):
+    records = read_records(shared / "data" / "re" / "semeval2010_task8" / "TEST_FILE_FULL.TXT")
+    assert oracle(records).scores["re"].f1("re") >= 0.999
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
-from kcx_jax.corpora import Record
+from kcx_jax.corpora import Mention, Record
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.extraction import Extractor
 from kcx_jax.extraction.chat import code_of
@@ -89,6 +90,16 @@ def test_plain_labels_come_back_as_they_were_given(served):
     assert {m.type for m in result.record.entities} == {"Person", "City"}
 
 
+def test_labels_without_a_name_are_named_where_that_is_asked_for(served):
+    extractor, _ = served({ENGLISH: '[Sotrudnik("Ada"), City("London")]'})
+    with pytest.raises(UsageError, match=r"'сотрудник' has no ASCII form.*auto=True"):
+        extractor.extract(ENGLISH, ["сотрудник", "city"])
+    result = next(extractor.extract(ENGLISH, ["сотрудник", "city"], auto=True))
+    assert [e.label for e in result.entities] == ["сотрудник", "city"]
+    assert [m.type for m in result.record.entities] == ["Sotrudnik", "City"]
+    assert not result.problems
+
+
 @pytest.mark.parametrize(
     ("answer", "kinds"),
     [
@@ -146,6 +157,22 @@ def test_an_earlier_extraction_in_the_input_leaves_no_trace(served):
     once = next(extractor.extract(ENGLISH, [Person])).record
     twice = next(extractor.extract([once], [Person])).record
     assert twice == once
+
+
+def test_a_relation_of_the_pair_that_a_record_asks_about_stands_at_its_places(served):
+    extractor, _ = served({ENGLISH: '[BirthPlace(Person("Ada"), City("London"))]'})
+    first = ENGLISH.index("Ada")
+    ends = tuple(
+        Mention(f"e{i}", name, ENGLISH.index(text), ENGLISH.index(text) + len(text), text)
+        for i, (name, text) in enumerate([("City", "London"), ("Person", "Ada")])
+    )
+    record = Record("1", "en", ENGLISH, ends, meta={"pair": {"mentions": ["e1", "e0"]}, "page": 3})
+    (result,) = extractor.extract([record], CLASSES, tasks=["re"])
+    assert result.relations[0].head.start == first
+    (plain,) = extractor.extract([replace(record, meta={})], CLASSES, tasks=["re"])
+    assert plain.relations[0].head.start > first
+    # Its mentions are others now.
+    assert result.record.meta == {"page": 3}
 
 
 def test_an_endpoint_nobody_listens_at_is_one_error():

@@ -53,6 +53,60 @@ def events(text, *instances, task="eae"):
     ]
 
 
+def links_at(pair, text, *instances):
+    record = ground(instances, text, task="re", pair=pair).record
+    starts = {m.id: m.start for m in record.entities}
+    return [(r.type, starts[r.head], starts[r.tail]) for r in record.relations]
+
+
+def test_a_relation_between_the_given_pair_stands_at_its_places():
+    text = "Ada, Bob, Ada, Bob, Eve"
+    given = (0, 3), (15, 18)
+    forth, back = Near(Person("Ada"), Person("Bob")), Near(Person("Bob"), Person("Ada"))
+    assert links_at(given, text, forth) == [("Near", 0, 15)]
+    assert links_at(given, text, back) == [("Near", 15, 0)]
+    assert links_at(None, text, forth) == [("Near", 0, 5)]
+    # Equal relations stand at different places, one of them at the pair's; others are found as ever.
+    assert sorted(links_at(given, text, forth, forth)) == [("Near", 0, 15), ("Near", 10, 5)]
+    assert links_at(((10, 13), (5, 8)), text, forth, forth) == links_at(None, text, forth, forth)
+    other = Near(Person("Ada"), Person("Eve"))
+    assert links_at(given, text, other, forth) == [("Near", 0, 15), ("Near", 10, 20)]
+    assert links_at(given, text, Near(Person("Cid"), Person("Bob"))) == []
+
+
+def test_a_pair_is_found_in_any_normal_form_and_where_its_mentions_are_equal():
+    text = "Zoe\u0308, Bob, Zoe\u0308"
+    assert links_at(((11, 15), (6, 9)), text, Near(Person("Zo\xeb"), Person("Bob"))) == [("Near", 11, 6)]
+    assert links_at(((4, 7), (8, 11)), "Ada Ada Ada", Near(Person("Ada"), Person("Ada"))) == [("Near", 4, 8)]
+
+
+@given(st.lists(st.sampled_from("ab"), min_size=2, max_size=6), st.data())
+def test_any_pair_comes_back(words, data):
+    text = " ".join(words)
+    first, second = data.draw(st.permutations(range(len(words))))[:2]
+    given_pair = tuple((2 * i, 2 * i + 1) for i in (first, second))
+    relation = Near(Person(words[first]), Person(words[second]))
+    assert ("Near", 2 * first, 2 * second) in links_at(
+        given_pair, text, *[relation] * data.draw(st.integers(1, 3))
+    )
+
+
+def test_tails_of_one_head_come_in_the_order_of_the_text():
+    text = "Bob, Ada, Cid, Bob"
+    bob, cid = Near(Person("Ada"), Person("Bob")), Near(Person("Ada"), Person("Cid"))
+    assert links(text, bob, cid)[0] == [("Near", 5, 0), ("Near", 5, 10)]
+    assert links(text, cid, bob)[0] == [("Near", 5, 10), ("Near", 5, 15)]
+    assert links(text, cid, bob, bob)[0] == [("Near", 5, 0), ("Near", 5, 10), ("Near", 5, 15)]
+
+
+def test_fillers_of_one_role_come_in_the_order_of_the_text():
+    text = "Bob, hit, Cid, Bob"
+    assert events(text, Attack("hit", who=["Bob", "Cid"])) == [(5, [("who", 0), ("who", 10)])]
+    assert events(text, Attack("hit", who=["Cid", "Bob"])) == [(5, [("who", 10), ("who", 15)])]
+    assert events(text, Attack("hit", who=["Cid"], by=["Bob"])) == [(5, [("by", 0), ("who", 10)])]
+    assert events(text, Attack("hit", who=["Bob", "Bob"])) == [(5, [("who", 0), ("who", 15)])]
+
+
 def test_the_kth_repeated_item_takes_the_kth_occurrence():
     text = "Paris met Paris in Paris."
     assert entities(text, Person("Paris"), Person("Paris"), City("Paris")) == (

@@ -1,6 +1,7 @@
 """Other systems' raw answers: each form by hand, damage of any kind, and the files they come in."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -258,3 +259,16 @@ def test_what_cannot_be_told_is_asked_for(gold, tmp_path):
     one = lines(tmp_path / "one", {"output": ""})
     with pytest.raises(KcxError, match="Give --task or a key task: ner, re"):
         list(read_answers(one, tmp_path / "both.jsonl"))
+
+
+def test_answers_about_a_pair_stand_at_its_places(tmp_path):
+    text = "Ada left Rome for Rome"
+    ends = (Mention("e0", "Person", 0, 3, "Ada"), Mention("e1", "Person", 18, 22, "Rome"))
+    link = RelationLink("BirthPlace", "e0", "e1")
+    gold = Record("1", "en", text, ends, (link,), meta={"pair": {"mentions": ["e0", "e1"]}})
+    answers = tmp_path / "answers.jsonl"
+    answers.write_text('{"id": "1", "output": "birth place: Ada, Rome"}\n')
+    for meta, f1 in ((gold.meta, 1.0), ({}, 0.0)):
+        write_records([replace(gold, meta=meta)], tmp_path / "gold.jsonl", overwrite=True)
+        found = list(read_answers(answers, tmp_path / "gold.jsonl", "b2ner", SCHEMA, task="re"))
+        assert score([gold], found).f1("re") == f1

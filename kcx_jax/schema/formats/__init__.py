@@ -13,6 +13,8 @@ from pathlib import Path
 from kcx_jax.errors import UsageError
 from kcx_jax.schema.concepts import Schema
 from kcx_jax.schema.formats import b2ner, code, iepile, json_schema, label_list, pydantic_models
+from kcx_jax.schema.formats.detection import INVENTORY, Detected, detect_format
+from kcx_jax.schema.ontology import inventories, schema_for
 
 Reader = Callable[[str, str, bool], Schema]
 Writer = Callable[[Schema, Counter[str]], str]
@@ -41,19 +43,47 @@ FORMATS: dict[str, Format] = {
 }
 
 
-def import_schema(path: str | Path, format: str, auto: bool = False) -> Schema:
-    """The schema in a file of another format (a key of `FORMATS`). Raises `UsageError` where it cannot be read.
+def import_schema(
+    source: str | Path, format: str = "auto", auto: bool = False, language: str = "en"
+) -> Schema:
+    """The schema in a file of another format, or an inventory of the ontology by its name or file.
 
-    `auto`: labels and names that are no class names are named by their sounds, and told apart where they meet.
+    `format`: a key of `FORMATS`, "inventory", or "auto": told by content. `auto`: labels and names that are no class
+    names are named by their sounds, and told apart where they meet. `language`: of an inventory's descriptions.
+    Raises `UsageError` where it cannot be read.
     """
-    where = str(path)
+    if format == "auto":
+        format = detected(source).format
+    if format == INVENTORY:
+        return schema_for(str(source), language)
+    return format_named(format).read(_text(source), str(source), auto)
+
+
+def detected(source: str | Path) -> Detected:
+    """The format of a file, or of a name that is an inventory's. Raises `UsageError` where none fits."""
+    named = str(source) in inventories()
+    if named and not Path(source).is_file():
+        return Detected(INVENTORY)
+    found = detect_format(_text(source), str(source))
+    if named:
+        return Detected(
+            found.format, f"a file is called like the inventory {source}; --from inventory takes that"
+        )
+    return found
+
+
+def _text(source: str | Path) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8-sig")
+        return Path(source).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{where}: not UTF-8 at byte {error.start}") from error
+        raise UsageError(f"{source}: not UTF-8 at byte {error.start}") from error
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"cannot read the schema {source}: no such file, and no inventory of that name "
+            "(--from inventory lists them)"
+        ) from error
     except OSError as error:
-        raise UsageError(f"cannot read the schema {where}: {error.strerror or error}") from error
-    return format_named(format).read(text, where, auto)
+        raise UsageError(f"cannot read the schema {source}: {error.strerror or error}") from error
 
 
 def export_schema(schema: Schema, format: str) -> tuple[str, Counter[str]]:

@@ -13,7 +13,7 @@ written as the first of relations, events and entities that it has; the others a
 import dataclasses
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from kcx_jax.errors import UsageError
 from kcx_jax.schema.concepts import Concept, Kind, Role, Schema
@@ -91,7 +91,7 @@ def _typed_relations(triples: list[list[str]], where: str) -> Schema:
 
 
 def write(schema: Schema, lost: Counter[str]) -> str:
-    """The three lines. Raises `UsageError` for a label that their form would be misread from."""
+    """The three lines. Raises `UsageError` for labels that their form would be misread from."""
     kinds: tuple[Kind, ...] = (
         ("entity", "relation") if schema.relations else ("event",) if schema.events else ("entity",)
     )
@@ -111,7 +111,32 @@ def write(schema: Schema, lost: Counter[str]) -> str:
         raise UsageError(
             f"iepile would read labels such as {lines[0][0]!r} as type_relation_type: rename one"
         )
-    return "".join(json_text(line, indent=None) for line in lines)
+    text = "".join(json_text(line, indent=None) for line in lines)
+    _count_changed(schema, kept, keys, text, lost)
+    return text
+
+
+def _count_changed(
+    schema: Schema, kept: Collection[Concept], keys: Mapping[str, str], text: str, lost: Counter[str]
+) -> None:
+    """Count what does not come back as it is: classes that belong to no triple, names, and types of roles."""
+    again = read(text, "iepile cannot hold this schema") if kept else Schema(())
+    by_label = {(concept.kind, concept.label): concept for concept in again.concepts}
+    for concept in kept:
+        found = by_label.get((concept.kind, keys[concept.name]))
+        if found is None:
+            lost[f"{concept.kind} classes"] += 1
+            continue
+        if found.name != concept.name:
+            lost["names of classes"] += 1
+        changed = set(schema.roles_of(concept.name)) - set(found.roles)
+        names = {role.name for role in found.roles}
+        for what, count in (
+            ("types of roles", sum(role.name in names for role in changed)),
+            ("names of roles", sum(role.name not in names for role in changed)),
+        ):
+            if count:
+                lost[what] += count
 
 
 def _triples(schema: Schema, keys: Mapping[str, str]) -> tuple[list[str], list[str], dict[str, list[str]]]:
@@ -138,7 +163,7 @@ def _role_labels(concept: Concept, schema: Schema) -> dict[str, str]:
     """Role name -> label: what the description notes of it, or the corpus's spelling of its name."""
     notes = without_notes(concept.description)[1]
     return {
-        role.name: notes[role.name].description if role.name in notes else role_spelling_of(role.name)
+        role.name: notes.get(role.name, Note()).description or role_spelling_of(role.name)
         for role in schema.roles_of(concept.name)
     }
 

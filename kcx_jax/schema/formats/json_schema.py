@@ -22,6 +22,7 @@ from kcx_jax.schema.formats.losses import count_lost
 from kcx_jax.schema.formats.models import Field, Model, models_of_schema, schema_of_models
 
 _LOCAL = "#/$defs/"
+_ANY = Entity.__name__
 _UNIONS = ("anyOf", "oneOf", "allOf")
 _SCALARS = ("string", "number", "integer", "boolean", "null")
 
@@ -130,10 +131,8 @@ class _Document:
             name = self._target(said["$ref"], path)
             if name in seen:
                 raise UsageError(f"{path}: a cycle of references: {' -> '.join((*seen, name))}")
-            if name not in self.definitions:  # any entity, as an export of ours says it
-                return [Entity.__name__], False
             given = self.definitions[name]
-            if self.is_object(given, f"{path}/$ref"):
+            if name == _ANY or self.is_object(given, f"{path}/$ref"):
                 return [name], False
             return self._types(given, path, (*seen, name))
         for key in _UNIONS:
@@ -176,7 +175,7 @@ class _Document:
         for start in (_LOCAL, "#/definitions/"):
             if isinstance(reference, str) and reference.startswith(start):
                 name = unquote(reference.removeprefix(start)).replace("~1", "/").replace("~0", "~")
-                if name in self.definitions or name == Entity.__name__:
+                if name in self.definitions:
                     return name
         shown = json.dumps(reference)[:80]
         raise UsageError(
@@ -194,11 +193,14 @@ def _description(given: dict[str, Any], path: str) -> str:
 def write(schema: Schema, lost: Counter[str]) -> str:
     """The definitions, each with all its fields."""
     count_lost(schema, lost)
-    definitions = {}
+    definitions: dict[str, dict[str, Any]] = {}
     for model in models_of_schema(schema, lost, inherited=True):
         said = {"description": model.description} if model.description else {}
         properties = {field.name: _property(field) for field in model.fields}
         definitions[model.name] = {"type": "object", **said, "properties": properties}
+    if any(_ANY in role.types for concept in schema.concepts for role in concept.roles):
+        entities = [{"$ref": f"{_LOCAL}{concept.name}"} for concept in schema.entities]
+        definitions[_ANY] = {"description": "Any entity.", "anyOf": entities or [{"type": "object"}]}
     return json_text({"$defs": definitions})
 
 

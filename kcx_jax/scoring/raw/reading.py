@@ -10,6 +10,7 @@ from typing import Any
 from kcx_jax.corpora import Record, read_records
 from kcx_jax.corpora.json_object import JsonObject, kind_of
 from kcx_jax.corpora.jsonl import read_json_lines
+from kcx_jax.corpora.pairs import pair_places
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.schema import TASKS, ParsedAnswer, Schema, Task
 from kcx_jax.scoring.gold_schema import schema_of
@@ -68,6 +69,8 @@ def read_answers(
     ladder: bool = False,
 ) -> Iterator[Record]:
     """The predicted records that raw answers stand for, grounded in the texts of the gold records.
+
+    A relation between the two mentions that a gold record asks about (``meta["pair"]``) stands at their places.
 
     A line is an object with the answer under one of `ANSWER_KEYS` and, beside it, "id" (none: the n-th line
     answers the n-th gold record), "task", the one "type" that was asked for, and the "trigger". Lines of one
@@ -156,7 +159,10 @@ def _record(
         tuple(chain.from_iterable(each.problems for each in parsed)),
     )
     options: dict[str, Any] = {"id": gold.id, "language": gold.language, "ladder": ladder}
-    record = ground(answer.instances, gold.text, task=task, problems=answer.problems, **options).record
+    pair = pair_places(gold)
+    record = ground(
+        answer.instances, gold.text, task=task, problems=answer.problems, pair=pair, **options
+    ).record
     if task != "eae":
         return record
     # The triggers of an event's answer are also scored as such, lost ones included.

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from kcx_jax.corpora import Mention, Record
+from kcx_jax.corpora.record import Mention, Record
 from kcx_jax.errors import UsageError
 
 
@@ -28,6 +28,17 @@ def pair_of(record: Record) -> tuple[Mention, Mention]:
         )
     first, second = ids
     return mentions[first], mentions[second]
+
+
+def pair_places(record: Record) -> tuple[tuple[int, int], tuple[int, int]] | None:
+    """The offsets of a record's pair; None where it asks about no pair, or its mentions are not known.
+
+    Raises `UsageError` as `pair_of`.
+    """
+    if record.entities is None or "pair" not in record.meta:
+        return None
+    first, second = pair_of(record)
+    return (first.start, first.end), (second.start, second.end)
 
 
 def of_the_pair(record: Record) -> Record:
