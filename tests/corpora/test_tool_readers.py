@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.corpora import choose_reader, read_records, write_records
-from kcx_jax.corpora.readers.offset_units import code_points
+from kcx_jax.corpora.readers import relations
+from kcx_jax.corpora.readers.offset_units import code_points, converter
 from kcx_jax.errors import KcxError, UsageError
 
 TEXT = "😀 Ada left Rome; Rome wept."
@@ -312,6 +313,13 @@ def test_offsets_in_any_unit_come_back_as_code_points(text, data):
         )
         ((a, b),) = code_points(text, [(before, before + surface, text[start:end])], "x")
         assert text[a:b] == text[start:end]
+
+
+def test_the_table_of_offsets_is_made_once_a_text(read, monkeypatch):
+    made = []
+    monkeypatch.setattr(relations, "converter", lambda *to: made.append(to) or converter(*to))
+    read("doccano", DOCCANO, offset_unit="code-points")
+    assert made == [(TEXT, "code-points")]
 
 
 json_values = st.recursive(

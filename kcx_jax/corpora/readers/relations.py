@@ -1,6 +1,7 @@
 """What the readers of relation corpora share: a record in the making, with the corpus's own labels beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,14 +59,22 @@ class Draft:
 
     def file_span(self, start: int, end: int, key: str) -> Span:
         """The span between two offsets of the file, in the unit it was said to count; `KcxError` if there is none."""
-        unit = self.options.offset_unit or "code-points"
-        place = converter(self.text, unit)
-        if not 0 <= place(start) < place(end):
+        first, last = self._place(start), self._place(end)
+        if not 0 <= first < last:
             raise self.error(
                 key,
-                f"[{start}, {end}) is no span of a text of {len(self.text)} characters (offsets in {unit})",
+                f"[{start}, {end}) is no span of a text of {len(self.text)} characters (offsets in {self._unit})",
             )
-        return make_span(self.text, place(start), place(end))
+        return make_span(self.text, first, last)
+
+    @property
+    def _unit(self) -> str:
+        return self.options.offset_unit or "code-points"
+
+    @cached_property
+    def _place(self) -> Callable[[int], int]:
+        """From offsets of the file to those of the text: a table that is made once a text, not once a span."""
+        return converter(self.text, self._unit)
 
     def mention(self, span: Span, label: str | None, key: str, identifier: str | None = None) -> str:
         """Add a mention (`label` None: the corpus gives it no type) and return its id."""
