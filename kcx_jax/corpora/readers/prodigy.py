@@ -26,15 +26,14 @@ def read_prodigy(path: Path, options: Options) -> Iterator[Record]:
         draft = Draft(path, where, row.string("text", empty=True), options)
         accepted = row.get("answer", "accept") == "accept"
         if accepted:
-            ids: dict[tuple[int, int, str | None], str] = {}
             for node in row.items("spans", lambda item: item) or ():
-                _span(draft, node, ids)
+                _span(draft, node)
             for node in row.items("relations", lambda item: item) or ():
                 ends = (
                     JsonObject(node.get(key), where, f"{node.key}.{key}")
                     for key in ("head_span", "child_span")
                 )
-                head, tail = (_span(draft, end, ids) for end in ends)
+                head, tail = (_span(draft, end) for end in ends)
                 draft.link(node.string("label"), head, tail, node.key)
         else:
             draft.set_aside(
@@ -46,10 +45,8 @@ def read_prodigy(path: Path, options: Options) -> Iterator[Record]:
         )
 
 
-def _span(draft: Draft, node: JsonObject, ids: dict[tuple[int, int, str | None], str]) -> str:
+def _span(draft: Draft, node: JsonObject) -> str:
     """The entity at a span, added unless it is there."""
     label = node.string("label") if node.get("label") is not None else None
-    place = node.integer("start"), node.integer("end"), label
-    if place not in ids:
-        ids[place] = draft.mention(draft.file_span(*place[:2], node.key), label, node.key)
-    return ids[place]
+    span = draft.file_span(node.integer("start"), node.integer("end"), node.key)
+    return draft.mention_once(span, label, node.key)

@@ -36,6 +36,7 @@ class Draft:
         self.events: list[LabelledEvent] = []
         self.source_relations: list[str] = []
         self._labels: dict[str, str] = {}
+        self._ids: dict[tuple[Span, str | None], str] = {}
         self._unplaced: dict[str, list[Any]] = {}
 
     @classmethod
@@ -84,7 +85,12 @@ class Draft:
             name = self.options.labels(label, f"{self.where}: {key}")
             self._labels[identifier] = label
         self.mentions[identifier] = Mention(identifier, name, span.start, span.end, span.text, span.spans)
+        self._ids.setdefault((span, label), identifier)
         return identifier
+
+    def mention_once(self, span: Span, label: str | None, key: str) -> str:
+        """The id of the mention on this span with this label, which is added unless it is there."""
+        return self._ids.get((span, label)) or self.mention(span, label, key)
 
     def link(self, label: str, head: str, tail: str, key: str, source: str | None = None) -> None:
         """Add a relation between two mentions; `source`: the label as the corpus writes it, if that says more."""

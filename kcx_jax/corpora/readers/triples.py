@@ -3,7 +3,7 @@
 from typing import Any
 
 from kcx_jax.corpora.readers.relations import Draft
-from kcx_jax.corpora.readers.surfaces import Place, Places
+from kcx_jax.corpora.readers.surfaces import Places
 
 
 class Triples:
@@ -11,7 +11,6 @@ class Triples:
 
     def __init__(self, draft: Draft) -> None:
         self.draft, self.places = draft, Places(draft.text)
-        self._ids: dict[tuple[Place, str | None], str] = {}
         self._items: list[int] = []
         self._ambiguous: list[int] = []
 
@@ -30,14 +29,12 @@ class Triples:
         if any(map(self.places.ambiguous, surfaces)):
             self._ambiguous.append(len(self._items))
         self._items.append(item)
-        head, tail = (self._mention(place, kind, key) for place, kind in zip(pair, types, strict=True))
+        head, tail = (
+            self.draft.mention_once(self.draft.char_span(*place, key), kind, key)
+            for place, kind in zip(pair, types, strict=True)
+        )
         self.draft.link(label, head, tail, key)
 
     def meta(self) -> dict[str, Any]:
         """Which item each relation comes from, and which relations have an end that stands several times."""
         return {"items": self._items, "ambiguous": self._ambiguous}
-
-    def _mention(self, place: Place, label: str | None, key: str) -> str:
-        if (place, label) not in self._ids:
-            self._ids[place, label] = self.draft.mention(self.draft.char_span(*place, key), label, key)
-        return self._ids[place, label]
