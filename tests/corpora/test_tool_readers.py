@@ -127,7 +127,7 @@ ITEMS = {
     "label-studio": [STUDIO, MINIMAL],
     "doccano": [DOCCANO, DOCCANO_LINKED],
     "prodigy": [PRODIGY],
-    "gliner": [GLINER],
+    "gliner": [GLINER, GLINER | {"text": "Ada left New Rome", "relations": []}],
     "knowcoder": [KNOWCODER],
     "iepile": list(IEPILE.values()),
 }
@@ -181,6 +181,38 @@ def test_prodigy_keeps_the_text_of_what_was_rejected(read):
 def test_gliner_ends_are_inclusive_and_spans_may_lie_in_each_other(read):
     (record,) = read("gliner", GLINER)
     assert surfaces(record) == [("PER", "Ada", 0), ("LOC", "New Rome", 9), ("LOC", "Rome", 13)]
+
+
+def end_of(first, last, mention, label="ANY"):
+    return {"mention": mention, "position": [first, last], "type": label}
+
+
+GLIREL = GLINER | {
+    "relations": [
+        {"head": end_of(0, 0, "Ada"), "tail": end_of(2, 3, "New Rome"), "relation_text": "left"},
+        {"head": end_of(0, 0, "Ada"), "tail": end_of(3, 3, "Rome"), "relation_text": "no relation"},
+        {"head": end_of(1, 1, "left", "VERB"), "tail": end_of(3, 3, "Rome"), "relation_text": "from place"},
+    ]
+}
+
+
+def test_glirels_relations_link_the_entities_at_their_positions(read):
+    (record,) = read("gliner", GLIREL)
+    assert links(record) == [("left", "Ada", "New Rome"), ("from_place", "left", "Rome")]
+    assert [m.type for m in record.entities] == ["PER", "VERB", "LOC", "LOC"]
+    wrong = GLINER | {"relations": [GLIREL["relations"][0] | {"tail": end_of(2, 4, "New Rome")}]}
+    with pytest.raises(KcxError, match=r"corpus.json:1: relations\[0\].tail.position: .*no span of 4 tokens"):
+        read("gliner", wrong)
+    wrong["relations"][0]["tail"] = end_of(1, 3, "New Rome")
+    with pytest.raises(KcxError, match=r"relations\[0\].tail.mention: is 'New Rome', but .* 'left New Rome'"):
+        read("gliner", wrong)
+
+
+def test_gliner_takes_the_text_that_stands_beside_the_tokens(read):
+    (record,) = read("gliner", GLINER | {"text": "Ada left\tNewRome"})
+    assert (record.text, surfaces(record)[1]) == ("Ada left\tNewRome", ("LOC", "NewRome", 9))
+    with pytest.raises(KcxError, match=r"tokenized_text\[1\]: the token 'left' does not stand"):
+        read("gliner", GLINER | {"text": "Ada New Rome"})
 
 
 def test_knowcoder_takes_repeats_in_order_where_nobody_says_their_place(read):

@@ -16,7 +16,7 @@ from kcx_jax.errors import KcxError
 # The class of a mention whose corpus gives it no type: the base of all entity classes.
 UNTYPED = "Entity"
 # How corpora say of a pair that no relation holds; the pair stays in `meta`.
-NO_RELATION = frozenset({"Other", "no_relation", "NA"})
+NO_RELATION = frozenset({"Other", "no_relation", "no relation", "NA"})
 
 
 class Draft:

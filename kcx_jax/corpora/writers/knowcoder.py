@@ -21,6 +21,8 @@ def write_knowcoder(records: Iterable[Record], path: Path, options: WriteOptions
 def _row(record: Record, loss: Loss) -> dict[str, Any]:
     record = fit(record, Holds(), loss)
     mentions = {mention.id: mention for mention in record.entities or ()}
+    if record.relations is not None:
+        loss.add(record, "entities that are not annotated beside relations", record.entities is None)
     row: dict[str, Any] = {"id": record.id, "sentence": record.text}
     if record.entities is not None:
         row["entities"] = [_named(mention) for mention in record.entities]
