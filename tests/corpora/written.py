@@ -12,7 +12,21 @@ PIECES = [*SPACED, "李白", "กรุง", "😀", "👩\u200d🔬"]
 
 
 # What parts lines somewhere, or ends strings in some programs.
-CONTROLS = ["\n", "\r", "\r\n", "\t", "\0", "\x0b", "\x0c", "\x1c", "\x85", "\u2028", "\u00a0", "\ufeff", "\u200b"]
+CONTROLS = [
+    "\n",
+    "\r",
+    "\r\n",
+    "\t",
+    "\0",
+    "\x0b",
+    "\x0c",
+    "\x1c",
+    "\x85",
+    "\u2028",
+    "\u00a0",
+    "\ufeff",
+    "\u200b",
+]
 
 
 @st.composite

@@ -60,7 +60,9 @@ def _end(draft: Draft, node: JsonObject, ids: dict[Span, str]) -> str:
     span = draft.token_span(first, last + 1, f"{node.key}.position")
     mention = node.string("mention")
     if mention.split() != span.text.split():
-        raise node.error("mention", f"is {mention[:60]!r}, but the tokens at its position are {span.text[:60]!r}")
+        raise node.error(
+            "mention", f"is {mention[:60]!r}, but the tokens at its position are {span.text[:60]!r}"
+        )
     if span not in ids:
         label = node.string("type") if node.get("type") is not None else None
         ids[span] = draft.mention(span, label, node.key)

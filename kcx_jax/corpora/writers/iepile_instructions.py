@@ -26,12 +26,12 @@ from kcx_jax.schema.data_files import read_yaml
 from kcx_jax.schema.labels import role_spelling_of
 
 SENTENCES = {
-    "NER": "Find the named entities of the types in schema. Answer in JSON: under each type a list of the names as they "
-    "stand in input, an empty list where there are none.",
-    "RE": "Find the relations in schema. Answer in JSON: under each relation a list of its pairs, subject and object as "
+    "NER": "Find the named entities of the types in schema. Answer in JSON: under each type a list of the names as "
     "they stand in input, an empty list where there are none.",
-    "EE": "Find the events of the types in schema. Answer in JSON: under each type a list of its events, the trigger and "
-    "the arguments by role as they stand in input, several of one role in a list, NAN where a role has none.",
+    "RE": "Find the relations in schema. Answer in JSON: under each relation a list of its pairs, subject and object "
+    "as they stand in input, an empty list where there are none.",
+    "EE": "Find the events of the types in schema. Answer in JSON: under each type a list of its events, the trigger "
+    "and the arguments by role as they stand in input, several of one role in a list, NAN where a role has none.",
 }
 """What an instruction says unless the user's file says something else, by task."""
 
@@ -60,7 +60,7 @@ def write_iepile_instructions(records: Iterable[Record], path: Path, options: Wr
 
 
 def read_sentences(template: Path | None) -> dict[str, str]:
-    """The sentence of each task: of the user's file, ours for a task that it leaves out; `UsageError` naming the key."""
+    """The sentence of each task, ours where the user's file has none; `UsageError` naming the key."""
     if template is None:
         return SENTENCES
     given = read_yaml(read_text(template), str(template))
@@ -126,10 +126,13 @@ class _Writer:
                 yield link.type, {"subject": surfaces[link.head], "object": surfaces[link.tail]}
         else:
             for event in record.events or ():
-                yield event.type, {
-                    "trigger": event.trigger.text,
-                    "arguments": self._arguments(event, surfaces),
-                }
+                yield (
+                    event.type,
+                    {
+                        "trigger": event.trigger.text,
+                        "arguments": self._arguments(event, surfaces),
+                    },
+                )
 
     def _arguments(self, event: EventMention, surfaces: dict[str, str]) -> dict[str, Any]:
         fillers: dict[str, list[str]] = {role: [] for role in self.roles[event.type]}

@@ -62,8 +62,8 @@ def write_records(
         schema: of `iepile-instructions`, which needs one: the classes to ask for.
         template: of `iepile-instructions`: a YAML file with the instruction's sentence by task (NER, RE, EE).
 
-    Raises `UsageError` for an unknown writer or tag scheme, and for a schema that is missing or not taken; `KcxError` for a record that is wrong, for one that the
-    format cannot hold, and if `path` exists and `overwrite` is false.
+    Raises `UsageError` for an unknown writer or tag scheme, and for a schema that is missing or not taken; `KcxError`
+    for a record that is wrong, for one that the format cannot hold, and if `path` exists and `overwrite` is false.
     """
     if writer not in WRITERS:
         raise UsageError(f"unknown writer {writer!r}; known: {', '.join(WRITERS)}")
