@@ -178,6 +178,14 @@ def test_prodigy_keeps_the_text_of_what_was_rejected(read):
     assert rejected.meta["set_aside"] == {"tasks answered reject": 1}
 
 
+def test_prodigy_leaves_out_the_spans_of_a_text_that_has_none(read):
+    bare = {"text": "Nobody left.", "_input_hash": 4, "answer": "accept"}
+    spans_only = {key: value for key, value in PRODIGY.items() if key != "relations"}
+    for first, expected in ((PRODIGY, ((), ())), (spans_only, ((), None)), (bare, (None, None))):
+        record = read("prodigy", first, bare)[1]
+        assert (record.entities, record.relations) == expected
+
+
 def test_gliner_ends_are_inclusive_and_spans_may_lie_in_each_other(read):
     (record,) = read("gliner", GLINER)
     assert surfaces(record) == [("PER", "Ada", 0), ("LOC", "New Rome", 9), ("LOC", "Rome", 13)]

@@ -1,9 +1,9 @@
 """`prodigy`: Prodigy's JSON lines, `{"text", "spans": [{"start", "end", "label"}], "tokens", "relations", "answer"}`.
 
-Offsets are half-open code points, unless another unit is named.
-A relation links two spans (`head_span`, `child_span`), which become entities where
-they are none yet. A task that was rejected or ignored keeps its text and is not annotated; it is set aside and
-counted.
+Offsets are half-open code points, unless another unit is named. A relation links two spans (`head_span`,
+`child_span`), which become entities where they are none yet. An accepted task without spans (or relations) has none,
+if any other task of the file has some. A task that was rejected or ignored keeps its text and is not annotated; it is
+set aside and counted.
 """
 
 from collections.abc import Iterator
@@ -21,6 +21,8 @@ _KEPT = ("text", "spans", "tokens", "relations")
 
 def read_prodigy(path: Path, options: Options) -> Iterator[Record]:
     """The tasks of a file; `KcxError` naming the key for what does not lie in its text."""
+    keys = {key for _, value in read_json_items(path) if isinstance(value, dict) for key in value}
+    related = "relations" in keys
     for index, (where, value) in enumerate(read_json_items(path)):
         row = JsonObject(value, where)
         draft = Draft(path, where, row.string("text", empty=True), options)
@@ -39,10 +41,8 @@ def read_prodigy(path: Path, options: Options) -> Iterator[Record]:
             draft.set_aside(
                 f"tasks answered {row.get('answer')}", {k: row.get(k) for k in _KEPT if k in row.value}
             )
-        annotated = accepted and ("spans" in row.value or "relations" in row.value)
-        yield draft.record(
-            record_id(path, index), entities=annotated, relations=accepted and "relations" in row.value
-        )
+        annotated = accepted and ("spans" in keys or related)
+        yield draft.record(record_id(path, index), entities=annotated, relations=accepted and related)
 
 
 def _span(draft: Draft, node: JsonObject) -> str:
