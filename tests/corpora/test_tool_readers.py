@@ -416,6 +416,18 @@ def test_parquet_and_arrow_folders_as_datasets_writes_them(tmp_path):
         list(read_records(tmp_path / "broken.parquet", "parquet"))
 
 
+def test_a_dataset_that_says_its_split_keeps_it(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = {"tokens": [["Ada"]], "ner_tags": [["B-PER"]]}
+    for name, split in (("test", datasets.Split.TEST), ("whole", None)):
+        datasets.Dataset.from_dict(rows, split=split).save_to_disk(str(tmp_path / name))
+        (record,) = read_records(tmp_path / name, inventory=None)
+        assert record.meta.get("split") == (split and str(split))
+    datasets.Dataset.from_dict(rows | {"split": ["validation"]}).to_parquet(str(tmp_path / "rows.parquet"))
+    (record,) = read_records(tmp_path / "rows.parquet", inventory=None)
+    assert record.meta["split"] == "validation"
+
+
 def test_docbin_as_spacy_writes_it(tmp_path):
     spacy = pytest.importorskip("spacy")
     from spacy.tokens import DocBin
