@@ -238,6 +238,16 @@ def test_knowcoder_takes_repeats_in_order_where_nobody_says_their_place(read):
     assert record.meta["set_aside"] == {"surfaces that are not at their pos": 1}
 
 
+def test_knowcoder_links_what_stands_at_the_pos_and_looks_for_the_rest_near_it(read):
+    last, city = {"name": "Ada", "type": "Person", "pos": [8, 11]}, {"name": "Rome", "pos": [15, 19]}
+    ends = [(last, city), (last, "Ada"), ("Ada", city), (city, {"name": "Bob", "pos": [0, 3]})]
+    rows = [{"type": "Knows", "head": head, "tail": tail} for head, tail in ends]
+    (record,) = read("knowcoder", KNOWCODER | {"entities": [], "relations": rows, "events": []})
+    starts = {mention.id: mention.start for mention in record.entities}
+    assert [(starts[r.head], starts[r.tail]) for r in record.relations] == [(8, 15), (8, 0), (8, 15)]
+    assert record.meta["ambiguous"] == {"relations": [1, 2]}
+
+
 def test_iepile_in_all_its_forms(read):
     found = dict(zip(IEPILE, read("iepile", *IEPILE.values()), strict=True))
     assert surfaces(found["NER"]) == [("person", "Ada", 0), ("city", "Rome", 9)]

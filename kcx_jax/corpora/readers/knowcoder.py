@@ -40,7 +40,7 @@ def read_knowcoder(path: Path, options: Options) -> Iterator[Record]:
         for i, node in enumerate(row.items("relations", lambda item: item) or ()):
             head, tail = _end(node, "head", draft), _end(node, "tail", draft)
             if head and tail:
-                surfaces, types, places = zip(head, tail, strict=True)
+                surfaces, types, places = (head[0], tail[0]), (head[1], tail[1]), (head[2], tail[2])
                 triples.add(i, node.string("type"), types, surfaces, node.key, places)
         for node in row.items("events", lambda item: item) or ():
             event = _as_duee(node, draft)
@@ -78,7 +78,7 @@ def _end(node: JsonObject, key: str, draft: Draft) -> tuple[str, str | None, tup
     end = JsonObject(node.get(key), node.where, f"{node.key}.{key}")
     surface, label = end.string("name"), end.string("type") if "type" in end.value else None
     place = _place(end, surface, draft)
-    return None if place == () else (surface, label, place)  # type: ignore[return-value]
+    return None if place == () else (surface, label, place or None)
 
 
 def _as_duee(node: JsonObject, draft: Draft) -> JsonObject | None:

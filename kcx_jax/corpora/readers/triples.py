@@ -52,7 +52,7 @@ class Triples:
         if head is None and tail is None:
             return self.places.pair(*surfaces)
         head = head or self.places.nearest(surfaces[0], cast(Place, tail))
-        tail = tail or self.places.nearest(surfaces[1], cast(Place, head)) if head else None
+        tail = tail or self.places.nearest(surfaces[1], head) if head else None
         return (head, tail) if head and tail else None
 
     def meta(self) -> dict[str, Any]:

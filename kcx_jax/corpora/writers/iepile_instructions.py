@@ -98,7 +98,8 @@ class _Writer:
             for i in range(0, len(concepts), size):
                 group = concepts[i : i + size]
                 asked = {concept.name for concept in group}
-                part = replace(record, **{layer: tuple(item for item in items if item.type in asked)})
+                wanted: dict[str, Any] = {layer: tuple(item for item in items if item.type in asked)}
+                part = replace(record, **wanted)
                 row = self._row(part, task, group)
                 note_places(part, row, self.loss, (layer,))
                 yield row
