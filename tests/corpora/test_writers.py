@@ -198,7 +198,7 @@ def test_a_lone_surrogate_is_refused_where_only_json_can_hold_it(writer, tmp_pat
         write_records([Record("r", "en", "a\ud800", ())], tmp_path / "out", writer=writer, allow_loss=True)
 
 
-@pytest.mark.parametrize("token", ["a\tb", "-DOCSTART-"])
+@pytest.mark.parametrize("token", ["a\tb", "-DOCSTART-", "\ufeffa"])
 def test_a_token_that_no_row_can_hold_is_refused(token, tmp_path):
     record = Record("r", "en", token, (), meta={"source_tokens": [[0, len(token)]]})
     with pytest.raises(KcxError, match="has no place in a row of conll"):
