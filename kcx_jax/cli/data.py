@@ -129,6 +129,13 @@ def convert(
     offset_unit: OffsetUnitOption = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many records.")] = None,
     tag_scheme: Annotated[str, typer.Option(help="Of the writer conll: bio, iobes, bilou or bmes.")] = "bio",
+    schema: Annotated[
+        Path | None, typer.Option(help="Of the writer iepile-instructions: a schema file, what to ask for.")
+    ] = None,
+    template: Annotated[
+        Path | None,
+        typer.Option(help="Of iepile-instructions: YAML with the instruction's sentence for NER, RE and EE."),
+    ] = None,
     allow_loss: Annotated[
         bool, typer.Option("--allow-loss", help="Leave out, and count, what the format cannot hold.")
     ] = False,
@@ -139,6 +146,7 @@ def convert(
     Example: kcx data convert test.conllu --output test.jsonl --language en
     """
     from kcx_jax.corpora import write_records
+    from kcx_jax.schema import load_schema
 
     labels: dict[str, dict[str, None]] = {}
     records = islice(
@@ -155,6 +163,8 @@ def convert(
         allow_loss=allow_loss,
         lost=lost,
         tag_scheme=tag_scheme,
+        schema=None if schema is None else load_schema(schema),
+        template=template,
     )
     for name, merged in labels.items():
         if len(merged) > 1:

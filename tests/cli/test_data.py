@@ -143,6 +143,19 @@ def test_the_columns_of_the_tags_can_be_chosen(tmp_path):
     )
 
 
+def test_the_unit_of_the_offsets_can_be_named(tmp_path):
+    path = tmp_path / "browser.jsonl"
+    path.write_text(json.dumps({"text": "😀 Ada", "label": [[3, 6, "PER"]]}), encoding="utf-8")
+    with pytest.raises(KcxError, match=r"label\[0\]: \[3, 6\) is no span .*offsets in code-points"):
+        kcx("convert", path, "--output", tmp_path / "out.jsonl")
+    kcx("convert", path, "--output", tmp_path / "out.jsonl", "--offset-unit", "utf-16")
+    (record,) = read_records(tmp_path / "out.jsonl")
+    assert [(m.start, m.end, m.text) for m in record.entities] == [(2, 5, "Ada")]
+    assert "Ada" in kcx("show", path, "--offset-unit", "utf-16").stdout
+    with pytest.raises(UsageError, match="unknown offset unit 'utf-32'; known: code-points"):
+        kcx("show", path, "--offset-unit", "utf-32")
+
+
 def test_check_counts_what_is_seen_in_training(corpus, tmp_path):
     test, report = tmp_path / "test.jsonl", tmp_path / "report.json"
     text = "the ferry to the northern islands leaves at seven"

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.corpora import choose_reader, read_records, write_records
-from kcx_jax.corpora.readers.offset_units import code_points
+from kcx_jax.corpora.readers import relations
+from kcx_jax.corpora.readers.offset_units import code_points, converter
 from kcx_jax.errors import KcxError, UsageError
 
 TEXT = "😀 Ada left Rome; Rome wept."
@@ -126,7 +127,7 @@ ITEMS = {
     "label-studio": [STUDIO, MINIMAL],
     "doccano": [DOCCANO, DOCCANO_LINKED],
     "prodigy": [PRODIGY],
-    "gliner": [GLINER],
+    "gliner": [GLINER, GLINER | {"text": "Ada left New Rome", "relations": []}],
     "knowcoder": [KNOWCODER],
     "iepile": list(IEPILE.values()),
 }
@@ -177,9 +178,49 @@ def test_prodigy_keeps_the_text_of_what_was_rejected(read):
     assert rejected.meta["set_aside"] == {"tasks answered reject": 1}
 
 
+def test_prodigy_leaves_out_the_spans_of_a_text_that_has_none(read):
+    bare = {"text": "Nobody left.", "_input_hash": 4, "answer": "accept"}
+    spans_only = {key: value for key, value in PRODIGY.items() if key != "relations"}
+    for first, expected in ((PRODIGY, ((), ())), (spans_only, ((), None)), (bare, (None, None))):
+        record = read("prodigy", first, bare)[1]
+        assert (record.entities, record.relations) == expected
+
+
 def test_gliner_ends_are_inclusive_and_spans_may_lie_in_each_other(read):
     (record,) = read("gliner", GLINER)
     assert surfaces(record) == [("PER", "Ada", 0), ("LOC", "New Rome", 9), ("LOC", "Rome", 13)]
+
+
+def end_of(first, last, mention, label="ANY"):
+    return {"mention": mention, "position": [first, last], "type": label}
+
+
+GLIREL = GLINER | {
+    "relations": [
+        {"head": end_of(0, 0, "Ada"), "tail": end_of(2, 3, "New Rome"), "relation_text": "left"},
+        {"head": end_of(0, 0, "Ada"), "tail": end_of(3, 3, "Rome"), "relation_text": "no relation"},
+        {"head": end_of(1, 1, "left", "VERB"), "tail": end_of(3, 3, "Rome"), "relation_text": "from place"},
+    ]
+}
+
+
+def test_glirels_relations_link_the_entities_at_their_positions(read):
+    (record,) = read("gliner", GLIREL)
+    assert links(record) == [("left", "Ada", "New Rome"), ("from_place", "left", "Rome")]
+    assert [m.type for m in record.entities] == ["PER", "VERB", "LOC", "LOC"]
+    wrong = GLINER | {"relations": [GLIREL["relations"][0] | {"tail": end_of(2, 4, "New Rome")}]}
+    with pytest.raises(KcxError, match=r"corpus.json:1: relations\[0\].tail.position: .*no span of 4 tokens"):
+        read("gliner", wrong)
+    wrong["relations"][0]["tail"] = end_of(1, 3, "New Rome")
+    with pytest.raises(KcxError, match=r"relations\[0\].tail.mention: is 'New Rome', but .* 'left New Rome'"):
+        read("gliner", wrong)
+
+
+def test_gliner_takes_the_text_that_stands_beside_the_tokens(read):
+    (record,) = read("gliner", GLINER | {"text": "Ada left\tNewRome"})
+    assert (record.text, surfaces(record)[1]) == ("Ada left\tNewRome", ("LOC", "NewRome", 9))
+    with pytest.raises(KcxError, match=r"tokenized_text\[1\]: the token 'left' does not stand"):
+        read("gliner", GLINER | {"text": "Ada New Rome"})
 
 
 def test_knowcoder_takes_repeats_in_order_where_nobody_says_their_place(read):
@@ -195,6 +236,16 @@ def test_knowcoder_takes_repeats_in_order_where_nobody_says_their_place(read):
     (record,) = read("knowcoder", KNOWCODER | {"entities": entities})
     assert surfaces(record) == [("Person", "Ada", 8)]
     assert record.meta["set_aside"] == {"surfaces that are not at their pos": 1}
+
+
+def test_knowcoder_links_what_stands_at_the_pos_and_looks_for_the_rest_near_it(read):
+    last, city = {"name": "Ada", "type": "Person", "pos": [8, 11]}, {"name": "Rome", "pos": [15, 19]}
+    ends = [(last, city), (last, "Ada"), ("Ada", city), (city, {"name": "Bob", "pos": [0, 3]})]
+    rows = [{"type": "Knows", "head": head, "tail": tail} for head, tail in ends]
+    (record,) = read("knowcoder", KNOWCODER | {"entities": [], "relations": rows, "events": []})
+    starts = {mention.id: mention.start for mention in record.entities}
+    assert [(starts[r.head], starts[r.tail]) for r in record.relations] == [(8, 15), (8, 0), (8, 15)]
+    assert record.meta["ambiguous"] == {"relations": [1, 2]}
 
 
 def test_iepile_in_all_its_forms(read):
@@ -314,6 +365,13 @@ def test_offsets_in_any_unit_come_back_as_code_points(text, data):
         assert text[a:b] == text[start:end]
 
 
+def test_the_table_of_offsets_is_made_once_a_text(read, monkeypatch):
+    made = []
+    monkeypatch.setattr(relations, "converter", lambda *to: made.append(to) or converter(*to))
+    read("doccano", DOCCANO, offset_unit="code-points")
+    assert made == [(TEXT, "code-points")]
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 20) | st.text("ab<é😀", max_size=4),
     lambda inner: (
@@ -366,6 +424,18 @@ def test_parquet_and_arrow_folders_as_datasets_writes_them(tmp_path):
     (tmp_path / "broken.parquet").write_bytes((tmp_path / "plain.parquet").read_bytes()[:200])
     with pytest.raises(KcxError, match="cannot be read"):
         list(read_records(tmp_path / "broken.parquet", "parquet"))
+
+
+def test_a_dataset_that_says_its_split_keeps_it(tmp_path):
+    datasets = pytest.importorskip("datasets")
+    rows = {"tokens": [["Ada"]], "ner_tags": [["B-PER"]]}
+    for name, split in (("test", datasets.Split.TEST), ("whole", None)):
+        datasets.Dataset.from_dict(rows, split=split).save_to_disk(str(tmp_path / name))
+        (record,) = read_records(tmp_path / name, inventory=None)
+        assert record.meta.get("split") == (split and str(split))
+    datasets.Dataset.from_dict(rows | {"split": ["validation"]}).to_parquet(str(tmp_path / "rows.parquet"))
+    (record,) = read_records(tmp_path / "rows.parquet", inventory=None)
+    assert record.meta["split"] == "validation"
 
 
 def test_docbin_as_spacy_writes_it(tmp_path):

@@ -16,6 +16,7 @@ from kcx_jax.corpora.writers import WRITERS, write_records
 from kcx_jax.corpora.writers.conll import TAG_SCHEMES
 from kcx_jax.corpora.writers.tokens import split_tokens
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.schema import load_schema
 
 from .written import content, records, texts
 
@@ -176,14 +177,17 @@ def test_files_appear_whole_or_not_at_all(writer, tmp_path):
     if writer == "huggingface":
         pytest.importorskip("pyarrow")
     path = tmp_path / "out"
+    options = {"writer": writer, "allow_loss": True}
+    if writer == "iepile-instructions":
+        options["schema"] = load_schema(["Person", "City"])
     damaged = replace(PLAIN, entities=(Mention("e0", "Person", 0, 3, "Eve"),))
     with pytest.raises(KcxError, match=r"entities\[0\].text"):
-        write_records([PLAIN, damaged], path, writer=writer, allow_loss=True)
+        write_records([PLAIN, damaged], path, **options)
     assert list(tmp_path.iterdir()) == []
-    write_records([PLAIN], path, writer=writer, allow_loss=True)
+    write_records([PLAIN], path, **options)
     with pytest.raises(KcxError, match="exists already"):
-        write_records([PLAIN], path, writer=writer, allow_loss=True)
-    write_records([PLAIN], path, True, writer=writer, allow_loss=True)
+        write_records([PLAIN], path, **options)
+    write_records([PLAIN], path, True, **options)
 
 
 @pytest.mark.parametrize("writer", ["conll", "brat", "huggingface"])
@@ -194,7 +198,7 @@ def test_a_lone_surrogate_is_refused_where_only_json_can_hold_it(writer, tmp_pat
         write_records([Record("r", "en", "a\ud800", ())], tmp_path / "out", writer=writer, allow_loss=True)
 
 
-@pytest.mark.parametrize("token", ["a\tb", "-DOCSTART-"])
+@pytest.mark.parametrize("token", ["a\tb", "-DOCSTART-", "\ufeffa"])
 def test_a_token_that_no_row_can_hold_is_refused(token, tmp_path):
     record = Record("r", "en", token, (), meta={"source_tokens": [[0, len(token)]]})
     with pytest.raises(KcxError, match="has no place in a row of conll"):

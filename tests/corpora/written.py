@@ -2,7 +2,7 @@
 
 from hypothesis import strategies as st
 
-from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
+from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, Span, make_span
 
 ROLES = st.sampled_from(["agent", "from", "Main__Sub", "Main___Sub", "_a_____b"])
 TYPES = st.sampled_from(["Person", "Location", "PER"])
@@ -11,9 +11,27 @@ SPACED = ["Ada", "été", "e\u0301", "عدن", "서울", '"', "\\", "#", "<", "[
 PIECES = [*SPACED, "李白", "กรุง", "😀", "👩\u200d🔬"]
 
 
+# What parts lines somewhere, or ends strings in some programs.
+CONTROLS = [
+    "\n",
+    "\r",
+    "\r\n",
+    "\t",
+    "\0",
+    "\x0b",
+    "\x0c",
+    "\x1c",
+    "\x85",
+    "\u2028",
+    "\u00a0",
+    "\ufeff",
+    "\u200b",
+]
+
+
 @st.composite
-def texts(draw, more=()):
-    return "".join(draw(st.lists(st.sampled_from([*PIECES, *more]), min_size=1, max_size=12)))
+def texts(draw, more=(), empty=False):
+    return "".join(draw(st.lists(st.sampled_from([*PIECES, *more]), min_size=0 if empty else 1, max_size=12)))
 
 
 @st.composite
@@ -53,6 +71,44 @@ def records(draw, more=(), overlapping=True, relations=True, events=True, entity
         tuple(draw(links)) if relations else None,
         tuple(draw(st.lists(event, max_size=2))) if events else None,
     )
+
+
+@st.composite
+def wild_records(draw):
+    """Records with any layer left out, discontinuous spans, an empty text, control characters."""
+    text = draw(texts(CONTROLS, empty=True))
+    cuts = st.lists(st.integers(0, len(text)), min_size=2, max_size=6, unique=True).map(sorted)
+    found = draw(st.lists(cuts, max_size=5)) if text else []
+    spans = [_span(text, places) for places in found]
+    entities = tuple(
+        Mention(f"e{i}", draw(TYPES), s.start, s.end, s.text, s.spans) for i, s in enumerate(spans)
+    )
+    ids = st.sampled_from([m.id for m in entities]) if entities else st.nothing()
+    links = st.lists(st.builds(RelationLink, st.sampled_from(["Born", "Met"]), ids, ids), max_size=3)
+    events = st.just(())
+    if text:
+        fillers = cuts.map(lambda places: _span(text, places))
+        plain = st.builds(lambda r, s: Argument(r, None, s.start, s.end, s.text, s.spans), ROLES, fillers)
+        arguments = plain | st.builds(lambda role, i: Argument(role, entity=i), ROLES, ids)
+        filled = st.lists(arguments, max_size=3).map(tuple)
+        event = st.builds(EventMention, st.sampled_from(["Attack", "Meet"]), fillers, filled)
+        events = st.lists(event, max_size=2).map(tuple)
+    return Record(
+        "r 1",
+        draw(st.sampled_from(["en", "zh"])),
+        text,
+        entities if entities or draw(st.booleans()) else None,
+        draw(st.none() | links.map(tuple)) if entities else draw(st.sampled_from([None, ()])),
+        draw(st.none() | events),
+    )
+
+
+def _span(text, places) -> Span:
+    """The span from the first to the last of sorted places; every other stretch between them is a part of it."""
+    start, end = places[0], places[-1]
+    pairs = tuple(zip(places[::2], places[1::2], strict=False))
+    parts = pairs if len(places) > 2 and len(places) % 2 == 0 else ()
+    return Span(start, end, text[start:end], parts)
 
 
 def content(record: Record):

@@ -104,6 +104,27 @@ def test_the_python_of_the_scoring_page_runs(tmp_path):
     assert done.stdout.splitlines()[-1] == "(1.0, 1.0) 0.000999000999000999"
 
 
+def test_the_python_of_the_page_of_corpora_prints_what_is_shown(tmp_path):
+    page = ROOT / "docs" / "corpora.md"
+    done = run([sys.executable, "-X", "utf8", "-c", "\n".join(fences(page, "python"))], cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "".join(fences(page, "text"))), done.stderr
+
+
+def test_the_writers_commands_on_the_page_of_corpora_run(tmp_path):
+    (tmp_path / "test.conllu").write_text("1\tAda\t" + "_\t" * 7 + "NER=B-Person\n\n", encoding="utf-8")
+    entity = {"id": "e0", "type": "Person", "start": 0, "end": 3, "text": "Ada"}
+    (tmp_path / "train.jsonl").write_text(json.dumps({"id": "r", "text": "Ada", "entities": [entity]}))
+    (tmp_path / "schema.py").write_text("class Person(Entity):\n    pass\n")
+    (tmp_path / "sentences.yaml").write_text("NER: Who is named?\n")
+    shown = [words for words in commands(ROOT / "docs" / "corpora.md") if "--writer" in words]
+    assert len(shown) == 3
+    for words in shown:
+        done = run([*KCX, *words[1:]], cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert "wrote 1 records" in done.stderr
+    assert "Who is named?" in (tmp_path / "train.iepile.jsonl").read_text(encoding="utf-8")
+
+
 def test_the_prompts_on_their_page_are_those_that_are_made():
     page = ROOT / "docs" / "prompts.md"
     done = run([sys.executable, "-X", "utf8", "-c", "\n".join(fences(page, "python"))])

@@ -14,6 +14,7 @@ from typing import Any
 from kcx_jax.corpora.json_items import read_json_items
 from kcx_jax.corpora.lines import read_lines, read_opening
 from kcx_jax.corpora.readers import parquet
+from kcx_jax.corpora.readers.ace_json import ENTITIES, EVENTS
 from kcx_jax.corpora.readers.brat import SUFFIXES, document_pairs
 from kcx_jax.corpora.readers.columns import TEXT_COMMENT, is_tag, split_columns
 from kcx_jax.corpora.readers.conll import is_apart, is_tabbed
@@ -51,6 +52,7 @@ JSON_SIGNS: dict[str, JsonSign] = {
     "fewfc": has(content=str, events=list),
     "phee": has(context=str, annotations=list),
     "oneie": has(tokens=list, event_mentions=list),
+    "ace_json": lambda item: isinstance(item.get("words"), list) and (ENTITIES in item or EVENTS in item),
     "crossre": has(doc_key=str, sentence=list, ner=list, relations=list),
     "duie": has(text=str, spo_list=list),
     "triple_list": has(text=str, triple_list=list),

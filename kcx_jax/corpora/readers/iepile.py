@@ -45,10 +45,11 @@ def read_iepile(path: Path, options: Options) -> Iterator[Record]:
     """The samples of a file; `KcxError` naming the key for what has not its form."""
     for index, (where, value) in enumerate(read_json_items(path)):
         row = JsonObject(value, where)
-        yield _read(row, path, record_id(path, index), options)
+        yield read_sample(row, path, record_id(path, index), options)
 
 
-def _read(row: JsonObject, path: Path, identifier: str, options: Options) -> Record:
+def read_sample(row: JsonObject, path: Path, identifier: str, options: Options) -> Record:
+    """The record of one sample; `KcxError` naming the key for what has not its form."""
     plain = "text" in row.value
     asked = row if plain else JsonObject(_inner(row, "instruction"), row.where, "instruction")
     sample = _Sample(Draft(path, row.where, asked.string("text" if plain else "input", empty=True), options))

@@ -38,8 +38,10 @@ def read_knowcoder(path: Path, options: Options) -> Iterator[Record]:
             elif place:
                 draft.mention(draft.char_span(*place, node.key), label, node.key)
         for i, node in enumerate(row.items("relations", lambda item: item) or ()):
-            (head, head_type), (tail, tail_type) = _end(node, "head"), _end(node, "tail")
-            triples.add(i, node.string("type"), (head_type, tail_type), (head, tail), node.key)
+            head, tail = _end(node, "head", draft), _end(node, "tail", draft)
+            if head and tail:
+                surfaces, types, places = (head[0], tail[0]), (head[1], tail[1]), (head[2], tail[2])
+                triples.add(i, node.string("type"), types, surfaces, node.key, places)
         for node in row.items("events", lambda item: item) or ():
             event = _as_duee(node, draft)
             if event is not None:
@@ -69,12 +71,14 @@ def _place(node: JsonObject, surface: str, draft: Draft) -> tuple[int, int] | tu
     return ()
 
 
-def _end(node: JsonObject, key: str) -> tuple[str, str | None]:
-    """The surface and the type of one end: a string, or an object."""
+def _end(node: JsonObject, key: str, draft: Draft) -> tuple[str, str | None, tuple[int, int] | None] | None:
+    """The surface, the type and the place of one end: a string, or an object; None where it was set aside."""
     if isinstance(node.get(key), str):
-        return node.string(key), None
+        return node.string(key), None, None
     end = JsonObject(node.get(key), node.where, f"{node.key}.{key}")
-    return end.string("name"), end.string("type") if "type" in end.value else None
+    surface, label = end.string("name"), end.string("type") if "type" in end.value else None
+    place = _place(end, surface, draft)
+    return None if place == () else (surface, label, place or None)
 
 
 def _as_duee(node: JsonObject, draft: Draft) -> JsonObject | None:

@@ -2,11 +2,13 @@
 
 Two kinds of columns are known: `tokens` (also `words`) with one tag a token under `ner_tags` (also `tags`, `labels`),
 as strings or as numbers whose names stand in the file's Hugging Face metadata; and this project's records (`text`, and
-`entities`, `relations` or `events` as lists of structs). The extra `hub` brings pyarrow.
+`entities`, `relations` or `events` as lists of structs). `meta.split` is what the folder, or a column `split`, says of
+itself. The extra `hub` brings pyarrow.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +39,22 @@ def read_parquet(path: Path, options: Options) -> Iterator[Record]:
             f"{path}: the columns {', '.join(names)} are neither tokens with ner_tags nor a text with entities, "
             "relations or events"
         )
+    saved = _saved_split(path)
     for index, row in enumerate(rows):
         where = f"{path}: row {index + 1}"
         if token is not None and tag is not None:
-            yield _tokens(row[token], row[tag], names[tag], path, where, index, options)
+            record = _tokens(row[token], row[tag], names[tag], path, where, index, options)
         else:
-            yield _record(row, path, where, index, options)
+            record = _record(row, path, where, index, options)
+        split = row.get("split") or saved
+        said = {"split": split} if isinstance(split, str) else {}
+        yield replace(record, meta=said | record.meta)
+
+
+def _saved_split(path: Path) -> str | None:
+    """The split that a folder of `save_to_disk` says it is."""
+    state = json.loads((path / "state.json").read_text()) if path.is_dir() else {}
+    return state.get("_split")
 
 
 def _first(wanted: Sequence[str], names: Mapping[str, Any]) -> str | None:

@@ -1,9 +1,9 @@
 """`prodigy`: Prodigy's JSON lines, `{"text", "spans": [{"start", "end", "label"}], "tokens", "relations", "answer"}`.
 
-Offsets are half-open code points, unless another unit is named.
-A relation links two spans (`head_span`, `child_span`), which become entities where
-they are none yet. A task that was rejected or ignored keeps its text and is not annotated; it is set aside and
-counted.
+Offsets are half-open code points, unless another unit is named. A relation links two spans (`head_span`,
+`child_span`), which become entities where they are none yet. An accepted task without spans (or relations) has none,
+if any other task of the file has some. A task that was rejected or ignored keeps its text and is not annotated; it is
+set aside and counted.
 """
 
 from collections.abc import Iterator
@@ -21,35 +21,32 @@ _KEPT = ("text", "spans", "tokens", "relations")
 
 def read_prodigy(path: Path, options: Options) -> Iterator[Record]:
     """The tasks of a file; `KcxError` naming the key for what does not lie in its text."""
+    keys = {key for _, value in read_json_items(path) if isinstance(value, dict) for key in value}
+    related = "relations" in keys
     for index, (where, value) in enumerate(read_json_items(path)):
         row = JsonObject(value, where)
         draft = Draft(path, where, row.string("text", empty=True), options)
         accepted = row.get("answer", "accept") == "accept"
         if accepted:
-            ids: dict[tuple[int, int, str | None], str] = {}
             for node in row.items("spans", lambda item: item) or ():
-                _span(draft, node, ids)
+                _span(draft, node)
             for node in row.items("relations", lambda item: item) or ():
                 ends = (
                     JsonObject(node.get(key), where, f"{node.key}.{key}")
                     for key in ("head_span", "child_span")
                 )
-                head, tail = (_span(draft, end, ids) for end in ends)
+                head, tail = (_span(draft, end) for end in ends)
                 draft.link(node.string("label"), head, tail, node.key)
         else:
             draft.set_aside(
                 f"tasks answered {row.get('answer')}", {k: row.get(k) for k in _KEPT if k in row.value}
             )
-        annotated = accepted and ("spans" in row.value or "relations" in row.value)
-        yield draft.record(
-            record_id(path, index), entities=annotated, relations=accepted and "relations" in row.value
-        )
+        annotated = accepted and ("spans" in keys or related)
+        yield draft.record(record_id(path, index), entities=annotated, relations=accepted and related)
 
 
-def _span(draft: Draft, node: JsonObject, ids: dict[tuple[int, int, str | None], str]) -> str:
+def _span(draft: Draft, node: JsonObject) -> str:
     """The entity at a span, added unless it is there."""
     label = node.string("label") if node.get("label") is not None else None
-    place = node.integer("start"), node.integer("end"), label
-    if place not in ids:
-        ids[place] = draft.mention(draft.file_span(*place[:2], node.key), label, node.key)
-    return ids[place]
+    span = draft.file_span(node.integer("start"), node.integer("end"), node.key)
+    return draft.mention_once(span, label, node.key)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kcx_jax.corpora.jsonl import read_jsonl
+from kcx_jax.corpora.readers.ace_json import read_ace_json
 from kcx_jax.corpora.readers.brat import read_brat
 from kcx_jax.corpora.readers.casie import read_casie
 from kcx_jax.corpora.readers.cluener import read_cluener
@@ -81,6 +82,7 @@ READERS = {
     "fewfc": Reader(read_fewfc, "fewfc"),
     "phee": Reader(read_phee, "phee"),
     "oneie": Reader(read_oneie, None),
+    "ace_json": Reader(read_ace_json, None),
     "crossre": Reader(read_crossre, "crossre"),
     "semeval2010": Reader(read_semeval2010, "semeval2010-task8"),
     "duie": Reader(read_duie, "duie"),

@@ -1,6 +1,7 @@
 """What the readers of relation corpora share: a record in the making, with the corpus's own labels beside it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from kcx_jax.errors import KcxError
 # The class of a mention whose corpus gives it no type: the base of all entity classes.
 UNTYPED = "Entity"
 # How corpora say of a pair that no relation holds; the pair stays in `meta`.
-NO_RELATION = frozenset({"Other", "no_relation", "NA"})
+NO_RELATION = frozenset({"Other", "no_relation", "no relation", "NA"})
 
 
 class Draft:
@@ -35,6 +36,7 @@ class Draft:
         self.events: list[LabelledEvent] = []
         self.source_relations: list[str] = []
         self._labels: dict[str, str] = {}
+        self._ids: dict[tuple[Span, str | None], str] = {}
         self._unplaced: dict[str, list[Any]] = {}
 
     @classmethod
@@ -58,14 +60,22 @@ class Draft:
 
     def file_span(self, start: int, end: int, key: str) -> Span:
         """The span between two offsets of the file, in the unit it was said to count; `KcxError` if there is none."""
-        unit = self.options.offset_unit or "code-points"
-        place = converter(self.text, unit)
-        if not 0 <= place(start) < place(end):
+        first, last = self._place(start), self._place(end)
+        if not 0 <= first < last:
             raise self.error(
                 key,
-                f"[{start}, {end}) is no span of a text of {len(self.text)} characters (offsets in {unit})",
+                f"[{start}, {end}) is no span of a text of {len(self.text)} characters (offsets in {self._unit})",
             )
-        return make_span(self.text, place(start), place(end))
+        return make_span(self.text, first, last)
+
+    @property
+    def _unit(self) -> str:
+        return self.options.offset_unit or "code-points"
+
+    @cached_property
+    def _place(self) -> Callable[[int], int]:
+        """From offsets of the file to those of the text: a table that is made once a text, not once a span."""
+        return converter(self.text, self._unit)
 
     def mention(self, span: Span, label: str | None, key: str, identifier: str | None = None) -> str:
         """Add a mention (`label` None: the corpus gives it no type) and return its id."""
@@ -75,7 +85,12 @@ class Draft:
             name = self.options.labels(label, f"{self.where}: {key}")
             self._labels[identifier] = label
         self.mentions[identifier] = Mention(identifier, name, span.start, span.end, span.text, span.spans)
+        self._ids.setdefault((span, label), identifier)
         return identifier
+
+    def mention_once(self, span: Span, label: str | None, key: str) -> str:
+        """The id of the mention on this span with this label, which is added unless it is there."""
+        return self._ids.get((span, label)) or self.mention(span, label, key)
 
     def link(self, label: str, head: str, tail: str, key: str, source: str | None = None) -> None:
         """Add a relation between two mentions; `source`: the label as the corpus writes it, if that says more."""

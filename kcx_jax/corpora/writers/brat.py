@@ -37,6 +37,8 @@ def write_brat(records: Iterable[Record], path: Path, options: WriteOptions) -> 
 
 
 def _annotation(record: Record, loss: Loss) -> str:
+    if record.entities is None:
+        loss.add(record, "records whose entities are not annotated")
     record = _with_events(fit(record, _HOLDS, loss, _in_a_line), loss)
     bounds: list[str] = []
 

@@ -42,7 +42,8 @@ def _block(record: Record, options: WriteOptions) -> str:
         return ""
     tokens = [record.text[start:end] for start, end in places]
     for token in tokens:
-        if any(char in token for char in "\t\n\r") or token == "-DOCSTART-":
+        unlike = token == "-DOCSTART-" or token.startswith("\ufeff")  # at a file's start, a byte order mark
+        if unlike or any(char in token for char in "\t\n\r"):
             raise KcxError(f"record {record.id!r}: the token {token!r} has no place in a row of conll")
     _note_spacing(record, tokens, loss)
     rows = [f"{token}\t{tag}\n" for token, tag in zip(tokens, _tags(fitted, places, options), strict=True)]

@@ -1,7 +1,8 @@
 """`iepile`: the plain samples of IEPile, JSON lines `{"text", "entity": [...], "relation": [...], "event": [...]}`.
 
-Names without offsets: a reader lines them up with the text again. No discontinuous spans; an event's arguments have no
-types and roles within roles are spelled `Main.Sub`. A layer that is not annotated is a key left out.
+Names without offsets: a reader lines them up with the text again, and what it would find elsewhere is counted. No
+discontinuous spans; an event's arguments have no types and roles within roles are spelled `Main.Sub`. A layer that is
+not annotated is a key left out.
 """
 
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ from kcx_jax.corpora.jsonl import write_json_lines
 from kcx_jax.corpora.record import Argument, Record
 from kcx_jax.corpora.writers.fitting import Holds, Loss, fit
 from kcx_jax.corpora.writers.options import WriteOptions
+from kcx_jax.corpora.writers.unplaced import note_places
 from kcx_jax.schema.labels import role_spelling_of
 
 
@@ -52,4 +54,5 @@ def _row(record: Record, loss: Loss) -> dict[str, Any]:
             }
             for event in record.events
         ]
+    note_places(record, row, loss)
     return row

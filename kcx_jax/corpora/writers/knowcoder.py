@@ -1,6 +1,7 @@
 """`knowcoder`: JSON lines `{"sentence", "entities", "relations", "events"}`, each name with its `pos` `[start, end)`.
 
-Holds all but discontinuous spans. Mentions have no ids there: an end of a relation is a name with its type and place.
+Holds all but discontinuous spans. Mentions have no ids there: an end of a relation is a name with its type and place,
+so is an event's argument, which a reader takes for a plain span. Roles within roles are spelled `Main.Sub`.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from kcx_jax.corpora.jsonl import write_json_lines
 from kcx_jax.corpora.record import Argument, EventMention, Mention, Record
 from kcx_jax.corpora.writers.fitting import Holds, Loss, fit
 from kcx_jax.corpora.writers.options import WriteOptions
+from kcx_jax.schema.labels import role_spelling_of
 
 
 def write_knowcoder(records: Iterable[Record], path: Path, options: WriteOptions) -> int:
@@ -21,6 +23,8 @@ def write_knowcoder(records: Iterable[Record], path: Path, options: WriteOptions
 def _row(record: Record, loss: Loss) -> dict[str, Any]:
     record = fit(record, Holds(), loss)
     mentions = {mention.id: mention for mention in record.entities or ()}
+    if record.relations is not None:
+        loss.add(record, "entities that are not annotated beside relations", record.entities is None)
     row: dict[str, Any] = {"id": record.id, "sentence": record.text}
     if record.entities is not None:
         row["entities"] = [_named(mention) for mention in record.entities]
@@ -49,6 +53,7 @@ def _event(event: EventMention, mentions: dict[str, Mention]) -> dict[str, Any]:
 
 
 def _argument(argument: Argument, mentions: dict[str, Mention]) -> dict[str, Any]:
+    role = role_spelling_of(argument.role)
     if argument.entity is not None:
-        return {"role": argument.role, **_named(mentions[argument.entity])}
-    return {"role": argument.role, "type": "", "name": argument.text, "pos": list(argument.span())}
+        return {"role": role, **_named(mentions[argument.entity])}
+    return {"role": role, "type": "", "name": argument.text, "pos": list(argument.span())}
