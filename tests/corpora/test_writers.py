@@ -246,5 +246,5 @@ def test_label_studio_counts_the_units_of_utf16(tmp_path):
     write_records([record], tmp_path / "t.json", writer="label-studio")
     value = json.loads((tmp_path / "t.json").read_text())[0]["annotations"][0]["result"][0]["value"]
     assert (value["start"], value["end"]) == (3, 4)
-    (back,) = read_records(tmp_path / "t.json", reader="label-studio", inventory="none")
+    (back,) = read_records(tmp_path / "t.json", reader="label-studio", inventory=None)
     assert [(m.start, m.end) for m in back.entities] == [(2, 3)]
