@@ -13,7 +13,7 @@ class LoopThread:
     """``with LoopThread() as loop: loop.submit(coroutine).result()``; leaving cancels what still runs."""
 
     def __enter__(self) -> "LoopThread":
-        self._loop = asyncio.new_event_loop()
+        self._loop = _new_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="kcx-llm", daemon=True)
         self._thread.start()
         return self
@@ -39,3 +39,12 @@ class LoopThread:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._loop.shutdown_asyncgens()
         await self._loop.shutdown_default_executor()
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it is installed, which serves more requests a second."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

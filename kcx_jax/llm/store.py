@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ LINGER = 0.004
 NETWORK_FILES = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "afs")
 
 Statement = tuple[str, tuple[Any, ...]]
+Change = Callable[[sqlite3.Connection], None]
 T = TypeVar("T")
 
 
@@ -42,7 +44,7 @@ class Store:
         self._lock: int | None = None
         self._writer: threading.Thread | None = None
         self._condition = threading.Condition()
-        self._queue: list[Statement | Callable[[sqlite3.Connection], None]] = []
+        self._queue: list[Statement | Change] = []
         self._waiting: list[asyncio.Future[None] | Future[None]] = []
         self._broken: KcxError | None = None
         self._closing = False
@@ -89,7 +91,8 @@ class Store:
             return self._db.execute(sql, values)
 
     def write(self, sql: str, *values: Any) -> None:
-        """Queue one statement; it is on disk once `committed` or `flush` returns."""
+        """Queue one statement; it is on disk once `committed` or `flush` returns. Until then another kind of
+        statement may overtake it."""
         self._put((sql, values))
 
     def change(self, function: Callable[[sqlite3.Connection], T]) -> T:
@@ -135,7 +138,7 @@ class Store:
         self._waiting.append(future)
         self._condition.notify()
 
-    def _put(self, item: Statement | Callable[[sqlite3.Connection], None]) -> None:
+    def _put(self, item: Statement | Change) -> None:
         with self._condition:
             if self._broken is not None:
                 raise self._broken
@@ -163,15 +166,12 @@ class Store:
                     self._queue, self._waiting = [], []
             _wake(waiting, error)
 
-    def _commit(self, queue: list[Statement | Callable[[sqlite3.Connection], None]]) -> KcxError | None:
+    def _commit(self, queue: list[Statement | Change]) -> KcxError | None:
         try:
             with self._guard():
                 self._out.execute("BEGIN IMMEDIATE")
-                for item in queue:
-                    if callable(item):
-                        item(self._out)
-                    else:
-                        self._out.execute(*item)
+                for run in _runs(queue):
+                    run(self._out)
                 self._out.execute("COMMIT")
         except KcxError as error:
             with contextlib.suppress(sqlite3.Error):
@@ -216,6 +216,27 @@ class Store:
             ) from error
         except OSError as error:
             raise KcxError(f"cannot open the ledger {self.path}: {error.strerror or error}") from error
+
+
+def _runs(queue: list[Statement | Change]) -> Iterator[Change]:
+    """The queue in as few calls as may be: equal statements together, in the place of the first of them.
+
+    A statement may so be carried out before another kind that was written earlier; who needs the order waits for
+    `committed` in between, as everyone does who builds on what was written. Functions stay in their place.
+    """
+    alike: dict[str, list[tuple[Any, ...]]] = {}
+    for item in queue:
+        if not callable(item):
+            alike.setdefault(item[0], []).append(item[1])
+            continue
+        yield from (partial(_many, sql, rows) for sql, rows in alike.items())
+        alike = {}
+        yield item
+    yield from (partial(_many, sql, rows) for sql, rows in alike.items())
+
+
+def _many(sql: str, rows: list[tuple[Any, ...]], db: sqlite3.Connection) -> None:
+    db.executemany(sql, rows)
 
 
 def _wake(waiting: "list[asyncio.Future[None] | Future[None]]", error: KcxError | None) -> None:

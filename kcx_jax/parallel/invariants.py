@@ -3,6 +3,7 @@
 The bounds were measured on the real translations of Multi-CrossRE (docs/parallel.md gives the false alarms).
 """
 
+import functools
 import re
 import unicodedata
 from collections import Counter
@@ -79,7 +80,7 @@ def notes(record: Record, target: str, spans: Sequence[SourceSpan], draft: Draft
     """What is odd about a translation and may be right: short numbers that are gone, spans in another script."""
     found: dict[str, Any] = {}
     if lost := lost_numbers(record.text, draft.sentence):
-        found["lost_numbers"] = lost
+        found["lost_numbers"] = list(lost)
     script = script_of(target)
     scripts = {CJK, KANA} if script == CJK else {script}
     words = {span.id: words_by_script(draft.texts[span.id]) for span in spans}
@@ -129,6 +130,7 @@ def _check_characters(target: str, text: str) -> None:
         raise Refusal("wrong_script", f"the sentence is not in {name} characters")
 
 
+@functools.lru_cache(maxsize=65536)
 def _kind(char: str) -> bool | None:
     """True for a character that only traditional Chinese has, False for one that only simplified has."""
     if not "\u4e00" <= char <= "\u9fff":

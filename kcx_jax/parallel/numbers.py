@@ -5,6 +5,7 @@ not, with a decimal point or comma, scaled (``1.5 million``, ``150万``) or in C
 ten invisible: 200 and 2,000 are the same here.
 """
 
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -17,10 +18,12 @@ _NUMERAL = re.compile(f"[{''.join((*_DIGITS, *_UNITS))}]+")
 LONG = 3
 
 
-def lost_numbers(source: str, target: str) -> list[str]:
+@functools.lru_cache(maxsize=1024)  # asked twice of each translation: whether it may be, and what to flag
+def lost_numbers(source: str, target: str) -> tuple[str, ...]:
     """The numbers of `source`, as they are written there, that `target` does not have."""
-    kept = set(_values(target))
-    return [number for number in _NUMBER.findall(source) if not _in(number, kept)]
+    numbers = _NUMBER.findall(source)
+    kept = set(_values(target)) if numbers else set()
+    return tuple(number for number in numbers if not _in(number, kept))
 
 
 def is_long(number: str) -> bool:
@@ -48,6 +51,8 @@ def _values(text: str) -> Iterator[str]:
 
 
 def _digits(number: str) -> str:
+    if number.isascii():
+        return "".join(filter(str.isdigit, number))
     return "".join(str(unicodedata.decimal(char)) for char in number if char.isdecimal())
 
 
