@@ -182,6 +182,31 @@ def test_what_stops_a_run_keeps_what_was_answered(pairs, tmp_path, fault, error)
         assert server.bill.answers == 30
 
 
+def test_a_key_that_expires_in_mid_run_stops_it_and_costs_nothing(pairs, tmp_path):
+    """What was under way comes to its end; with a key that is taken again, the rest is asked for."""
+    with ScriptedServer(pairs=pairs, api_key="k", key_expires_after=15, latency=0.02) as server:
+        client = ChatClient("small", server.base_url, "k", retry=QUICK, concurrency=4)
+        with pytest.raises(EndpointError, match="Check the key"):
+            build(_sources(pairs), "en", "zh", client, tmp_path)
+        assert len(_ids(Run.open(tmp_path))) == server.bill.answers == 15
+        server.key_expires_after = None
+        assert len(_ids(build(_sources(pairs), "en", "zh", client, tmp_path))) == 40
+        assert server.bill.answers == 40
+
+
+def test_several_targets_at_once_are_pairs_of_their_own(tmp_path):
+    items = generate(5, 12, "train")
+    truth = [
+        ParallelRecord(f"{item['en'].id}", item["en"], item[to]) for item in items for to in ("zh", "es")
+    ]
+    with (
+        ScriptedServer(pairs=truth) as server,
+        build([item["en"] for item in items], "en", ["zh", "es"], _client(server), tmp_path) as run,
+    ):
+        made = {(pair.id, pair.target.language): pair.target.text for pair in run.pairs()}
+    assert made == {(pair.id, pair.target.language): pair.target.text for pair in truth}
+
+
 CHILD = """
 import sys
 from kcx_jax.corpora import read_records
