@@ -162,7 +162,7 @@ def _first_reply(pair, client):
     from kcx_jax.parallel import prompts
 
     data = prompts.translate_data(pair.source, pair.target.language, source_spans(pair.source))
-    return _run(client.complete(prompts.messages(data), stage=T, record=pair.id)).text
+    return _run(client.complete(prompts.messages(data), max_tokens=9, stage=T, record=pair.id)).text
 
 
 def _settled(pair):
