@@ -76,11 +76,18 @@ def test_an_unknown_command_is_a_usage_error(monkeypatch, capsys):
     assert "extrct" in err
 
 
+def _leaves(words, command):
+    """The words of every command below `command`, groups within groups too."""
+    for name, below in command.commands.items():
+        deeper = hasattr(below, "commands")
+        yield from _leaves([*words, name], below) if deeper else [[*words, name]]
+
+
 @pytest.mark.parametrize("name", [*module.COMMANDS, *module.GROUPS])
 def test_every_command_explains_itself_with_an_example(monkeypatch, capsys, name):
     group = module.GROUPS.get(name)
-    helps = [[name]] if group is None else [[name, sub] for sub in typer.main.get_command(group).commands]
-    for words in helps:
+    command = None if group is None else typer.main.get_command(group)
+    for words in [[name]] if command is None else _leaves([name], command):
         code, out, _ = _leave(monkeypatch, capsys, argv=["kcx", *words, "--help"])
         assert code == 0
         text = " ".join(out.split())

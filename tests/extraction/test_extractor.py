@@ -223,11 +223,12 @@ def test_a_reply_without_a_list_is_left_to_the_parser(reply):
     assert code_of(reply) == reply
 
 
-def test_the_prompt_is_the_one_that_training_uses(served):
-    extractor, server = served()
-    seen = []
-    read = server._script.read
-    server._script.read = lambda model, messages: seen.append(messages) or read(model, messages)
+def test_the_prompt_is_the_one_that_training_uses(served, monkeypatch):
+    extractor, _ = served()
+    seen, read = [], Script.read
+    monkeypatch.setattr(
+        Script, "read", lambda self, model, messages: seen.append(messages) or read(self, model, messages)
+    )
     next(extractor.extract(ENGLISH, CLASSES, tasks=["re"]))
     ((system, user),) = seen
     assert system["role"] == "system"
