@@ -13,6 +13,7 @@ from kcx_jax.extraction import Extractor
 from kcx_jax.extraction.chat import code_of
 from kcx_jax.prompts import extraction_prefix
 from kcx_jax.schema import load_schema
+from kcx_jax.testing.llm_script import Script
 
 from .conftest import ANSWERS, CHINESE, CLASSES, ENGLISH, NOTHING, BirthPlace, City, Meeting, Person
 
