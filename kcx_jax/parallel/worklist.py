@@ -17,7 +17,6 @@ from kcx_jax.llm import Ledger
 from kcx_jax.parallel.outcomes import Outcome
 
 PENDING, PAIR, PEOPLE = "pending", "pair", "people"
-STATES = (PENDING, PAIR, PEOPLE)
 PAGE = 1_000
 
 _FILL = f"""

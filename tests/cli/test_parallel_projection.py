@@ -4,29 +4,16 @@ import json
 
 import pytest
 
-from kcx_jax.corpora import Mention, ParallelRecord, Record, write_parallel, write_records
+from kcx_jax.corpora import write_parallel, write_records
 from kcx_jax.testing.llm_server import ScriptedServer
 
-
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def _pair(n: int) -> ParallelRecord:
-    source, target = f"Ada{n} went.", f"艾达{n}走了。"
-    return ParallelRecord(
-        f"r{n}",
-        Record(f"r{n}", "en", source, (Mention("e0", "Person", 0, source.index(" "), source.split()[0]),)),
-        Record(f"r{n}", "zh", target, (Mention("e0", "Person", 0, target.index("走"), target[:-3]),)),
-    )
+pytestmark = pytest.mark.usefixtures("no_endpoint")
 
 
 @pytest.fixture
-def words(tmp_path):
+def words(tmp_path, numbered):
     """The arguments that all calls here share, but for the input and the endpoint."""
-    pairs = [_pair(n) for n in range(6)]
+    pairs = [numbered(n) for n in range(6)]
     write_parallel(pairs, tmp_path / "pairs.jsonl")
     write_records((pair.source for pair in pairs), tmp_path / "en.jsonl")
     return pairs, ("--source", "en", "--target", "zh", "--model", "m", "--run", tmp_path / "run")

@@ -6,31 +6,18 @@ import pytest
 from typer.testing import CliRunner
 
 from kcx_jax.cli.parallel import app
-from kcx_jax.corpora import Mention, ParallelRecord, Record, read_parallel, write_records
+from kcx_jax.corpora import read_parallel, write_records
 from kcx_jax.testing.llm_server import ScriptedServer
 
-
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch):
-    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-
-
-def _pair(n: int) -> ParallelRecord:
-    source, target = f"Ada{n} went.", f"艾达{n}走了。"
-    return ParallelRecord(
-        f"r{n}",
-        Record(f"r{n}", "en", source, (Mention("e0", "Person", 0, source.index(" "), source.split()[0]),)),
-        Record(f"r{n}", "zh", target, (Mention("e0", "Person", 0, target.index("走"), target[:-3]),)),
-    )
+pytestmark = pytest.mark.usefixtures("no_endpoint")
 
 
 def _run(*arguments: str):
     return CliRunner().invoke(app, list(arguments), catch_exceptions=True)
 
 
-def test_preview_then_build_then_report(tmp_path):
-    pairs = [_pair(n) for n in range(12)]
+def test_preview_then_build_then_report(tmp_path, numbered):
+    pairs = [numbered(n) for n in range(12)]
     write_records((pair.source for pair in pairs), tmp_path / "in.jsonl")
     run = tmp_path / "run"
     with ScriptedServer(pairs=pairs) as server:

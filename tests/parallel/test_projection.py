@@ -13,9 +13,10 @@ from kcx_jax.corpora import Mention, ParallelRecord, Record
 from kcx_jax.errors import UsageError
 from kcx_jax.llm import ChatClient, EndpointError, Ledger, RetryPolicy
 from kcx_jax.parallel.checks import Refusal
-from kcx_jax.parallel.projection import METHODS, figures, project, wilson
+from kcx_jax.parallel.projection import METHODS, figures, project
 from kcx_jax.parallel.projection.alignment import align, carry, symmetrised
 from kcx_jax.parallel.projection.markers import assign, mark, marks_for, unmark
+from kcx_jax.parallel.shares import Share
 from kcx_jax.parallel.spans import SourceSpan, source_spans
 from kcx_jax.testing.llm_server import ScriptedServer
 
@@ -235,11 +236,11 @@ def test_texts_without_a_token_are_not_aligned():
 
 @given(st.integers(0, 200), st.integers(0, 200))
 def test_wilson_holds_the_share_and_mirrors(count, rest):
-    low, high = wilson(count, count + rest)
+    low, high = Share(count, count + rest).interval or (0.0, 1.0)
     assert 0 <= low <= high <= 1
     if count + rest:
         assert low <= count / (count + rest) <= high
-    mirrored = wilson(rest, count + rest)
+    mirrored = Share(rest, count + rest).interval or (0.0, 1.0)
     assert mirrored == (pytest.approx(1 - high), pytest.approx(1 - low))
 
 
@@ -252,4 +253,4 @@ def test_wilson_is_the_published_one():
         (1, 29): (0.0061, 0.1718),
     }
     for case, interval in known.items():
-        assert wilson(*case) == pytest.approx(interval, abs=5e-5)
+        assert Share(*case).interval == pytest.approx(interval, abs=5e-5)

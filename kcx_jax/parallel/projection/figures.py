@@ -4,7 +4,6 @@ A record is *resolved* when every span stands at an offset of the target sentenc
 the very words that the method gave. What has no sentence, or lacks a span, is unfaithful.
 """
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
@@ -13,10 +12,9 @@ from typing import Any
 from kcx_jax.corpora import Mention, Record
 from kcx_jax.parallel.matching import locate
 from kcx_jax.parallel.projection.run import Projected, Projection
+from kcx_jax.parallel.shares import Share
 from kcx_jax.parallel.spans import source_spans
 from kcx_jax.scoring import score
-
-_Z = 1.959963984540054  # of 95 %
 
 
 def figures(projection: Projection, gold: Mapping[str, Record] | None = None) -> dict[str, Any]:
@@ -49,22 +47,12 @@ def figures(projection: Projection, gold: Mapping[str, Record] | None = None) ->
     return made
 
 
-def wilson(count: int, total: int) -> tuple[float, float]:
-    """The 95 % interval of a share after Wilson; (0, 1) of nothing."""
-    if not total:
-        return 0.0, 1.0
-    share, z = count / total, _Z * _Z / total
-    middle, half = share + z / 2, _Z * math.sqrt((share * (1 - share) + z / 4) / total)
-    low, high = (middle - half) / (1 + z), (middle + half) / (1 + z)
-    return max(0.0, min(low, share)), min(1.0, max(high, share))  # rounding must not leave the share outside
-
-
 def _share(count: int, total: int) -> dict[str, Any]:
     return {
         "count": count,
         "of": total,
         "share": count / total if total else 1.0,
-        "interval_95": wilson(count, total),
+        "interval_95": Share(count, total).interval or (0.0, 1.0),  # of nothing, anything may be true
     }
 
 
