@@ -25,8 +25,9 @@ from kcx_jax.errors import KcxError
 from kcx_jax.llm import ChatClient
 from kcx_jax.llm.request import Dialect, Request
 from kcx_jax.llm.transport import Answer, Transport
-from kcx_jax.parallel import build, prompts
-from kcx_jax.parallel.spans import source_spans
+from kcx_jax.parallel import build
+from kcx_jax.parallel.translation import prompts
+from kcx_jax.parallel.translation.spans import source_spans
 
 MODEL = "scripted"
 

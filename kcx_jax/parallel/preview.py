@@ -10,11 +10,11 @@ from pathlib import Path
 from kcx_jax.corpora import Record
 from kcx_jax.errors import UsageError
 from kcx_jax.llm import ChatClient, Ledger
-from kcx_jax.parallel.build import Progress, build
-from kcx_jax.parallel.drawing import Drawing
-from kcx_jax.parallel.report import length_bin, types_of
-from kcx_jax.parallel.run import LEDGER, Run
-from kcx_jax.parallel.worklist import Worklist
+from kcx_jax.parallel.report.counts import length_bin, types_of
+from kcx_jax.parallel.report.drawing import Drawing
+from kcx_jax.parallel.runs.build import Progress, build
+from kcx_jax.parallel.runs.run import LEDGER, Run
+from kcx_jax.parallel.runs.worklist import Worklist
 
 # Under this name the ledger keeps which of its starts was a preview's.
 _NOTE = "preview"

@@ -11,10 +11,10 @@ from kcx_jax.corpora import read_records
 from kcx_jax.errors import UsageError
 from kcx_jax.files import atomic_write
 from kcx_jax.llm import ChatClient, Ledger, Spent
-from kcx_jax.parallel.build import Progress, build
-from kcx_jax.parallel.presets import preset_named
-from kcx_jax.parallel.run import LEDGER, Run
-from kcx_jax.parallel.shards import in_share
+from kcx_jax.parallel.runs.build import Progress, build
+from kcx_jax.parallel.runs.presets import preset_named
+from kcx_jax.parallel.runs.run import LEDGER, Run
+from kcx_jax.parallel.runs.shards import in_share
 from kcx_jax.settings import Settings, checked, read_values
 
 # The recipe that a folder was made by, beside the runs.
@@ -34,7 +34,7 @@ class CorpusSettings(Settings):
 class Recipe(Settings):
     """A whole recipe: `kcx parallel recipe CONFIG.yaml`."""
 
-    preset: str = "paper"  # the models: kcx_jax.parallel.presets
+    preset: str = "paper"  # the models: kcx_jax.parallel.runs.presets
     directions: Literal["forward", "both"] = "forward"  # noted for stage 1 of training; a build makes forward
     corpora: Annotated[tuple[CorpusSettings, ...], Field(min_length=1)]
 

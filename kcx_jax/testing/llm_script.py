@@ -16,12 +16,12 @@ from typing import Any
 
 from kcx_jax.corpora import ParallelRecord
 from kcx_jax.errors import UsageError
-from kcx_jax.parallel.inline import tagged, untagged
 from kcx_jax.parallel.projection.requests import FIND_SPAN, TRANSLATE_MARKED, TRANSLATE_SPAN
 from kcx_jax.parallel.projection.requests import STAGES as PROJECTION
-from kcx_jax.parallel.prompts import REWRITE_SENTENCE, REWRITE_SPANS, TRANSLATE
-from kcx_jax.parallel.refusal import Refusal
-from kcx_jax.parallel.spans import Offsets, SourceSpan, source_spans
+from kcx_jax.parallel.translation.inline import tagged, untagged
+from kcx_jax.parallel.translation.prompts import REWRITE_SENTENCE, REWRITE_SPANS, TRANSLATE
+from kcx_jax.parallel.translation.refusal import Refusal
+from kcx_jax.parallel.translation.spans import Offsets, SourceSpan, source_spans
 from kcx_jax.prompts.extraction import TASK_LINES
 from kcx_jax.testing.llm_faults import BODY, TRANSPORT
 from kcx_jax.testing.meaning_faults import SEMANTIC, Said

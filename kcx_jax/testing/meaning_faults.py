@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from anyascii import anyascii
 
-from kcx_jax.parallel.spans import Offsets
+from kcx_jax.parallel.translation.spans import Offsets
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import Any
 
 from kcx_jax.corpora import ParallelRecord
 from kcx_jax.parallel.projection.requests import TRANSLATE_MARKED, TRANSLATE_SPAN
-from kcx_jax.parallel.spans import Offsets, SourceSpan
+from kcx_jax.parallel.translation.spans import Offsets, SourceSpan
 
 Truth = Mapping[SourceSpan, Offsets]
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from kcx_jax.corpora import Mention, ParallelRecord, Record
 from kcx_jax.errors import UsageError
 from kcx_jax.llm import ChatClient, EndpointError, Ledger, RetryPolicy
-from kcx_jax.parallel.checks import Refusal
 from kcx_jax.parallel.projection import METHODS, figures, project
 from kcx_jax.parallel.projection.alignment import align, carry, symmetrised
 from kcx_jax.parallel.projection.markers import assign, mark, marks_for, unmark
-from kcx_jax.parallel.shares import Share
-from kcx_jax.parallel.spans import SourceSpan, source_spans
+from kcx_jax.parallel.report.shares import Share
+from kcx_jax.parallel.translation.checks import Refusal
+from kcx_jax.parallel.translation.spans import SourceSpan, source_spans
 from kcx_jax.testing.llm_server import ScriptedServer
 
 QUICK = RetryPolicy(first_wait=0.01, longest_wait=0.02, breaker=99)

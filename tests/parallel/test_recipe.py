@@ -17,9 +17,9 @@ from kcx_jax.cli.parallel import app
 from kcx_jax.corpora import Mention, ParallelRecord, Record, read_parallel, read_records, write_records
 from kcx_jax.errors import BudgetExceeded, UsageError
 from kcx_jax.parallel import Run
-from kcx_jax.parallel.presets import PRESETS
 from kcx_jax.parallel.recipe import load_recipe
-from kcx_jax.parallel.shards import in_share
+from kcx_jax.parallel.runs.presets import PRESETS
+from kcx_jax.parallel.runs.shards import in_share
 from kcx_jax.testing.llm_server import ScriptedServer
 
 RECIPE = Path(__file__).resolve().parents[2] / "configs" / "parallel" / "parallelner.yaml"

@@ -12,8 +12,8 @@ import pytest
 
 from kcx_jax.corpora import Mention, ParallelRecord, Record
 from kcx_jax.errors import KcxError, UsageError
-from kcx_jax.parallel import prompts
-from kcx_jax.parallel.spans import source_spans
+from kcx_jax.parallel.translation import prompts
+from kcx_jax.parallel.translation.spans import source_spans
 from kcx_jax.prompts.extraction import TASK_LINES, sentence_context
 from kcx_jax.testing.llm_script import CONTENT, Ask, random_faults
 from kcx_jax.testing.llm_server import ScriptedServer

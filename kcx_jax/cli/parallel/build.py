@@ -68,8 +68,8 @@ def command(
     from kcx_jax.corpora import read_records
     from kcx_jax.llm import BatchSettings, load_prices
     from kcx_jax.parallel import PARALLEL, UNRESOLVED, Settings, build
-    from kcx_jax.parallel.glossary import read_glossary
-    from kcx_jax.parallel.shards import in_shard
+    from kcx_jax.parallel.runs.shards import in_shard
+    from kcx_jax.parallel.translation.glossary import read_glossary
 
     models = options.chosen_models(preset, model, fallback)
     table = load_prices(prices)

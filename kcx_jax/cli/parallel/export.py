@@ -51,10 +51,10 @@ def command(
     from kcx_jax.corpora.catalogue import find_benchmark
     from kcx_jax.corpora.jsonl import write_json_lines
     from kcx_jax.parallel import Run
-    from kcx_jax.parallel.dataset import write_dataset
-    from kcx_jax.parallel.directions import directed
-    from kcx_jax.parallel.run_folder import finished_pairs, left_over, run_id
-    from kcx_jax.parallel.samples import samples
+    from kcx_jax.parallel.dataset.directions import directed
+    from kcx_jax.parallel.dataset.huggingface import write_dataset
+    from kcx_jax.parallel.dataset.samples import samples
+    from kcx_jax.parallel.review.finished import finished_pairs, left_over
 
     _check(format_, side, schema, task)
     sources = [find_benchmark(name) for name in catalogue_entry or ()]
@@ -70,7 +70,7 @@ def command(
             count = write_parallel(pairs(), output, overwrite)
         elif format_ == "parquet":
             count = write_dataset(
-                list(pairs()), output, run_id(opened) if opened else None, sources, overwrite
+                list(pairs()), output, opened.digest() if opened else None, sources, overwrite
             )
         elif format_ == "conll":
             records = (getattr(pair, side) for pair in pairs())

@@ -16,7 +16,7 @@ def command(
 
     Example: kcx parallel merge runs/part-0 runs/part-1 --output en-zh.jsonl
     """
-    from kcx_jax.parallel.shards import merge
+    from kcx_jax.parallel.runs.shards import merge
 
     merged = merge(runs, output, overwrite)
     print(

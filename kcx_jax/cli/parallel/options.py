@@ -58,7 +58,7 @@ NOTICE = timedelta(days=90)
 
 def chosen_models(preset: str | None, model: str | None, fallback: str | None) -> list[str]:
     """The models of a run, the fallback second if there is one."""
-    from kcx_jax.parallel.presets import preset_named
+    from kcx_jax.parallel.runs.presets import preset_named
 
     if preset is not None and model is not None:
         raise UsageError("--preset and --model both name the model: give one of them")

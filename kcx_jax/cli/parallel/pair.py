@@ -37,7 +37,7 @@ def command(
     --output ai-en-zh.jsonl
     """
     from kcx_jax.corpora import read_records, write_parallel
-    from kcx_jax.parallel.joining import SetAside, join_corpora
+    from kcx_jax.parallel.dataset.joining import SetAside, join_corpora
 
     aside = SetAside()
     sources = read_records(source_file, reader=reader, language=source)
@@ -53,7 +53,7 @@ def command(
 def refuse_tests(pairs: "Callable[[], Iterable[ParallelRecord]]", against: list[Path] | None) -> None:
     """Raise `KcxError` when sentences of one of the files `against` stand in the pairs that `pairs` gives."""
     from kcx_jax.corpora import read_records
-    from kcx_jax.parallel.leaks import refuse_leaks
+    from kcx_jax.parallel.dataset.leaks import refuse_leaks
 
     for path in against or ():
         refuse_leaks(pairs(), read_records(path), str(path))

@@ -12,7 +12,7 @@ from kcx_jax.cli.parallel import options
 
 if TYPE_CHECKING:
     from kcx_jax.llm import Limits
-    from kcx_jax.parallel.plan import Plan
+    from kcx_jax.parallel.runs.plan import Plan
 
 
 def command(
@@ -40,8 +40,8 @@ def command(
     from kcx_jax.corpora import read_records
     from kcx_jax.llm import load_prices
     from kcx_jax.parallel import Run
-    from kcx_jax.parallel.plan import plan
-    from kcx_jax.parallel.shards import in_shard
+    from kcx_jax.parallel.runs.plan import plan
+    from kcx_jax.parallel.runs.shards import in_shard
 
     models = options.chosen_models(preset, model, fallback)
     table = load_prices(prices)

@@ -52,8 +52,8 @@ def command(
     from kcx_jax.llm import load_prices
     from kcx_jax.parallel.preview import preview
     from kcx_jax.parallel.report import report
-    from kcx_jax.parallel.report_page import write_report_page
-    from kcx_jax.parallel.shards import in_shard
+    from kcx_jax.parallel.report.page import write_report_page
+    from kcx_jax.parallel.runs.shards import in_shard
 
     models = options.chosen_models(preset, model, fallback)
     table = load_prices(prices)

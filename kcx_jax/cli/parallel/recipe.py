@@ -39,10 +39,10 @@ def command(
     from kcx_jax.cli.parallel.progress import BuildProgress
     from kcx_jax.llm import load_prices
     from kcx_jax.parallel import PARALLEL
-    from kcx_jax.parallel.presets import preset_named
     from kcx_jax.parallel.recipe import build_corpus, load_recipe, prepare
     from kcx_jax.parallel.report import report
-    from kcx_jax.parallel.report_page import write_report_page
+    from kcx_jax.parallel.report.page import write_report_page
+    from kcx_jax.parallel.runs.presets import preset_named
 
     recipe = load_recipe(config)
     models, table = list(preset_named(recipe.preset)), load_prices(prices)

@@ -30,8 +30,8 @@ def command(
     from kcx_jax.files import atomic_write, refuse_existing
     from kcx_jax.parallel import Run
     from kcx_jax.parallel.report import report
-    from kcx_jax.parallel.report_page import write_report_page
-    from kcx_jax.parallel.report_text import as_markdown
+    from kcx_jax.parallel.report.page import write_report_page
+    from kcx_jax.parallel.report.text import as_markdown
 
     files = [path for path in (html, json_, markdown) if path is not None]
     for path in files:  # before the work, not after it

@@ -32,15 +32,15 @@ def export(
     Example: kcx parallel review export runs/en-zh --output tasks.json
     """
     from kcx_jax.parallel import Run
-    from kcx_jax.parallel.candidates import with_candidates
-    from kcx_jax.parallel.review import read_review
-    from kcx_jax.parallel.review_label_studio import write_tasks
-    from kcx_jax.parallel.review_sheets import write_lines, write_table
-    from kcx_jax.parallel.run_folder import cases, one_target
+    from kcx_jax.parallel.review.candidates import with_candidates
+    from kcx_jax.parallel.review.cases import cases
+    from kcx_jax.parallel.review.decisions import read_review
+    from kcx_jax.parallel.review.label_studio import write_tasks
+    from kcx_jax.parallel.review.sheets import write_lines, write_table
 
     _check(format_)
     with Run.open(run) as opened:
-        language = one_target(opened, target)
+        language = opened.one_target(target)
         decided = {id for id, of in read_review(opened.ledger) if of == language}
         undecided = (case for case in cases(opened, language) if case.record.id not in decided)
         found = with_candidates(opened, language, undecided)
@@ -67,14 +67,14 @@ def import_(
     from kcx_jax.cli.spans import shown
     from kcx_jax.llm import Ledger
     from kcx_jax.parallel import LEDGER, Run
-    from kcx_jax.parallel.review import take_decisions
-    from kcx_jax.parallel.review_label_studio import read_tasks
-    from kcx_jax.parallel.review_sheets import read_lines, read_table
-    from kcx_jax.parallel.run_folder import cases, one_target
+    from kcx_jax.parallel.review.cases import cases
+    from kcx_jax.parallel.review.decisions import take_decisions
+    from kcx_jax.parallel.review.label_studio import read_tasks
+    from kcx_jax.parallel.review.sheets import read_lines, read_table
 
     _check(format_)
     with Run.open(run) as opened:
-        language = one_target(opened, target)
+        language = opened.one_target(target)
         records = {case.record.id: case.record for case in cases(opened, language)}
     decisions = {"csv": read_table, "jsonl": read_lines}.get(format_, read_tasks)(file)
     now = datetime.now(UTC).isoformat(timespec="seconds")

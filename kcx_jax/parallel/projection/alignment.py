@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from kcx_jax.corpora.writers.tokens import split_tokens
-from kcx_jax.parallel.spans import Offsets, SourceSpan
+from kcx_jax.parallel.translation.spans import Offsets, SourceSpan
 
 Links = set[tuple[int, int]]
 LARGEST_GAP = 1

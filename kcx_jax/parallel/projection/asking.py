@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 from kcx_jax.corpora import Record
 from kcx_jax.llm import ChatClient, ReplyError
-from kcx_jax.parallel import invariants
-from kcx_jax.parallel.checks import Refusal, read_spans, read_translation
-from kcx_jax.parallel.pipeline import TRIES
 from kcx_jax.parallel.projection import requests
-from kcx_jax.parallel.spans import SourceSpan, source_spans
+from kcx_jax.parallel.translation import invariants
+from kcx_jax.parallel.translation.checks import Refusal, read_spans, read_translation
+from kcx_jax.parallel.translation.pipeline import TRIES
+from kcx_jax.parallel.translation.spans import SourceSpan, source_spans
 
 T = TypeVar("T")
 

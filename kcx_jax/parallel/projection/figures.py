@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from kcx_jax.corpora import Mention, Record
-from kcx_jax.parallel.matching import locate
 from kcx_jax.parallel.projection.run import Projected, Projection
-from kcx_jax.parallel.shares import Share
-from kcx_jax.parallel.spans import source_spans
+from kcx_jax.parallel.report.shares import Share
+from kcx_jax.parallel.translation.matching import locate
+from kcx_jax.parallel.translation.spans import source_spans
 from kcx_jax.scoring import score
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from difflib import SequenceMatcher
 
-from kcx_jax.parallel.checks import Refusal
-from kcx_jax.parallel.spans import Offsets, SourceSpan
+from kcx_jax.parallel.translation.checks import Refusal
+from kcx_jax.parallel.translation.spans import Offsets, SourceSpan
 
 # Each pair with what a model may write for it; of several, the first that is not in the text is used.
 _MARKS = {"[]": ("[［【〔", "]］】〕"), "{}": ("{｛", "}｝"), "<>": ("<＜〈", ">＞〉")}

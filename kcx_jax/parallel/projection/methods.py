@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kcx_jax.corpora import Record
-from kcx_jax.parallel.checks import Refusal
 from kcx_jax.parallel.projection.asking import Asker, NoAnswer
 from kcx_jax.parallel.projection.markers import assign, mark, marks_for, unmark
-from kcx_jax.parallel.spans import Offsets, SourceSpan
+from kcx_jax.parallel.translation.checks import Refusal
+from kcx_jax.parallel.translation.spans import Offsets, SourceSpan
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kcx_jax.corpora import Record
-from kcx_jax.parallel import prompts
-from kcx_jax.parallel.spans import SourceSpan
+from kcx_jax.parallel.translation import prompts
+from kcx_jax.parallel.translation.spans import SourceSpan
 
 TRANSLATE_SPAN, FIND_SPAN, TRANSLATE_MARKED = "translate_span", "find_span", "translate_marked"
 STAGES = (TRANSLATE_SPAN, FIND_SPAN, TRANSLATE_MARKED)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from kcx_jax.corpora import Record
 from kcx_jax.errors import UsageError
 from kcx_jax.llm import ChatClient, LoopThread
-from kcx_jax.parallel.arrangement import rearranged
-from kcx_jax.parallel.matching import Match, locate
 from kcx_jax.parallel.projection import alignment
 from kcx_jax.parallel.projection.asking import Asker, Cost, NoAnswer
 from kcx_jax.parallel.projection.methods import METHODS, Draft
-from kcx_jax.parallel.spans import Offsets, SourceSpan, carry_over, source_spans
+from kcx_jax.parallel.translation.arrangement import rearranged
+from kcx_jax.parallel.translation.matching import Match, locate
+from kcx_jax.parallel.translation.spans import Offsets, SourceSpan, carry_over, source_spans
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,243 @@
+"""A run: records in, pairs out, everything between in one folder.
+
+The folder holds ``ledger.db`` (the input, every call, and how each record ended) and, when the run has come to
+its end, ``parallel.jsonl``, ``unresolved.jsonl`` and ``statistics.json``. The ledger is the truth: the same
+command continues from it, and the files can be made anew from it without a call.
+"""
+
+import asyncio
+import hashlib
+import json
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.corpora import Record, write_parallel
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.files import atomic_write
+from kcx_jax.llm import Budget, ChatClient, Ledger, LoopThread, NotAnswered, Prices, Stopped, judge_answers
+from kcx_jax.llm.crash import crash_point
+from kcx_jax.parallel.runs.run import LEDGER, PARALLEL, STATISTICS, UNRESOLVED, Run
+from kcx_jax.parallel.runs.settings import Settings
+from kcx_jax.parallel.runs.statistics import Statistics
+from kcx_jax.parallel.runs.worklist import Worklist
+from kcx_jax.parallel.translation import prompts
+from kcx_jax.parallel.translation.outcomes import Outcome
+from kcx_jax.parallel.translation.pipeline import translate
+
+# Seconds that requests under way get when a run is stopped.
+DRAIN = 30.0
+
+Progress = Callable[[Statistics, Budget], None]
+
+
+def build(
+    records: Iterable[Record],
+    source: str,
+    targets: str | Sequence[str],
+    client: ChatClient,
+    run_dir: str | Path,
+    fallback: ChatClient | None = None,
+    progress: Progress | None = None,
+    *,
+    settings: Settings | None = None,
+    budget: int | None = None,
+) -> Run:
+    """Translate annotated `records` from `source` into `targets` (BCP 47 tags) and write the run's folder.
+
+    Every record goes through the three stages with `client`, then with `fallback`. A run that was stopped, by
+    Ctrl-C or harder, goes on from `run_dir` and sends nothing twice that was answered. `settings` say how it
+    translates. `budget` caps what the
+    whole run may cost, in billionths of a dollar. Blocks; works on `client.concurrency` records at once, and
+    calls `progress` after each, from its own thread.
+
+    Raises `KcxError` for records with an id twice, of another language, or inconsistent; when another process
+    has the run; when the endpoint is of no use; and `BudgetExceeded` when its quota or the budget ends. Ctrl-C
+    and SIGTERM let requests under way come to their end and raise `KeyboardInterrupt`; a second one does not
+    wait.
+    """
+    targets = [targets] if isinstance(targets, str) else list(dict.fromkeys(targets))
+    if source in targets:
+        raise UsageError(f"source and target are the same language, {source!r}")
+    settings = settings or Settings()
+    run_dir = Path(run_dir)
+    clients = [client] if fallback is None else [client, fallback]
+    config = {
+        "source": source,
+        "targets": targets,
+        "models": [each.settings() for each in clients],
+        "prompts": _digest_of_prompts(),
+        "translation": settings.to_json(),
+    }
+    with Ledger(run_dir / LEDGER) as ledger:
+        worklist = Worklist(ledger)
+        worklist.fill(_checked(records, source), targets, config)
+        ledger.start_run(config)
+        prices = {each.model: each.price for each in clients}
+        judge_answers(ledger, prices.get)
+        shared = Budget(budget, ledger.spent())
+        work = Work(worklist, [each.within(ledger, shared) for each in clients], settings, shared, progress)
+        work.run()
+        ledger.store.flush()
+        write_results(Run(run_dir, worklist, ledger))
+    return Run.open(run_dir)
+
+
+def revalidate(run_dir: str | Path, prices: Prices | None = None) -> Run:
+    """Judge every reply of a run anew by the rules of today, without a call; writes the folder's files again.
+
+    With `prices` every call is billed anew too.
+
+    Records for whose requests the ledger has no answer are pending afterwards. Raises `KcxError` when
+    `run_dir` holds no run, or another process works on it.
+    """
+    run_dir = Path(run_dir)
+    with Ledger(run_dir / LEDGER, readonly=True) as ledger:
+        config = Run.config_of(ledger, run_dir)
+    with Ledger(run_dir / LEDGER) as ledger:
+        clients = [ChatClient(**model, ledger=ledger, offline=True) for model in config["models"]]
+        worklist = Worklist(ledger)
+        worklist.reopen()
+        if prices is not None:
+            judge_answers(ledger, prices.__getitem__, all=True)
+        Work(worklist, clients, Settings(**config["translation"]), Budget(None, ledger.spent()), None).run()
+        ledger.store.flush()
+        write_results(Run(run_dir, worklist, ledger))
+    return Run.open(run_dir)
+
+
+def _checked(records: Iterable[Record], source: str) -> Iterator[Record]:
+    for record in records:
+        record.check(f"record {record.id!r}")
+        if record.language != source:
+            raise KcxError(
+                f"record {record.id!r} is in {record.language!r}, not in the source language {source!r}"
+            )
+        if not record.text.strip():
+            raise KcxError(f"record {record.id!r} has no text")
+        yield record
+
+
+def _digest_of_prompts() -> str:
+    text = json.dumps([prompts.INSTRUCTIONS, prompts.REPLY_SCHEMAS], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+class Work:
+    """Workers that take the pending records of a run to their end, as many at once as the first client says."""
+
+    def __init__(
+        self,
+        worklist: Worklist,
+        clients: Sequence[ChatClient],
+        settings: Settings,
+        budget: Budget,
+        progress: Progress | None,
+    ):
+        self._worklist, self._clients, self._budget, self._progress = worklist, clients, budget, progress
+        self._options = settings.options()
+        self._statistics = Statistics([client.model for client in clients], sum(worklist.counts().values()))
+        self._stopped: KcxError | None = None
+
+    def run(self) -> None:
+        """Blocks until all is done; raises what stopped the work, once nothing is under way any more."""
+        for outcome in self._worklist.ended():
+            self._statistics.add(outcome)
+        with LoopThread() as loop, _terminated_as_interrupted():
+            work = loop.submit(self._all())
+            try:
+                work.result()
+            except KeyboardInterrupt:
+                loop.call(self._stop)
+                _drain(work)
+                raise
+        if self._stopped is not None:
+            raise self._stopped
+
+    async def _all(self) -> None:
+        queue = self._worklist.pending()  # shared by all workers: each takes the next record
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._clients[0].at_once):
+                    group.create_task(self._worker(queue))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # the first one ended the others
+        finally:
+            for client in self._clients:
+                await client.aclose()
+
+    async def _worker(self, queue: Iterator[tuple[Record, str]]) -> None:
+        for record, target in queue:
+            try:
+                outcome = await translate(record, target, self._clients, **self._options)
+            except NotAnswered:
+                continue
+            except Stopped:
+                return
+            except KcxError as error:  # of no use to go on; what is under way comes to its end all the same
+                self._stopped = self._stopped or error
+                self._stop()
+                return
+            self._finish(outcome)
+
+    def _stop(self) -> None:
+        for client in self._clients:
+            client.stop()
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._worklist.finish(outcome)
+        self._statistics.add(outcome)
+        if self._progress is not None:
+            self._progress(self._statistics, self._budget)
+
+
+def _drain(work: "Future[None]") -> None:
+    try:
+        work.result(timeout=DRAIN)
+    except (KeyboardInterrupt, TimeoutError):
+        work.cancel()
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """A SIGTERM in the main thread is a Ctrl-C while the block runs."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def write_results(run: Run) -> None:
+    """Write the files of a run's folder from its ledger, each in one step."""
+    write_parallel(run.pairs(), run.folder / PARALLEL, overwrite=True)
+    with atomic_write(run.folder / UNRESOLVED, overwrite=True) as handle:
+        for outcome in run.unresolved():
+            handle.write(json.dumps(case_for_people(outcome)) + "\n")
+        crash_point("during_export")
+    with atomic_write(run.folder / STATISTICS, overwrite=True) as handle:
+        json.dump(run.statistics().to_json(), handle, ensure_ascii=False, indent=1)
+
+
+def case_for_people(outcome: Outcome) -> dict[str, Any]:
+    """An unresolved record as JSON values: the source, the last draft (or null) and why it was not taken."""
+    draft = outcome.draft
+    return {
+        "id": outcome.record.id,
+        "target_language": outcome.target,
+        "source": outcome.record.to_json(),
+        "draft": None if draft is None else {"sentence": draft.sentence, "spans": dict(draft.texts)},
+        "problems": [asdict(problem) for problem in outcome.problems],
+    }

@@ -1,0 +1,27 @@
+"""How a run translates, beside its languages and models: what the results depend on, kept with the run."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kcx_jax.parallel.translation import prompts
+from kcx_jax.parallel.translation.glossary import Glossary
+from kcx_jax.parallel.translation.language_id import load_identifier
+
+
+@dataclass(frozen=True)
+class Settings:
+    """``variant``: how stage 1 asks (of `prompts.VARIANTS`). ``glossary``: settled translations. ``language_id``:
+    whether the language of each translation is checked (extra langid)."""
+
+    variant: str = prompts.JOINT
+    glossary: Glossary = field(default_factory=dict)
+    language_id: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, for the configuration of a run."""
+        return {"variant": self.variant, "glossary": self.glossary, "language_id": self.language_id}
+
+    def options(self) -> dict[str, Any]:
+        """What `pipeline.translate` takes. Raises as `load_identifier` where the extra is absent."""
+        identify = load_identifier() if self.language_id else None
+        return {"variant": self.variant, "glossary": self.glossary, "identify": identify}

@@ -1,0 +1,79 @@
+"""A corpus in parts, each a run of its own on a machine of its own, and the parts together again."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from kcx_jax.corpora import Record, write_parallel
+from kcx_jax.errors import KcxError
+from kcx_jax.llm import Spent
+from kcx_jax.parallel.runs.run import Run
+
+
+def in_shard(records: Iterable[Record], part: int, parts: int) -> Iterator[Record]:
+    """The records of one part of `parts`, from 0: chosen by their content, so that order and place do not matter."""
+    return (record for record in records if _number(record) % parts == part)
+
+
+def in_share(records: Iterable[Record], share: float) -> Iterator[Record]:
+    """About a `share` (0 to 1) of the records, chosen by their content: a larger share holds the smaller one."""
+    return (record for record in records if _number(record) < share * 2**64)
+
+
+def _number(record: Record) -> int:
+    """A number below 2 ** 64, by what the record holds."""
+    content = json.dumps(record.to_json(), sort_keys=True).encode()
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What was put together: pairs written, cases for people, records unfinished, and the sum of the bills."""
+
+    pairs: int
+    people: int
+    pending: int
+    spent: Spent
+
+
+def merge(folders: Sequence[str | Path], output: str | Path, overwrite: bool = False) -> Merged:
+    """Write the pairs of several runs to one file, in the order of `folders`.
+
+    Raises `KcxError` when two of the runs hold the same record, or were made with other settings.
+    """
+    with ExitStack() as stack:
+        runs = [stack.enter_context(Run.open(folder)) for folder in folders]
+        _check_alike(runs)
+        _check_apart(runs)
+        counts: Counter[str] = Counter()
+        for run in runs:
+            counts.update(run.counts())
+        written = write_parallel((pair for run in runs for pair in run.pairs()), output, overwrite=overwrite)
+        spent = sum((run.ledger.spent() for run in runs), Spent())
+    return Merged(written, counts["people"], counts["pending"], spent)
+
+
+def _check_alike(runs: Sequence[Run]) -> None:
+    for run in runs[1:]:
+        for key, value in runs[0].config.items():
+            if run.config.get(key) != value:
+                raise KcxError(
+                    f"{runs[0].folder} and {run.folder} differ in {key}: {value!r} and {run.config.get(key)!r}. "
+                    "Only the parts of one corpus, built with the same settings, make one file."
+                )
+
+
+def _check_apart(runs: Sequence[Run]) -> None:
+    where: dict[bytes, Path] = {}  # 16 bytes an id: ten million fit in memory
+    for run in runs:
+        for id, target in run.ids():
+            digest = hashlib.blake2b(f"{target}\n{id}".encode(), digest_size=16).digest()
+            if digest in where:
+                raise KcxError(
+                    f"record {id!r} is in {where[digest]} and in {run.folder}; no part may hold it twice"
+                )
+            where[digest] = run.folder

@@ -1,0 +1,132 @@
+"""The work of a run, in its ledger: one row a record and target language, with how it ended.
+
+Rows are read in pages, so that a run of a million records needs no more memory than one of a thousand.
+"""
+
+import hashlib
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
+from typing import Any
+
+from kcx_jax.corpora import Record
+from kcx_jax.errors import KcxError
+from kcx_jax.llm import Ledger
+from kcx_jax.parallel.translation.outcomes import Outcome
+
+PENDING, PAIR, PEOPLE = "pending", "pair", "people"
+PAGE = 1_000
+
+_FILL = f"""
+INSERT INTO sample (id, target, position, filled, digest, source, state)
+VALUES (?, ?, ?, ?, ?, ?, '{PENDING}')
+ON CONFLICT (id, target) DO UPDATE SET
+    position = excluded.position, filled = excluded.filled, digest = excluded.digest, source = excluded.source,
+    state = CASE WHEN digest = excluded.digest THEN state ELSE '{PENDING}' END,
+    outcome = CASE WHEN digest = excluded.digest THEN outcome END
+WHERE filled < excluded.filled
+"""
+
+
+class Worklist:
+    """The rows that the last start of a run was given."""
+
+    def __init__(self, ledger: Ledger):
+        self._store = ledger.store
+
+    @property
+    def start(self) -> int:
+        """The number of the last start, which may be another process's; 0 before the first."""
+        return self._store.read("SELECT coalesce(max(filled), 0) FROM sample").fetchone()[0]
+
+    def fill(self, records: Iterable[Record], targets: Sequence[str], settings: Any) -> None:
+        """Enter the input of a new start. A row whose record and `settings` are the same keeps its end.
+
+        Raises `KcxError` for an id twice, and whatever reading `records` does; then nothing was changed.
+        """
+        filled = self.start + 1
+        salt = hashlib.sha256(json.dumps(settings, ensure_ascii=False, sort_keys=True).encode()).digest()
+
+        def enter(db: sqlite3.Connection) -> None:
+            numbers = count()
+            for record in records:
+                source = json.dumps(record.to_json(), ensure_ascii=False)
+                for target in targets:
+                    named = f"{target}\n{source}".encode("utf-8", "surrogatepass")
+                    digest = hashlib.blake2b(named, digest_size=16, key=salt).digest()
+                    row = (record.id, target, next(numbers), filled, digest, source)
+                    if db.execute(_FILL, row).rowcount != 1:
+                        raise KcxError(
+                            f"two records have the id {record.id!r}; a run joins its results by id"
+                        )
+
+        self._store.change(enter)
+
+    def pending(self) -> Iterator[tuple[Record, str]]:
+        """The records not at their end yet with their target languages, in the order of the input."""
+        for target, source, _ in self._rows((PENDING,)):
+            yield Record.from_json(json.loads(source)), target
+
+    def ended(self, *states: str) -> Iterator[Outcome]:
+        """How records ended, in the order of the input; `states`: `PAIR`, `PEOPLE` or both (none given)."""
+        for target, source, outcome in self._rows(states or (PAIR, PEOPLE)):
+            yield Outcome.from_json(Record.from_json(json.loads(source)), target, json.loads(outcome))
+
+    def all(self) -> Iterator[tuple[Record, str, Outcome | None]]:
+        """Every record with its target language and how it ended, or None; in the order of the input."""
+        last = -1
+        while True:
+            page = self._store.read(
+                "SELECT position, target, source, outcome FROM sample WHERE filled = ? AND position > ? "
+                f"ORDER BY position LIMIT {PAGE}",
+                *(self.start, last),
+            ).fetchall()
+            for _, target, source, outcome in page:
+                record = Record.from_json(json.loads(source))
+                yield record, target, outcome and Outcome.from_json(record, target, json.loads(outcome))
+            if len(page) < PAGE:
+                return
+            last = page[-1][0]
+
+    def _rows(self, states: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+        marks = ", ".join("?" * len(states))
+        position = -1
+        while True:
+            page = self._store.read(
+                f"SELECT position, target, source, outcome FROM sample WHERE filled = ? "
+                f"AND state IN ({marks}) AND position > ? ORDER BY position LIMIT {PAGE}",
+                *(self.start, *states, position),
+            ).fetchall()
+            yield from (row[1:] for row in page)
+            if len(page) < PAGE:
+                return
+            position = page[-1][0]
+
+    def finish(self, outcome: Outcome) -> None:
+        """Keep how a record ended; one that got no answer stays pending, for the next start."""
+        state = PAIR if outcome.pair is not None else PEOPLE
+        if outcome.unanswered:
+            state = PENDING
+        self._store.write(
+            "UPDATE sample SET state = ?, outcome = ? WHERE id = ? AND target = ?",
+            *(state, json.dumps(outcome.to_json()), outcome.record.id, outcome.target),
+        )
+
+    def reopen(self) -> None:
+        """Let every record be pending again."""
+        self._store.write(
+            f"UPDATE sample SET state = '{PENDING}', outcome = NULL WHERE filled = ?", self.start
+        )
+        self._store.flush()
+
+    def ids(self) -> Iterator[tuple[str, str]]:
+        """Id and target language of every row, in the order of the input."""
+        rows = "SELECT id, target FROM sample WHERE filled = ? ORDER BY position"
+        yield from self._store.read(rows, self.start)
+
+    def counts(self) -> Counter[str]:
+        """How many rows are in each state."""
+        rows = self._store.read("SELECT state, count(*) FROM sample WHERE filled = ? GROUP BY 1", self.start)
+        return Counter(dict(rows))
