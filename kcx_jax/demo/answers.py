@@ -9,12 +9,12 @@ from rich.console import Console
 
 from kcx_jax.corpora import Record, read_records, write_records
 from kcx_jax.demo.run import Say
+from kcx_jax.demo.settings import UNSEEN
 from kcx_jax.evaluation import Answered, answer_records, console_table, score_table
 from kcx_jax.extraction import Extractor
 from kcx_jax.schema import TASKS, Schema
 
 MAX_NEW_TOKENS = 120
-UNTUNED = ("es",)
 
 
 def answer_all(
@@ -41,7 +41,7 @@ def answer_all(
                 answers.setdefault(system, {}).setdefault(language, {})[task] = _kept(kept)
         say(f"  {system}: answered")
     table = score_table(gold, answers)
-    Console(stderr=True).print(console_table(table, UNTUNED))
+    Console(stderr=True).print(console_table(table, (UNSEEN,)))
     return {
         "systems": list(adapters),
         "languages": list(gold),

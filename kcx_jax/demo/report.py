@@ -19,7 +19,7 @@ from kcx_jax.demo.report_run import (
     settings_section,
     training_section,
 )
-from kcx_jax.demo.steps import UNSEEN
+from kcx_jax.demo.settings import UNSEEN
 from kcx_jax.evaluation import browser
 from kcx_jax.evaluation.browser import Case
 from kcx_jax.evaluation.items import MEASURE, compare, items

@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+TUNED, UNSEEN = ("en", "zh"), "es"  # the languages that the model is tuned on, and one that it only read
+
 
 @dataclass(frozen=True)
 class Settings:

@@ -8,7 +8,7 @@ from typing import Any
 from kcx_jax.corpora import ParallelRecord, Record, read_parallel, write_records
 from kcx_jax.demo.corpus import generate, schema
 from kcx_jax.demo.run import Say, Step, read_json
-from kcx_jax.demo.settings import Settings
+from kcx_jax.demo.settings import TUNED, UNSEEN, Settings
 from kcx_jax.errors import KcxError
 from kcx_jax.files import atomic_write
 from kcx_jax.llm import ChatClient
@@ -19,8 +19,6 @@ from kcx_jax.testing.llm_server import ScriptedServer
 BASE, PARALLEL, ALIGN, EXTRACT, ANSWERS, EXPORT, REPORT = (
     *("1-base", "2-parallel", "3-align", "4-extract", "5-answers", "6-export", "7-report"),
 )
-TUNED = ("en", "zh")
-UNSEEN = "es"
 STAGE_2, STAGES_1_2 = "stage 2", "stages 1 + 2"
 
 # Shares of all requests that the scripted server answers wrongly; the pipeline has to see and mend each.

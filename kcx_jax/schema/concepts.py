@@ -158,6 +158,16 @@ class Schema:
         return {}  # made once each: every record of a corpus asks for one, and for its classes
 
 
+def schema_of_concepts(concepts: tuple[Concept, ...], where: str) -> Schema:
+    """The schema of these concepts; `UsageError` opening with `where` if they are none or do not fit together."""
+    if not concepts:
+        raise UsageError(f"{where}: no class and no label in it")
+    try:
+        return Schema(concepts)
+    except UsageError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
 def _check_name(concept: Concept, seen: Mapping[str, Concept]) -> None:
     name = concept.name
     if not (name.isascii() and name.isidentifier()):

@@ -9,7 +9,7 @@ from typing import Any, get_args, get_origin
 
 from kcx_jax.errors import UsageError
 from kcx_jax.schema.base import Entity, Event, Relation, identifier_to_role
-from kcx_jax.schema.concepts import BASE_OF_KIND, BASES, Concept, Kind, Role, Schema
+from kcx_jax.schema.concepts import BASE_OF_KIND, BASES, Concept, Kind, Role, Schema, schema_of_concepts
 from kcx_jax.schema.data_files import read_json, read_yaml
 from kcx_jax.schema.dialects import dialect_named
 from kcx_jax.schema.docstrings import split_docstring
@@ -86,16 +86,6 @@ def _load_file(path: Path, dialect: str, auto: bool) -> Schema:
     if path.suffix == ".py":
         return schema_of_concepts(dialect_named(dialect).read_schema(text, where), where)
     return schema_of_data(_DATA_READERS[path.suffix](text, where), where, auto)
-
-
-def schema_of_concepts(concepts: tuple[Concept, ...], where: str) -> Schema:
-    """The schema of these concepts; `UsageError` opening with `where` if they are none or do not fit together."""
-    if not concepts:
-        raise UsageError(f"{where}: no class and no label in it")
-    try:
-        return Schema(concepts)
-    except UsageError as error:
-        raise UsageError(f"{where}: {error}") from error
 
 
 def schema_of_data(value: Any, where: str, auto: bool = False) -> Schema:

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from kcx_jax.errors import UsageError
-from kcx_jax.schema.concepts import Concept, Schema
+from kcx_jax.schema.concepts import Concept, Schema, schema_of_concepts
 from kcx_jax.schema.data_files import read_json
 from kcx_jax.schema.formats.json_text import json_text
 from kcx_jax.schema.formats.losses import count_lost, keys_of
 from kcx_jax.schema.labels import distinct_names, transliterated_name
-from kcx_jax.schema.load import schema_of_concepts
 
 
 def read(text: str, where: str, auto: bool = False) -> Schema:

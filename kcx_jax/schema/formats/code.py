@@ -2,9 +2,8 @@
 
 from collections import Counter
 
-from kcx_jax.schema.concepts import Schema
+from kcx_jax.schema.concepts import Schema, schema_of_concepts
 from kcx_jax.schema.dialects import dialect_named
-from kcx_jax.schema.load import schema_of_concepts
 
 
 def read(dialect: str, text: str, where: str, auto: bool = False) -> Schema:

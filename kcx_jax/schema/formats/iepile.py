@@ -16,13 +16,12 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 
 from kcx_jax.errors import UsageError
-from kcx_jax.schema.concepts import Concept, Kind, Role, Schema
+from kcx_jax.schema.concepts import Concept, Kind, Role, Schema, schema_of_concepts
 from kcx_jax.schema.data_files import read_json
 from kcx_jax.schema.formats.field_notes import Note, with_notes, without_notes
 from kcx_jax.schema.formats.json_text import json_text
 from kcx_jax.schema.formats.losses import count_lost, keys_of
 from kcx_jax.schema.labels import distinct_names, role_spelling_of, transliterated_name, transliterated_role
-from kcx_jax.schema.load import schema_of_concepts
 
 _FORM = "expected three lines: a list of types, a list of roles or relations, an object from type to roles"
 

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from kcx_jax.errors import UsageError
-from kcx_jax.schema.concepts import RESERVED_NAMES, UNTYPED, Concept, Kind, Role, Schema
+from kcx_jax.schema.concepts import RESERVED_NAMES, UNTYPED, Concept, Kind, Role, Schema, schema_of_concepts
 from kcx_jax.schema.formats.field_notes import Note, with_notes, without_notes
 from kcx_jax.schema.labels import described, distinct_names, transliterated_name, transliterated_role
-from kcx_jax.schema.load import schema_of_concepts
 
 TRIGGER, TEXT = "trigger", "text"
 
