@@ -61,7 +61,7 @@ def test_a_budget_stops_it_and_a_larger_one_goes_on(kcx, words, tmp_path):
         assert whole[0] == 0
         undisturbed, paid = (tmp_path / "out.json").read_text(), server.bill.answers
         counts = []
-        for budget, code in (("0.0006", 3), ("0.0006", 3), ("0.0008", 3), ("1", 0)):
+        for budget, code in (("0.0006", 3), ("0.0006", 3), ("0.001", 3), ("1", 0)):
             capped = ("--budget", budget, "--concurrency", "2")
             found, out, told = kcx("parallel", "projection", tmp_path / "pairs.jsonl", *call, *capped)
             assert found == code
