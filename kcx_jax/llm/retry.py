@@ -100,14 +100,23 @@ def _classify_status(error: Any) -> Failure:
 
 
 def _retry_after(headers: Any) -> float | None:
-    """Seconds to wait: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date."""
+    """Seconds to wait: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date.
+
+    A date is told by the endpoint's clock where it gives its ``Date``: this machine's may be wrong.
+    """
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         try:
             seconds = float(headers[name]) * unit
         except (KeyError, ValueError):
             continue
         return max(0.0, seconds) if math.isfinite(seconds) else None
+    until, now = _date(headers, "retry-after"), _date(headers, "date")
+    return None if until is None else max(0.0, until - (time.time() if now is None else now))
+
+
+def _date(headers: Any, name: str) -> float | None:
+    """The date in a header, in seconds since 1970; None where there is none."""
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
-    except (KeyError, ValueError, TypeError):
+        return email.utils.parsedate_to_datetime(headers[name]).timestamp()
+    except (KeyError, ValueError, TypeError, OverflowError):
         return None

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kcx_jax.errors import KcxError
+from kcx_jax.llm.wal import commits_are_lost
 
 # Seconds that the first row of a group waits for others.
 LINGER = 0.004
@@ -60,10 +61,33 @@ class Store:
                 raise
 
     def _open(self, tables: str, version: int, migrations: Mapping[int, str]) -> None:
-        uri = f"{self.path.absolute().as_uri()}?mode={'ro' if self.readonly else 'rwc'}"
+        found = self._look(version) if self.readonly or self.path.exists() else 0
+        if self.readonly:
+            return
+        self._db = self._connect("rwc")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")  # safe against a killed process, not a power cut
+        if found == 0:
+            self._db.executescript(f"BEGIN; {tables} PRAGMA user_version = {version}; COMMIT;")
+        for step in range(found or version, version):
+            self._db.executescript(f"BEGIN; {migrations[step]} PRAGMA user_version = {step + 1}; COMMIT;")
+        self._file = os.stat(self.path)
+        self._out = self._connect("rwc")
+        self._out.execute("PRAGMA synchronous = NORMAL")
+        self._writer = threading.Thread(target=self._work, name="kcx-ledger", daemon=True)
+        self._writer.start()
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         # Read and closed by whichever thread runs the event loop; never two at once.
-        self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
+
+    def _look(self, version: int) -> int:
+        """The version of the file, which is left alone: a connection that may write changes it when it closes."""
+        self._db = self._connect("ro")
         found = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if not self.readonly and commits_are_lost(self.path):
+            raise sqlite3.DatabaseError(f"it is damaged ({self.path.name}-wal holds what cannot be read)")
         if found > version or (self.readonly and found != version):
             raise KcxError(
                 f"{self.path} is a ledger of version {found}, this program reads {version}. "
@@ -71,19 +95,11 @@ class Store:
                 "nothing was changed."
             )
         if self.readonly:
-            return
+            return found
         if found and (fault := self._db.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
-            raise sqlite3.DatabaseError(f"it is damaged ({fault})")
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = NORMAL")  # safe against a killed process, not a power cut
-        if found == 0:
-            self._db.executescript(f"BEGIN; {tables} PRAGMA user_version = {version}; COMMIT;")
-        for step in range(found or version, version):
-            self._db.executescript(f"BEGIN; {migrations[step]} PRAGMA user_version = {step + 1}; COMMIT;")
-        self._out = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-        self._out.execute("PRAGMA synchronous = NORMAL")
-        self._writer = threading.Thread(target=self._work, name="kcx-ledger", daemon=True)
-        self._writer.start()
+            raise sqlite3.DatabaseError(f"it is damaged ({fault.splitlines()[-1]})")
+        self._db.close()
+        return found
 
     def read(self, sql: str, *values: Any) -> sqlite3.Cursor:
         """Rows of what is committed."""
@@ -173,11 +189,29 @@ class Store:
                 for run in _runs(queue):
                     run(self._out)
                 self._out.execute("COMMIT")
+                self._check_place()
         except KcxError as error:
             with contextlib.suppress(sqlite3.Error):
                 self._out.execute("ROLLBACK")
             return error
         return None
+
+    def _check_place(self) -> None:
+        """Raise when the file was deleted or replaced: what is written to it would be gone with this process."""
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.stat(self.path), self._file):
+                return
+        place = self.path
+        if place.exists():
+            place = place.with_name(f"{place.name}.kept-{os.getpid()}")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for ending in ("-wal", "-shm"):  # of the deleted file; no part of the new one
+            Path(f"{place}{ending}").unlink(missing_ok=True)
+        self._out.execute("VACUUM INTO ?", (str(place),))
+        raise KcxError(
+            f"the ledger {self.path} was deleted or replaced while it was in use. All that it held is in {place}: "
+            f"with that as {self.path.name} the same command goes on from here."
+        )
 
     def close(self) -> None:
         """Commit what is queued, close the file and release the lock."""
@@ -212,10 +246,14 @@ class Store:
         except sqlite3.DatabaseError as error:
             raise KcxError(
                 f"cannot use the ledger {self.path}: {error}. Free some disk space, check the folder's "
-                "permissions, or (if the file is damaged) start a new run; what was committed is kept."
+                "permissions, or (if the file is damaged) put back a copy or start a new run; what was committed "
+                "is kept."
             ) from error
         except OSError as error:
-            raise KcxError(f"cannot open the ledger {self.path}: {error.strerror or error}") from error
+            raise KcxError(
+                f"cannot open the ledger {self.path}: {error.strerror or error}. It needs a folder on a local disk "
+                "that can be written."
+            ) from error
 
 
 def _runs(queue: list[Statement | Change]) -> Iterator[Change]:

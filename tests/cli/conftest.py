@@ -29,7 +29,7 @@ def no_endpoint(monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def numbered():
     """A small pair by its number."""
     return _pair

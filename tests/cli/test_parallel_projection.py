@@ -1,10 +1,15 @@
 """``kcx parallel projection``: a table, the same figures as JSON, and nothing paid twice."""
 
 import json
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from kcx_jax.corpora import write_parallel, write_records
+from kcx_jax.llm import Ledger
 from kcx_jax.testing.llm_server import ScriptedServer
 
 pytestmark = pytest.mark.usefixtures("no_endpoint")
@@ -25,12 +30,12 @@ def test_a_table_and_json(kcx, words, tmp_path):
     with ScriptedServer(pairs=pairs) as server:
         call = (*shared, "--base-url", server.base_url)
         code, out, told = kcx("parallel", "projection", tmp_path / "pairs.jsonl", *call, *methods)
-        assert (code, told) == (0, "")
+        assert (code, told) == (0, "cost $0.0000, and 24 calls of unknown cost\n")
         assert out.count("100.0 (61.0-100.0)") == 6
         paid = server.bill.answers
         first = (tmp_path / "out.json").read_text()
         again = kcx("parallel", "projection", tmp_path / "pairs.jsonl", *call, *methods, "--overwrite")
-        assert again == (0, out, "")
+        assert again == (0, out, told)
         assert server.bill.answers == paid == 6 + 6 + 6 + 6
         assert (tmp_path / "out.json").read_text() == first
         code, out, _ = kcx(
@@ -45,6 +50,63 @@ def test_a_table_and_json(kcx, words, tmp_path):
     assert clap["span_f1"]["f1"] == 1
 
 
+PRICED = ("--model", "gpt-4o-mini", "--method", "clap", "--method", "translate-find", "--overwrite")
+
+
+def test_a_budget_stops_it_and_a_larger_one_goes_on(kcx, words, tmp_path):
+    pairs, shared = words
+    with ScriptedServer(pairs=pairs, faults={"truncated": 0.3}, seed=1) as server:
+        call = (*shared, "--base-url", server.base_url, *PRICED, "--json", tmp_path / "out.json")
+        whole = kcx("parallel", "projection", tmp_path / "pairs.jsonl", *call, "--run", tmp_path / "whole")
+        assert whole[0] == 0
+        undisturbed, paid = (tmp_path / "out.json").read_text(), server.bill.answers
+        counts = []
+        for budget, code in (("0.0006", 3), ("0.0006", 3), ("0.001", 3), ("1", 0)):
+            capped = ("--budget", budget, "--concurrency", "2")
+            found, out, told = kcx("parallel", "projection", tmp_path / "pairs.jsonl", *call, *capped)
+            assert found == code
+            assert ("The same command with a larger budget goes on" in told) == (code == 3)
+            assert (out == whole[1]) == (code == 0)
+            counts.append(server.bill.answers - paid)
+            with Ledger(tmp_path / "run" / "ledger.db") as ledger:
+                assert ledger.spent().known <= float(budget) * 1e9
+        assert 0 < counts[0] <= counts[1] < counts[2] < counts[3] == paid
+    assert (tmp_path / "out.json").read_text() == undisturbed
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+def test_a_projection_that_was_ended_goes_on(kcx, words, tmp_path, end):
+    pairs, shared = words
+    with ScriptedServer(pairs=pairs, latency=0.1) as server:
+        call = (
+            *shared,
+            "--base-url",
+            server.base_url,
+            *PRICED,
+            "--concurrency",
+            "2",
+            "--json",
+            tmp_path / "out.json",
+        )
+        arguments = [str(word) for word in ("parallel", "projection", tmp_path / "pairs.jsonl", *call)]
+        child = subprocess.Popen(
+            [sys.executable, "-c", "from kcx_jax.cli import main; main()", *arguments], stderr=subprocess.PIPE
+        )
+        while server.bill.answers < 8:
+            assert child.poll() is None, child.stderr.read()
+            time.sleep(0.005)
+        child.send_signal(end)
+        told = child.communicate()[1].decode()
+        assert child.returncode == (130 if end == signal.SIGINT else -end)
+        assert ("The same command goes on" in told) == (end == signal.SIGINT)
+        code, out, _ = kcx(*arguments)
+        assert code == 0
+        assert server.bill.paid_twice <= (2 if end == signal.SIGKILL else 0)
+        resumed = (tmp_path / "out.json").read_text()
+        assert kcx(*arguments, "--run", tmp_path / "other")[:2] == (0, out)
+        assert (tmp_path / "out.json").read_text() == resumed
+
+
 @pytest.mark.parametrize(
     ("more", "code", "message"),
     [
@@ -52,6 +114,8 @@ def test_a_table_and_json(kcx, words, tmp_path):
         (["--method", "clap", "--source", "de"], 2, "also has the languages en"),
         (["--method", "clap", "--target", "fr"], 2, "also has the languages zh"),
         (["--method", "clap", "--json", "there"], 1, "exists already"),
+        (["--method", "clap", "--budget", "1"], 2, "needs the price of 'm'"),
+        (["--method", "clap", "--budget", "much"], 2, "--budget is 'much'"),
         (["--method", "clap"], 1, "cannot reach"),
     ],
 )

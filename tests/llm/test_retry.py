@@ -8,6 +8,10 @@ import pytest
 from kcx_jax.llm.retry import RetryPolicy, _retry_after
 
 
+def _date(moment: float) -> str:
+    return email.utils.formatdate(moment, usegmt=True)
+
+
 @pytest.mark.parametrize(
     ("headers", "seconds"),
     [
@@ -26,8 +30,16 @@ def test_retry_after(headers, seconds):
 
 
 def test_retry_after_as_a_date():
-    date = email.utils.formatdate(time.time() + 30, usegmt=True)
-    assert 25 < _retry_after({"retry-after": date}) <= 31
+    assert 25 < _retry_after({"retry-after": _date(time.time() + 30)}) <= 31
+
+
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_a_date_is_told_by_the_endpoints_clock(hours):
+    """An hour between the two clocks is no hour of waiting."""
+    there = time.time() + 3600 * hours
+    headers = {"date": _date(there), "retry-after": _date(there + 30)}
+    assert _retry_after(headers) == 30
+    assert _retry_after({"retry-after": "Mon, 99 Foo 2026 00:00:00 GMT"}) is None
 
 
 def test_waits_grow_to_a_ceiling():

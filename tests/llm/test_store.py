@@ -5,8 +5,11 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kcx_jax.errors import KcxError
 from kcx_jax.llm import Ledger
@@ -129,6 +132,65 @@ def test_a_damaged_page_is_found_on_opening(tmp_path):
     with pytest.raises(KcxError, match=r"ledger\.db: it is damaged"):
         Ledger(path)
     assert path.read_bytes() == damaged
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """A file with nine commits in its log, as a killed process leaves it, and where the frames of each commit begin."""
+    path, starts = tmp_path_factory.mktemp("log") / "s.db", []
+    store = Store(path, TABLE, 1, {})
+    for i in range(8):
+        starts.append(path.with_name("s.db-wal").stat().st_size)
+        store.write(PUT, i)
+        store.flush()
+    files = {name: path.with_name(name).read_bytes() for name in ("s.db", "s.db-wal")}
+    store.close()
+    return files, starts
+
+
+def _left(folder, log: bytes, files) -> Path:
+    for name, content in (files | {"s.db-wal": log}).items():
+        (folder / name).write_bytes(content)
+    (folder / "s.db-shm").unlink(missing_ok=True)
+    return folder / "s.db"
+
+
+@given(st.data())
+def test_a_log_that_was_cut_short_is_what_a_killed_process_leaves(log, tmp_path_factory, data):
+    files, _ = log
+    cut = data.draw(st.integers(32, len(files["s.db-wal"])))
+    path = _left(tmp_path_factory.mktemp("cut"), files["s.db-wal"][:cut], files)
+    Store(path, TABLE, 1, {}).close()
+    values = _values(path)
+    assert values == list(range(len(values)))
+
+
+@given(st.data())
+def test_a_changed_byte_before_the_last_commit_of_a_log_is_found_and_nothing_is_touched(
+    log, tmp_path_factory, data
+):
+    files, starts = log
+    damaged = bytearray(files["s.db-wal"])
+    damaged[data.draw(st.integers(0, starts[-1] - 1))] ^= data.draw(st.integers(1, 255))
+    path = _left(tmp_path_factory.mktemp("damaged"), bytes(damaged), files)
+    with pytest.raises(KcxError, match=r"s\.db-wal holds what cannot be read"):
+        Store(path, TABLE, 1, {})
+    assert path.with_name("s.db-wal").read_bytes() == damaged
+    assert path.read_bytes() == files["s.db"]
+
+
+def test_a_file_that_is_deleted_while_it_is_open_is_written_back_whole(tmp_path):
+    path = tmp_path / "s.db"
+    store = Store(path, TABLE, 1, {})
+    store.write(PUT, 1)
+    store.flush()
+    path.unlink()
+    store.write(PUT, 2)
+    with pytest.raises(KcxError, match=r"All that it held is in .*s\.db:"):
+        store.flush()
+    store.close()
+    assert _values(path) == [1, 2]
+    Store(path, TABLE, 1, {}).close()
 
 
 def test_a_network_file_system_is_refused(tmp_path, monkeypatch):

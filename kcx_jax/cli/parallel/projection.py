@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
+from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency
+from kcx_jax.cli.parallel import options
+from kcx_jax.cli.parallel.clients import clients_of
 from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,8 +38,10 @@ def command(
     api_key_env: ApiKeyEnv = None,
     reader: Annotated[str, typer.Option(help="Format of CORPUS.")] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many records.")] = None,
+    budget: options.Budget = None,
+    prices: options.PriceFile = None,
     concurrency: Concurrency = 16,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds one request may take.")] = 120.0,
+    timeout: options.Timeout = 120.0,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
 ) -> None:
@@ -50,7 +54,7 @@ def command(
     --run runs/projection --base-url http://127.0.0.1:8000/v1 --model qwen --json projection.json
     """
     from kcx_jax.files import atomic_write, refuse_existing
-    from kcx_jax.llm import ChatClient, Ledger
+    from kcx_jax.llm import Budget, Ledger, judge_answers, load_prices
     from kcx_jax.parallel import LEDGER
     from kcx_jax.parallel.projection import METHODS, figures
 
@@ -59,14 +63,24 @@ def command(
             raise UsageError(f"unknown method {name!r}; known: {', '.join(METHODS)}")
     if json_ is not None:
         refuse_existing(json_, overwrite)  # before the calls, not after them
-    client = ChatClient(model, base_url, key_from(api_key_env), concurrency=concurrency, timeout=timeout)
+    table, cap = load_prices(prices), options.nano_of(budget)
+    client, _ = clients_of([model], table, base_url, api_key_env, concurrency=concurrency, timeout=timeout)
     records, gold = _read(input_, reader, source, target, limit)
     made: list[dict[str, Any]] = []
     with Ledger(run / LEDGER) as ledger:
         ledger.start_run({"source": source, "target": target, "projection": client.settings()})
-        for name in dict.fromkeys(method):
-            made.append(figures(_project(records, target, client.within(ledger), name), gold))
+        judge_answers(ledger, table.__getitem__)
+        client = client.within(ledger, Budget(cap, ledger.spent()))
+        try:
+            for name in dict.fromkeys(method):
+                made.append(figures(_project(records, target, client, name), gold))
+        except KeyboardInterrupt:
+            print("Stopped. The same command goes on from here.", file=sys.stderr)
+            raise
+        ledger.store.flush()
+        spent = ledger.spent()
     _print_table(made)
+    print(f"cost {spent}", file=sys.stderr)
     if json_ is not None:
         with atomic_write(json_, overwrite=overwrite) as handle:
             json.dump(made, handle, ensure_ascii=False, indent=1)

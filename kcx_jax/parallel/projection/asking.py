@@ -10,6 +10,7 @@ from kcx_jax.llm import ChatClient, ReplyError
 from kcx_jax.parallel.projection import requests
 from kcx_jax.parallel.translation import invariants
 from kcx_jax.parallel.translation.checks import Refusal, read_spans, read_translation
+from kcx_jax.parallel.translation.lengths import longest_reply
 from kcx_jax.parallel.translation.pipeline import TRIES
 from kcx_jax.parallel.translation.spans import SourceSpan, source_spans
 
@@ -72,17 +73,19 @@ class Asker:
     async def _ask(self, record: Record, data: Mapping[str, Any], read: Callable[[str], T]) -> T:
         stage = data["stage"]
         refused: list[str] = []
+        limit = longest_reply(data, self._client.thinks)
         for _ in range(TRIES):
             question = requests.messages(data, refused)
             try:
                 reply = await self._client.complete(
-                    question, requests.reply_schema(stage), stage=stage, record=record.id
+                    question, requests.reply_schema(stage), max_tokens=limit, stage=stage, record=record.id
                 )
             except ReplyError as error:
                 raise NoAnswer(f"{stage}: {error}") from None
             self._count(question, reply.attempts, reply.usage.input_tokens, reply.usage.output_tokens)
             try:
                 if reply.finish_reason == "length":
+                    limit *= 2
                     raise Refusal("truncated", "the reply was cut; be brief")
                 return read(reply.text)
             except Refusal as refusal:

@@ -1,15 +1,15 @@
 """A corpus through one method: what became of every record, and what it cost."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from kcx_jax.corpora import Record
 from kcx_jax.errors import UsageError
-from kcx_jax.llm import ChatClient, LoopThread
+from kcx_jax.llm import ChatClient
 from kcx_jax.parallel.projection import alignment
 from kcx_jax.parallel.projection.asking import Asker, Cost, NoAnswer
 from kcx_jax.parallel.projection.methods import METHODS, Draft
+from kcx_jax.parallel.runs.workers import work_through
 from kcx_jax.parallel.translation.arrangement import rearranged
 from kcx_jax.parallel.translation.matching import Match, locate
 from kcx_jax.parallel.translation.spans import Offsets, SourceSpan, carry_over, source_spans
@@ -50,34 +50,22 @@ def project(
 
     Blocks; works on `client.concurrency` records at once, and calls `progress` after each, from its own thread.
     Raises `UsageError` for an unknown method; `KcxError` when the endpoint is of no use, `BudgetExceeded` when its
-    quota ends.
+    quota or the client's budget ends. Ctrl-C and SIGTERM let requests under way come to their end.
     """
     if method not in METHODS:
         raise UsageError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
     asker = Asker(client, target)
     drafts: list[Draft | str] = [""] * len(records)
-    queue = iter(enumerate(records))
 
-    async def worker() -> None:
-        for i, record in queue:  # shared by all workers: each takes the next record
-            try:
-                drafts[i] = await METHODS[method](asker, record, source_spans(record))
-            except NoAnswer as problem:
-                drafts[i] = str(problem)
-            progress()
-
-    async def work() -> None:
+    async def ask(item: tuple[int, Record]) -> None:
+        i, record = item
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(client.concurrency):
-                    group.create_task(worker())
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # the first one ended the others
-        finally:
-            await client.aclose()
+            drafts[i] = await METHODS[method](asker, record, source_spans(record))
+        except NoAnswer as problem:
+            drafts[i] = str(problem)
+        progress()
 
-    with LoopThread() as loop:
-        loop.submit(work()).result()
+    work_through(enumerate(records), ask, [client])
     if method == "align":
         drafts = _aligned(records, drafts)
     projected = [_placed(record, target, draft) for record, draft in zip(records, drafts, strict=True)]

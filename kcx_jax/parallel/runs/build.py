@@ -5,14 +5,9 @@ its end, ``parallel.jsonl``, ``unresolved.jsonl`` and ``statistics.json``. The l
 command continues from it, and the files can be made anew from it without a call.
 """
 
-import asyncio
 import hashlib
 import json
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,18 +15,16 @@ from typing import Any
 from kcx_jax.corpora import Record, write_parallel
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.files import atomic_write
-from kcx_jax.llm import Budget, ChatClient, Ledger, LoopThread, NotAnswered, Prices, Stopped, judge_answers
+from kcx_jax.llm import Budget, ChatClient, Ledger, NotAnswered, Prices, judge_answers
 from kcx_jax.llm.crash import crash_point
 from kcx_jax.parallel.runs.run import LEDGER, PARALLEL, STATISTICS, UNRESOLVED, Run
 from kcx_jax.parallel.runs.settings import Settings
 from kcx_jax.parallel.runs.statistics import Statistics
+from kcx_jax.parallel.runs.workers import work_through
 from kcx_jax.parallel.runs.worklist import Worklist
 from kcx_jax.parallel.translation import prompts
 from kcx_jax.parallel.translation.outcomes import Outcome
 from kcx_jax.parallel.translation.pipeline import translate
-
-# Seconds that requests under way get when a run is stopped.
-DRAIN = 30.0
 
 Progress = Callable[[Statistics, Budget], None]
 
@@ -129,7 +122,7 @@ def _digest_of_prompts() -> str:
 
 
 class Work:
-    """Workers that take the pending records of a run to their end, as many at once as the first client says."""
+    """Takes the pending records of a run to their end, as many at once as the first client says."""
 
     def __init__(
         self,
@@ -142,82 +135,22 @@ class Work:
         self._worklist, self._clients, self._budget, self._progress = worklist, clients, budget, progress
         self._options = settings.options()
         self._statistics = Statistics([client.model for client in clients], sum(worklist.counts().values()))
-        self._stopped: KcxError | None = None
 
     def run(self) -> None:
         """Blocks until all is done; raises what stopped the work, once nothing is under way any more."""
         for outcome in self._worklist.ended():
             self._statistics.add(outcome)
-        with LoopThread() as loop, _terminated_as_interrupted():
-            work = loop.submit(self._all())
-            try:
-                work.result()
-            except KeyboardInterrupt:
-                loop.call(self._stop)
-                _drain(work)
-                raise
-        if self._stopped is not None:
-            raise self._stopped
+        work_through(self._worklist.pending(), self._translate, self._clients)
 
-    async def _all(self) -> None:
-        queue = self._worklist.pending()  # shared by all workers: each takes the next record
+    async def _translate(self, item: tuple[Record, str]) -> None:
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._clients[0].at_once):
-                    group.create_task(self._worker(queue))
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None  # the first one ended the others
-        finally:
-            for client in self._clients:
-                await client.aclose()
-
-    async def _worker(self, queue: Iterator[tuple[Record, str]]) -> None:
-        for record, target in queue:
-            try:
-                outcome = await translate(record, target, self._clients, **self._options)
-            except NotAnswered:
-                continue
-            except Stopped:
-                return
-            except KcxError as error:  # of no use to go on; what is under way comes to its end all the same
-                self._stopped = self._stopped or error
-                self._stop()
-                return
-            self._finish(outcome)
-
-    def _stop(self) -> None:
-        for client in self._clients:
-            client.stop()
-
-    def _finish(self, outcome: Outcome) -> None:
+            outcome = await translate(*item, self._clients, **self._options)
+        except NotAnswered:
+            return
         self._worklist.finish(outcome)
         self._statistics.add(outcome)
         if self._progress is not None:
             self._progress(self._statistics, self._budget)
-
-
-def _drain(work: "Future[None]") -> None:
-    try:
-        work.result(timeout=DRAIN)
-    except (KeyboardInterrupt, TimeoutError):
-        work.cancel()
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """A SIGTERM in the main thread is a Ctrl-C while the block runs."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(*_: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def write_results(run: Run) -> None:

@@ -23,7 +23,7 @@ def expected_reply(data: Mapping[str, Any]) -> float:
 
 
 def _written(data: Mapping[str, Any]) -> int:
-    """Bytes of the sentence and the spans."""
-    sentence = data.get("tagged", data.get("sentence"))
-    texts = [sentence, *(span["text"] for span in data["spans"])]
+    """Bytes of the sentence and the spans, as far as there are any."""
+    sentence = data.get("tagged", data.get("sentence", ""))
+    texts = [sentence, *(span["text"] for span in data.get("spans", ()))]
     return sum(len(text.encode("utf-8", "replace")) for text in texts)

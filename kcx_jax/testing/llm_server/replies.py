@@ -14,7 +14,10 @@ def unbilled(fault: str, now: float, retry_after: float) -> Response:
     waits = {
         "rate_limit": {"retry-after-ms": f"{1000 * retry_after:.0f}"},
         "retry_after_seconds": {"retry-after": "1"},
-        "retry_after_date": {"retry-after": formatdate(now + 1, usegmt=True)},
+        "retry_after_date": {
+            "date": formatdate(now, usegmt=True),
+            "retry-after": formatdate(now + 1, usegmt=True),
+        },
         "retry_after_absurd": {"retry-after": "1000000000"},
         "retry_after_negative": {"retry-after": "-1"},
         "retry_after_missing": {},
