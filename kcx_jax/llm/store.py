@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +30,14 @@ Change = Callable[[sqlite3.Connection], None]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Migration:
+    """How a file of one version becomes one of the next: SQL, then what SQL alone cannot do."""
+
+    sql: str
+    rework: Change | None = None
+
+
 class Store:
     """The file at `path`, made with `tables` (SQL) when absent, brought to `version` by `migrations`.
 
@@ -38,7 +47,12 @@ class Store:
     """
 
     def __init__(
-        self, path: Path, tables: str, version: int, migrations: Mapping[int, str], readonly: bool = False
+        self,
+        path: Path,
+        tables: str,
+        version: int,
+        migrations: Mapping[int, Migration],
+        readonly: bool = False,
     ):
         self.path, self.readonly = path, readonly
         self._lock: int | None = None
@@ -59,7 +73,7 @@ class Store:
                 self.close()
                 raise
 
-    def _open(self, tables: str, version: int, migrations: Mapping[int, str]) -> None:
+    def _open(self, tables: str, version: int, migrations: Mapping[int, Migration]) -> None:
         uri = f"{self.path.absolute().as_uri()}?mode={'ro' if self.readonly else 'rwc'}"
         # Read and closed by whichever thread runs the event loop; never two at once.
         self._db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
@@ -79,11 +93,18 @@ class Store:
         if found == 0:
             self._db.executescript(f"BEGIN; {tables} PRAGMA user_version = {version}; COMMIT;")
         for step in range(found or version, version):
-            self._db.executescript(f"BEGIN; {migrations[step]} PRAGMA user_version = {step + 1}; COMMIT;")
+            self._migrate(step, migrations[step])
         self._out = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
         self._out.execute("PRAGMA synchronous = NORMAL")
         self._writer = threading.Thread(target=self._work, name="kcx-ledger", daemon=True)
         self._writer.start()
+
+    def _migrate(self, version: int, migration: Migration) -> None:
+        self._db.executescript(f"BEGIN; {migration.sql}")
+        if migration.rework is not None:
+            migration.rework(self._db)
+        self._db.execute(f"PRAGMA user_version = {version + 1}")
+        self._db.execute("COMMIT")
 
     def read(self, sql: str, *values: Any) -> sqlite3.Cursor:
         """Rows of what is committed."""
