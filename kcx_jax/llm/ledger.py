@@ -14,85 +14,15 @@ from typing import Any
 
 from kcx_jax.errors import KcxError
 from kcx_jax.llm.money import dollars
+from kcx_jax.llm.packing import Packing
 from kcx_jax.llm.reply import Usage
 from kcx_jax.llm.retry import Failure
 from kcx_jax.llm.store import Store
+from kcx_jax.llm.tables import MIGRATIONS, TABLES, VERSION
 from kcx_jax.llm.transport import Answer
 
-VERSION = 2
-# What was added to the tables of version 1.
-_FROM_1 = """
-CREATE TABLE note (              -- what was learnt of an endpoint, and the like
-    name TEXT PRIMARY KEY,
-    value TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE sample (            -- one unit of work: a record, and the language it goes into
-    id TEXT NOT NULL,
-    target TEXT NOT NULL,
-    position INTEGER NOT NULL,   -- in the input
-    filled INTEGER NOT NULL,     -- number of the start whose input held it last
-    digest BLOB NOT NULL,        -- of source and settings: another digest is other work
-    source TEXT NOT NULL,        -- JSON
-    state TEXT NOT NULL,         -- 'pending', or how it ended
-    outcome TEXT,                -- JSON
-    UNIQUE (id, target)
-);
-CREATE INDEX sample_by_position ON sample (filled, position);
-CREATE TABLE batch (
-    key TEXT PRIMARY KEY,        -- its name in the endpoint's metadata
-    model TEXT NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('creating', 'uploaded', 'created', 'collected')),
-    file_id TEXT,
-    batch_id TEXT,
-    calls INTEGER NOT NULL,
-    usage TEXT,                  -- JSON, as the endpoint states it
-    created REAL NOT NULL
-);
-CREATE TABLE review (
-    id TEXT NOT NULL,
-    target TEXT NOT NULL,
-    annotator TEXT NOT NULL,
-    decided TEXT NOT NULL,       -- when, as the tool states it
-    decision TEXT NOT NULL       -- the pair it makes, JSON
-);
-"""
-_ADDED_TO_CALL = """
-    batch TEXT,                   -- the batch it was sent in
-    cached_tokens INTEGER,
-    reasoning_tokens INTEGER,
-    nano_usd INTEGER,             -- NULL: not known
-    reserved_nano_usd INTEGER NOT NULL DEFAULT 0,  -- the most it can cost
-    price TEXT"""  # the row of the price file
-TABLES = f"""
-CREATE TABLE run (
-    id INTEGER PRIMARY KEY,
-    config TEXT NOT NULL,         -- canonical JSON
-    created REAL NOT NULL         -- seconds since 1970
-);
-CREATE TABLE call (
-    id INTEGER PRIMARY KEY,
-    key BLOB NOT NULL,            -- digest of the request: the same request has the same key
-    stage TEXT NOT NULL,
-    record TEXT NOT NULL,
-    model TEXT NOT NULL,
-    request TEXT NOT NULL,        -- the JSON body as sent
-    state TEXT NOT NULL CHECK (state IN ('intent', 'answered', 'failed', 'interrupted')),
-    http_status INTEGER,
-    request_id TEXT,
-    error_class TEXT,
-    reply BLOB,                   -- the raw body
-    finish_reason TEXT,
-    input_tokens INTEGER,         -- NULL: the endpoint did not say
-    output_tokens INTEGER,
-    sent REAL NOT NULL,
-    done REAL,
-    {_ADDED_TO_CALL.strip()}
-);
-CREATE INDEX call_by_key ON call (key);
-{_FROM_1}
-"""
-_COLUMNS = [line.split("--")[0].strip().rstrip(",") for line in _ADDED_TO_CALL.strip().splitlines()]
-MIGRATIONS = {1: "".join(f"ALTER TABLE call ADD COLUMN {column};" for column in _COLUMNS) + _FROM_1}
+# Kinds of texts that are packed; a request's has its stage behind it.
+REQUEST, REPLY, FAILURE = "request", "reply", "failure"
 
 
 @dataclass(frozen=True)
@@ -133,6 +63,7 @@ class Ledger:
         if readonly and not self.path.exists():
             raise KcxError(f"no ledger at {self.path}. A run's folder holds ledger.db once it was started.")
         self.store = Store(self.path, TABLES, VERSION, MIGRATIONS, readonly)
+        self.packing = Packing(self.path, self.store.read, self.store.write)
         if not readonly:
             self.store.write(
                 "UPDATE call SET state = 'interrupted', error_class = 'killed' "
@@ -165,7 +96,12 @@ class Ledger:
     def answers(self, key: bytes) -> list[bytes]:
         """The raw bodies that came back for the request `key`, oldest first."""
         rows = self.store.read("SELECT reply FROM call WHERE key = ? AND state = 'answered' ORDER BY id", key)
-        return [row[0] for row in rows]
+        return [self.packing.unpack(row[0]) for row in rows]
+
+    def request(self, call: int) -> str:
+        """The JSON body of a call, as it was sent."""
+        row = self.store.read("SELECT request FROM call WHERE id = ?", call).fetchone()
+        return self.packing.unpack_text(row[0])
 
     def ambiguous(self, key: bytes) -> list[tuple[int, float]]:
         """Calls of the request `key` of which nobody knows the end: number, and when it was sent."""
@@ -187,10 +123,11 @@ class Ledger:
     ) -> int:
         """Enter a call before it is sent; returns its number. `reserved`: the most it can cost."""
         self._calls += 1
+        packed = self.packing.pack(f"{REQUEST} {stage}", request)
         self.store.write(
             "INSERT INTO call (id, key, stage, record, model, request, state, sent, reserved_nano_usd, batch)"
             " VALUES (?, ?, ?, ?, ?, ?, 'intent', ?, ?, ?)",
-            *(self._calls, key, stage, record, model, request, time.time(), reserved, batch),
+            *(self._calls, key, stage, record, model, packed, time.time(), reserved, batch),
         )
         return self._calls
 
@@ -203,7 +140,13 @@ class Ledger:
         self.store.write(
             "UPDATE call SET state = 'answered', error_class = NULL, reply = ?, http_status = ?, "
             "request_id = ?, done = ? WHERE id = ?",
-            *(answer.body, answer.http_status, answer.request_id, time.time(), call),
+            *(
+                self.packing.pack(REPLY, answer.body),
+                answer.http_status,
+                answer.request_id,
+                time.time(),
+                call,
+            ),
         )
 
     def judge(
@@ -220,10 +163,11 @@ class Ledger:
     def fail(self, call: int, failure: Failure) -> None:
         """Note that a call gave no answer."""
         state = "interrupted" if failure.interrupted else "failed"
+        body = None if failure.body is None else self.packing.pack(FAILURE, failure.body)
         self.store.write(
             "UPDATE call SET state = ?, error_class = ?, http_status = ?, request_id = ?, reply = ?, "
             "done = ? WHERE id = ?",
-            *(state, failure.error_class, failure.http_status, failure.request_id, failure.body),
+            *(state, failure.error_class, failure.http_status, failure.request_id, body),
             *(time.time(), call),
         )
 
@@ -235,7 +179,8 @@ class Ledger:
     def outcome(self, call: int) -> tuple[bytes | None, str | None]:
         """The body of an answered call, or None; and the error class."""
         rows = "SELECT CASE WHEN state = 'answered' THEN reply END, error_class FROM call WHERE id = ?"
-        return self.store.read(rows, call).fetchone()
+        packed, error_class = self.store.read(rows, call).fetchone()
+        return None if packed is None else self.packing.unpack(packed), error_class
 
     def new_batch(self, name: str, model: str, calls: int) -> None:
         """Enter a batch before it is created; its calls name it."""
@@ -271,7 +216,8 @@ class Ledger:
                 f"WHERE state = 'answered' {where}AND id > ? ORDER BY id LIMIT 1000",
                 last,
             ).fetchall()
-            yield from page
+            for call, model, packed, batch in page:
+                yield call, model, self.packing.unpack(packed), batch
             if len(page) < 1000:
                 return
             last = page[-1][0]

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,14 @@ Change = Callable[[sqlite3.Connection], None]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Migration:
+    """How a file of one version becomes one of the next: SQL, then what SQL alone cannot do."""
+
+    sql: str
+    rework: Change | None = None
+
+
 class Store:
     """The file at `path`, made with `tables` (SQL) when absent, brought to `version` by `migrations`.
 
@@ -39,7 +48,12 @@ class Store:
     """
 
     def __init__(
-        self, path: Path, tables: str, version: int, migrations: Mapping[int, str], readonly: bool = False
+        self,
+        path: Path,
+        tables: str,
+        version: int,
+        migrations: Mapping[int, Migration],
+        readonly: bool = False,
     ):
         self.path, self.readonly = path, readonly
         self._lock: int | None = None
@@ -60,7 +74,7 @@ class Store:
                 self.close()
                 raise
 
-    def _open(self, tables: str, version: int, migrations: Mapping[int, str]) -> None:
+    def _open(self, tables: str, version: int, migrations: Mapping[int, Migration]) -> None:
         found = self._look(version) if self.readonly or self.path.exists() else 0
         if self.readonly:
             return
@@ -70,7 +84,7 @@ class Store:
         if found == 0:
             self._db.executescript(f"BEGIN; {tables} PRAGMA user_version = {version}; COMMIT;")
         for step in range(found or version, version):
-            self._db.executescript(f"BEGIN; {migrations[step]} PRAGMA user_version = {step + 1}; COMMIT;")
+            self._migrate(step, migrations[step])
         self._file = os.stat(self.path)
         self._out = self._connect("rwc")
         self._out.execute("PRAGMA synchronous = NORMAL")
@@ -100,6 +114,13 @@ class Store:
             raise sqlite3.DatabaseError(f"it is damaged ({fault.splitlines()[-1]})")
         self._db.close()
         return found
+
+    def _migrate(self, version: int, migration: Migration) -> None:
+        self._db.executescript(f"BEGIN; {migration.sql}")
+        if migration.rework is not None:
+            migration.rework(self._db)
+        self._db.execute(f"PRAGMA user_version = {version + 1}")
+        self._db.execute("COMMIT")
 
     def read(self, sql: str, *values: Any) -> sqlite3.Cursor:
         """Rows of what is committed."""

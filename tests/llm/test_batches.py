@@ -174,5 +174,4 @@ def test_a_ledger_is_needed():
 def test_what_was_sent_is_in_the_ledger(ledger):
     with ScriptedServer(ANSWERS) as server:
         _answers(server, ledger, ALL[:10])
-    (request,) = ledger.store.read("SELECT request FROM call LIMIT 1").fetchone()
-    assert json.loads(request)["messages"][0]["content"] == ALL[0]
+    assert json.loads(ledger.request(1))["messages"][0]["content"] == ALL[0]

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import socket
-import sqlite3
 import threading
 import time
 
@@ -191,8 +190,8 @@ def test_a_dripping_server_cannot_outlast_the_deadline():
 def test_a_paid_broken_body_is_kept_as_it_came(ledger):
     with ScriptedServer(ANSWERS, _always("broken_body")) as server:
         _complete(ChatClient("m", server.base_url, ledger=ledger))
-    with sqlite3.connect(ledger.path) as db:
-        (body,) = db.execute("SELECT reply FROM call WHERE error_class = 'bad_body'").fetchone()
+    (call,) = ledger.store.read("SELECT id FROM call WHERE error_class = 'bad_body'").fetchone()
+    body, _ = ledger.outcome(call)
     assert body.startswith(b'{"id": "chatcmpl-')
     with pytest.raises(ValueError, match=r"delimiter|Unterminated|Expecting"):
         json.loads(body)
@@ -332,15 +331,14 @@ def test_structured_output_is_asked_for_and_left_out_where_it_is_refused(ledger)
             _complete(client, _ask(1), json_schema=SCHEMA)
             # json_schema refused, json_object refused, then in words: found out once, and remembered
             assert server.bill.requests == (2 if structured else 4)
-    with sqlite3.connect(ledger.path) as db:
-        rows = list(db.execute("SELECT model, request, error_class FROM call ORDER BY id"))
-    shapes = [(model, '"response_format"' in request, error) for model, request, error in rows]
+    rows = list(ledger.store.read("SELECT model, id, error_class FROM call ORDER BY id"))
+    shapes = [(model, '"response_format"' in ledger.request(call), error) for model, call, error in rows]
     assert shapes == [
         *(("m", True, None),) * 2,
         *(("old", True, "bad_request"),) * 2,
         *(("old", False, None),) * 2,
     ]
-    assert "JSON Schema" in rows[-1][1]
+    assert "JSON Schema" in ledger.request(6)
 
 
 def test_a_refused_request_is_this_requests_error_alone():

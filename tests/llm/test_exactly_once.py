@@ -82,6 +82,4 @@ def test_an_endpoint_that_cannot_say_is_not_taken_for_one_that_served_nothing(le
 def test_without_it_nothing_asks_the_endpoint_to_keep_anything(ledger):
     with ScriptedServer(ANSWERS, stored=False) as server:
         assert _complete(ChatClient("m", server.base_url, ledger=ledger)) == "[]"
-    with sqlite3.connect(ledger.path) as db:
-        (request,) = db.execute("SELECT request FROM call").fetchone()
-    assert not {"store", "metadata"} & json.loads(request).keys()
+    assert not {"store", "metadata"} & json.loads(ledger.request(1)).keys()

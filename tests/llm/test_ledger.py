@@ -126,7 +126,7 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(tmp_path):
         ledger.answer(_intend(ledger), Answer(b"kept", 200, None))
         pages = ledger.store.read("PRAGMA page_count").fetchone()[0]
         ledger.store.change(lambda db: db.execute(f"PRAGMA max_page_count = {pages}"))
-        ledger.answer(_intend(ledger), Answer(b"x" * 100_000, 200, None))
+        ledger.answer(_intend(ledger), Answer(os.urandom(100_000), 200, None))
         for _ in range(2):  # and it stays said: nothing may be sent any more
             with pytest.raises(KcxError, match="full"):
                 ledger.store.flush()

@@ -1,6 +1,7 @@
 """The store: groups are committed whole, a full or damaged disk is said once and for all, old files are kept."""
 
 import asyncio
+import os
 import sqlite3
 import subprocess
 import sys
@@ -123,8 +124,8 @@ def test_a_damaged_page_is_found_on_opening(tmp_path):
     path = tmp_path / "ledger.db"
     with Ledger(path) as ledger:
         for i in range(200):
-            call = ledger.intend(b"k", stage="s", record=str(i), model="m", request="x" * 500)
-            ledger.answer(call, Answer(b"y" * 500, 200, None))
+            call = ledger.intend(b"k", stage="s", record=str(i), model="m", request=os.urandom(250).hex())
+            ledger.answer(call, Answer(os.urandom(500), 200, None))
     with path.open("r+b") as handle:
         handle.seek(8 * 4096)
         handle.write(b"\xff" * 4096)
@@ -215,23 +216,88 @@ CREATE TABLE call (
     input_tokens INTEGER, output_tokens INTEGER, sent REAL NOT NULL, done REAL
 );
 CREATE INDEX call_by_key ON call (key);
-INSERT INTO call VALUES (1, x'6b', 's', 'r', 'm', '{}', 'answered', 200, NULL, NULL, x'7b7d', 'stop', 5, 3, 1.0, 2.0);
+INSERT INTO call VALUES
+    (1, x'6b', 's', 'r', 'm', '{"a": "李"}', 'answered', 200, NULL, NULL, x'7b7d', 'stop', 5, 3, 1.0, 2.0),
+    (2, x'6b', 's', 'r', 'm', '{"a": "白"}', 'failed', 500, 'q', 'server', x'ff00', NULL, NULL, NULL, 1.0, 2.0),
+    (3, x'6c', 't', 'r', 'm', '{}', 'interrupted', NULL, NULL, 'timeout', NULL, NULL, NULL, NULL, 1.0, NULL);
 PRAGMA user_version = 1;
 """
+TO_VERSION_2 = """
+CREATE TABLE note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sample (
+    id TEXT NOT NULL, target TEXT NOT NULL, position INTEGER NOT NULL, filled INTEGER NOT NULL,
+    digest BLOB NOT NULL, source TEXT NOT NULL, state TEXT NOT NULL, outcome TEXT, UNIQUE (id, target)
+);
+CREATE INDEX sample_by_position ON sample (filled, position);
+CREATE TABLE batch (
+    key TEXT PRIMARY KEY, model TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('creating', 'uploaded', 'created', 'collected')),
+    file_id TEXT, batch_id TEXT, calls INTEGER NOT NULL, usage TEXT, created REAL NOT NULL
+);
+CREATE TABLE review (
+    id TEXT NOT NULL, target TEXT NOT NULL, annotator TEXT NOT NULL, decided TEXT NOT NULL, decision TEXT NOT NULL
+);
+ALTER TABLE call ADD COLUMN batch TEXT;
+ALTER TABLE call ADD COLUMN cached_tokens INTEGER;
+ALTER TABLE call ADD COLUMN reasoning_tokens INTEGER;
+ALTER TABLE call ADD COLUMN nano_usd INTEGER;
+ALTER TABLE call ADD COLUMN reserved_nano_usd INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE call ADD COLUMN price TEXT;
+UPDATE call SET nano_usd = 7, price = 'p';
+INSERT INTO note VALUES ('n', 'v');
+INSERT INTO batch VALUES ('b', 'm', 'created', 'f', 'i', 2, NULL, 1.0);
+INSERT INTO review VALUES ('r', 'zh', 'w', 'd', '{}');
+INSERT INTO sample VALUES ('r', 'zh', 0, 1, x'00', '{"text": "李"}', 'pair', '{"pair": null}'),
+    ('q', 'zh', 1, 1, x'01', '{"text": "白"}', 'pending', NULL);
+PRAGMA user_version = 2;
+"""
+TEXTS = {("call", "request"), ("call", "reply"), ("sample", "source"), ("sample", "outcome")}
 
 
-def test_a_ledger_of_the_first_version_is_brought_up_to_date_with_all_it_holds(tmp_path):
+@pytest.mark.parametrize(("version", "script"), [(1, VERSION_1), (2, VERSION_1 + TO_VERSION_2)])
+def test_a_ledger_of_an_older_version_is_brought_up_to_date_with_all_it_holds(tmp_path, version, script):
     path = tmp_path / "ledger.db"
     with sqlite3.connect(path) as db:
-        db.executescript(VERSION_1)
-    with pytest.raises(KcxError, match="version 1, this program reads 2"):
+        db.executescript(script)
+    before = _rows(path)
+    with pytest.raises(KcxError, match=f"version {version}, this program reads 3"):
         Ledger(path, readonly=True)
     with Ledger(path) as ledger:
+        after = {
+            place: ledger.packing.unpack(value) if place[0::2] in TEXTS and value is not None else value
+            for place, value in _rows(path).items()
+        }
+        assert before.items() <= after.items()
         assert ledger.answers(b"k") == [b"{}"]
-        assert ledger.intend(b"k", stage="s", record="r", model="m", request="{}") == 2
+        assert ledger.intend(b"k", stage="s", record="r", model="m", request="{}") == 4
         new = _columns(ledger.path)
     Ledger(tmp_path / "fresh.db").close()
     assert new == _columns(tmp_path / "fresh.db")
+
+
+def test_a_ledger_that_cannot_be_brought_up_to_date_stays_as_it_was(tmp_path):
+    path = tmp_path / "ledger.db"
+    with sqlite3.connect(path) as db:
+        db.executescript(VERSION_1 + TO_VERSION_2)
+        db.execute("CREATE TABLE pattern (somebody TEXT)")  # in the way of ours
+    before = _rows(path)
+    with pytest.raises(KcxError, match=r"ledger\.db: table pattern already exists"):
+        Ledger(path)
+    assert _rows(path) == before
+
+
+def _rows(path) -> dict[tuple, object]:
+    """Every value by table, rowid or key, and column; texts as bytes."""
+    found: dict[tuple, object] = {}
+    with sqlite3.connect(path) as db:
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            cursor = db.execute(f"SELECT * FROM {table}")
+            columns = [column[0] for column in cursor.description]
+            for row in cursor:
+                for column, value in zip(columns, row, strict=True):
+                    text = (table, column) in TEXTS and isinstance(value, str)
+                    found[table, row[0], column] = value.encode() if text else value
+    return found
 
 
 def _columns(path) -> dict[str, set]:

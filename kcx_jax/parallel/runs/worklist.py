@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
+from itertools import chain, count, islice
 from typing import Any
 
 from kcx_jax.corpora import Record
@@ -17,6 +17,7 @@ from kcx_jax.llm import Ledger
 from kcx_jax.parallel.translation.outcomes import Outcome
 
 PENDING, PAIR, PEOPLE = "pending", "pair", "people"
+SOURCE, OUTCOME = "source", "outcome"  # kinds of packed texts
 PAGE = 1_000
 
 _FILL = f"""
@@ -34,7 +35,7 @@ class Worklist:
     """The rows that the last start of a run was given."""
 
     def __init__(self, ledger: Ledger):
-        self._store = ledger.store
+        self._store, self._packing = ledger.store, ledger.packing
 
     @property
     def start(self) -> int:
@@ -49,14 +50,20 @@ class Worklist:
         filled = self.start + 1
         salt = hashlib.sha256(json.dumps(settings, ensure_ascii=False, sort_keys=True).encode()).digest()
 
+        records = iter(records)
+        first = list(islice(records, 1))
+        for record in first:  # the pattern is on disk before the rows that lean on it
+            self._packing.learn(SOURCE, _source(record))
+
         def enter(db: sqlite3.Connection) -> None:
             numbers = count()
-            for record in records:
-                source = json.dumps(record.to_json(), ensure_ascii=False)
+            for record in chain(first, records):
+                source = _source(record)
+                packed = self._packing.pack(SOURCE, source)
                 for target in targets:
                     named = f"{target}\n{source}".encode("utf-8", "surrogatepass")
                     digest = hashlib.blake2b(named, digest_size=16, key=salt).digest()
-                    row = (record.id, target, next(numbers), filled, digest, source)
+                    row = (record.id, target, next(numbers), filled, digest, packed)
                     if db.execute(_FILL, row).rowcount != 1:
                         raise KcxError(
                             f"two records have the id {record.id!r}; a run joins its results by id"
@@ -67,12 +74,12 @@ class Worklist:
     def pending(self) -> Iterator[tuple[Record, str]]:
         """The records not at their end yet with their target languages, in the order of the input."""
         for target, source, _ in self._rows((PENDING,)):
-            yield Record.from_json(json.loads(source)), target
+            yield Record.from_json(self._json(source)), target
 
     def ended(self, *states: str) -> Iterator[Outcome]:
         """How records ended, in the order of the input; `states`: `PAIR`, `PEOPLE` or both (none given)."""
         for target, source, outcome in self._rows(states or (PAIR, PEOPLE)):
-            yield Outcome.from_json(Record.from_json(json.loads(source)), target, json.loads(outcome))
+            yield Outcome.from_json(Record.from_json(self._json(source)), target, self._json(outcome))
 
     def all(self) -> Iterator[tuple[Record, str, Outcome | None]]:
         """Every record with its target language and how it ended, or None; in the order of the input."""
@@ -84,13 +91,13 @@ class Worklist:
                 *(self.start, last),
             ).fetchall()
             for _, target, source, outcome in page:
-                record = Record.from_json(json.loads(source))
-                yield record, target, outcome and Outcome.from_json(record, target, json.loads(outcome))
+                record = Record.from_json(self._json(source))
+                yield record, target, outcome and Outcome.from_json(record, target, self._json(outcome))
             if len(page) < PAGE:
                 return
             last = page[-1][0]
 
-    def _rows(self, states: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    def _rows(self, states: Sequence[str]) -> Iterator[tuple[str, bytes, bytes]]:
         marks = ", ".join("?" * len(states))
         position = -1
         while True:
@@ -104,14 +111,18 @@ class Worklist:
                 return
             position = page[-1][0]
 
+    def _json(self, packed: bytes) -> Any:
+        return json.loads(self._packing.unpack(packed))
+
     def finish(self, outcome: Outcome) -> None:
         """Keep how a record ended; one that got no answer stays pending, for the next start."""
+        packed = self._packing.pack(OUTCOME, json.dumps(outcome.to_json()))
         state = PAIR if outcome.pair is not None else PEOPLE
         if outcome.unanswered:
             state = PENDING
         self._store.write(
             "UPDATE sample SET state = ?, outcome = ? WHERE id = ? AND target = ?",
-            *(state, json.dumps(outcome.to_json()), outcome.record.id, outcome.target),
+            *(state, packed, outcome.record.id, outcome.target),
         )
 
     def reopen(self) -> None:
@@ -130,3 +141,7 @@ class Worklist:
         """How many rows are in each state."""
         rows = self._store.read("SELECT state, count(*) FROM sample WHERE filled = ? GROUP BY 1", self.start)
         return Counter(dict(rows))
+
+
+def _source(record: Record) -> str:
+    return json.dumps(record.to_json(), ensure_ascii=False)

@@ -17,6 +17,7 @@ from kcx_jax.demo.corpus.generate import generate
 from kcx_jax.errors import BudgetExceeded, KcxError, UsageError
 from kcx_jax.llm import ChatClient, EndpointError, Ledger, RetryPolicy
 from kcx_jax.parallel import Run, build, revalidate
+from kcx_jax.parallel.runs.worklist import Worklist
 from kcx_jax.testing.llm_server import ScriptedServer
 
 QUICK = RetryPolicy(first_wait=0.01, longest_wait=0.02, breaker=99)
@@ -53,6 +54,25 @@ def test_every_record_ends_as_a_pair_or_with_people(calm, pairs):
     assert min(bill.faults[fault] for fault in FAULTS) > 0  # the run met them all
     order = [pair.id for pair in pairs]
     assert made == sorted(made, key=order.index)
+
+
+def test_input_that_is_refused_leaves_a_ledger_that_can_be_filled_and_read(tmp_path, pairs):
+    records = _sources(pairs)[:3]
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        with pytest.raises(KcxError, match="two records have the id"):
+            Worklist(ledger).fill([*records, records[0]], ["zh"], {})
+        Worklist(ledger).fill(records[1:], ["zh"], {})
+    with Ledger(tmp_path / "ledger.db", readonly=True) as ledger:
+        assert [record for record, _ in Worklist(ledger).pending()] == records[1:]
+
+
+def test_what_the_input_leans_on_is_on_disk_before_it(tmp_path, pairs):
+    written: list[str] = []
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        ledger.store.change(lambda db: db.set_trace_callback(written.append))
+        Worklist(ledger).fill(_sources(pairs)[:3], ["zh"], {})
+    inserts = [line.split()[2] for line in written if line.lstrip().startswith("INSERT")]
+    assert inserts == ["pattern", "sample", "sample", "sample"]
 
 
 def test_the_counts_are_those_of_the_pairs(calm):
