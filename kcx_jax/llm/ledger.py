@@ -19,7 +19,7 @@ from kcx_jax.llm.retry import Failure
 from kcx_jax.llm.store import Store
 from kcx_jax.llm.transport import Answer
 
-VERSION = 2
+VERSION = 3
 # What was added to the tables of version 1.
 _FROM_1 = """
 CREATE TABLE note (              -- what was learnt of an endpoint, and the like
@@ -56,6 +56,8 @@ CREATE TABLE review (
     decision TEXT NOT NULL       -- the pair it makes, JSON
 );
 """
+# What was added to those of version 2: the id of an earlier record of the input with the same content.
+_FROM_2 = "ALTER TABLE sample ADD COLUMN duplicate_of TEXT;"
 _ADDED_TO_CALL = """
     batch TEXT,                   -- the batch it was sent in
     cached_tokens INTEGER,
@@ -89,10 +91,13 @@ CREATE TABLE call (
     {_ADDED_TO_CALL.strip()}
 );
 CREATE INDEX call_by_key ON call (key);
-{_FROM_1}
+{_FROM_1}{_FROM_2}
 """
 _COLUMNS = [line.split("--")[0].strip().rstrip(",") for line in _ADDED_TO_CALL.strip().splitlines()]
-MIGRATIONS = {1: "".join(f"ALTER TABLE call ADD COLUMN {column};" for column in _COLUMNS) + _FROM_1}
+MIGRATIONS = {
+    1: "".join(f"ALTER TABLE call ADD COLUMN {column};" for column in _COLUMNS) + _FROM_1,
+    2: _FROM_2,
+}
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date_with_all_it_holds(t
     path = tmp_path / "ledger.db"
     with sqlite3.connect(path) as db:
         db.executescript(VERSION_1)
-    with pytest.raises(KcxError, match="version 1, this program reads 2"):
+    with pytest.raises(KcxError, match="version 1, this program reads 3"):
         Ledger(path, readonly=True)
     with Ledger(path) as ledger:
         assert ledger.answers(b"k") == [b"{}"]

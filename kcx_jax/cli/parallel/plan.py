@@ -50,6 +50,8 @@ def _print(made: "Plan", models: list[str], limits: "Limits", concurrency: int, 
 
     console = Console()
     console.print(f"{made.records:,} translations of {made.spans:,} spans, by {' then '.join(models)}")
+    if made.duplicates:
+        console.print(f"of which {made.duplicates:,} duplicates, not paid for")
     table = Table("", "calls", "input tokens", "output tokens", "cost", "time")
     for name, each in made.estimates.items():
         cost = "unknown" if each.nano_usd is None else dollars(each.nano_usd)
