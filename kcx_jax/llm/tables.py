@@ -43,6 +43,7 @@ CREATE TABLE sample (             -- one unit of work: a record, and the languag
     filled INTEGER NOT NULL,      -- number of the start whose input held it last
     digest BLOB NOT NULL,         -- of source and settings: another digest is other work
     source BLOB NOT NULL,         -- JSON, packed
+    duplicate_of TEXT,            -- the id of an earlier record of the input with the same content
     state TEXT NOT NULL,          -- 'pending', or how it ended
     outcome BLOB,                 -- JSON, packed
     UNIQUE (id, target)
@@ -108,7 +109,7 @@ _PACKED = (
     "request_id, error_class, iif(reply IS NULL, NULL, pack(iif(state = 'answered', 'reply', 'failure'), reply)), "
     "finish_reason, input_tokens, output_tokens, sent, done, batch, cached_tokens, reasoning_tokens, nano_usd, "
     "reserved_nano_usd, price FROM call_of_2 ORDER BY id",
-    "INSERT INTO sample SELECT id, target, position, filled, digest, pack('source', source), state, "
+    "INSERT INTO sample SELECT id, target, position, filled, digest, pack('source', source), NULL, state, "
     "iif(outcome IS NULL, NULL, pack('outcome', outcome)) FROM sample_of_2 ORDER BY rowid",
     "DROP TABLE call_of_2",
     "DROP TABLE sample_of_2",

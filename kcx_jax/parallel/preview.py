@@ -14,6 +14,7 @@ from kcx_jax.parallel.report.counts import length_bin, types_of
 from kcx_jax.parallel.report.drawing import Drawing
 from kcx_jax.parallel.runs.build import Progress, build
 from kcx_jax.parallel.runs.run import LEDGER, Run
+from kcx_jax.parallel.runs.settings import Settings
 from kcx_jax.parallel.runs.worklist import Worklist
 
 # Under this name the ledger keeps which of its starts was a preview's.
@@ -61,6 +62,7 @@ def preview(
     *,
     size: int = 20,
     seed: int = 0,
+    settings: Settings | None = None,
     budget: int | None = None,
 ) -> Run:
     """Build `size` of the `records` in `run_dir`; the arguments are those of `build`.
@@ -77,7 +79,9 @@ def preview(
                 "Preview in another folder."
             )
     try:
-        return build(chosen, source, targets, client, run_dir, fallback, progress, budget=budget)
+        return build(
+            chosen, source, targets, client, run_dir, fallback, progress, settings=settings, budget=budget
+        )
     finally:
         with Ledger(ledger_path) as ledger:
             if Worklist(ledger).start > before:

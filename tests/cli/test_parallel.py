@@ -56,6 +56,24 @@ def test_build_then_status_then_export(pairs, tmp_path):
     assert list(read_parallel(out)) == made
 
 
+def test_a_preview_and_a_build_with_the_same_options_agree(pairs, tmp_path):
+    """The build asks for none of the preview's records again, and its pairs say how they were made."""
+    (tmp_path / "names.tsv").write_text("zh\tAda3\t艾达3\n")
+    more = ("--variant", "xml", "--glossary", str(tmp_path / "names.tsv"), "--no-language-id")
+    with ScriptedServer(pairs=pairs) as server:
+        arguments = _arguments(tmp_path, server, *more)
+        looked = _run("preview", *arguments[1:], "-n", "12")
+        assert (looked.exit_code, server.bill.requests) == (0, 12), looked.output
+        assert _run(*arguments).exit_code == 0
+        assert server.bill.requests == 12
+        assert _run(*_arguments(tmp_path, server)).exit_code == 0
+        assert server.bill.requests == 24  # otherwise asked is asked anew
+        assert _run(*arguments).exit_code == 0
+    made = {pair.id: pair.provenance for pair in read_parallel(tmp_path / "run" / "parallel.jsonl")}
+    assert {provenance["variant"] for provenance in made.values()} == {"xml"}
+    assert [id for id in made if "glossary" in made[id]] == ["r3"]
+
+
 def test_unresolved_records_are_pointed_at(pairs, tmp_path):
     with ScriptedServer(faults={"untranslated": 1.0}, pairs=pairs) as server:
         built = _run(*_arguments(tmp_path, server))

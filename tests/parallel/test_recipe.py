@@ -170,6 +170,44 @@ def test_a_recipe_says_what_was_made_and_keeps_what_it_was_made_by(small, tmp_pa
     assert load_recipe(tmp_path / "out" / "recipe.yaml").directions == "both"
 
 
+def _provenance(tmp_path, name: str) -> dict[str, dict]:
+    return {pair.id: pair.provenance for pair in read_parallel(tmp_path / "out" / name / "parallel.jsonl")}
+
+
+def test_a_corpus_is_translated_as_it_says_else_as_the_recipe_says_else_as_usual(small, tmp_path):
+    values = yaml.safe_load((tmp_path / "recipe.yaml").read_text()) | {
+        "variant": "xml",
+        "glossary": "names.tsv",
+    }
+    values["corpora"][1]["variant"] = "joint"
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "corpora" / "names.tsv").write_text("zh\ta1\ta1\nzh\tb2\tb2\n")
+    with ScriptedServer(pairs=small) as server:
+        assert _small_run(tmp_path, server).exit_code == 0
+    for name, variant, settled in (("a", "xml", "a1"), ("b", "joint", "b2")):
+        made = _provenance(tmp_path, name)
+        assert {provenance["variant"] for provenance in made.values()} == {variant}
+        assert [id for id in made if "glossary" in made[id]] == [settled]
+
+
+def test_the_command_line_takes_the_place_of_the_recipe(small, tmp_path, monkeypatch):
+    values = yaml.safe_load((tmp_path / "recipe.yaml").read_text())
+    values["corpora"][1] |= {"variant": "joint", "glossary": "gone.tsv"}
+    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(values))
+    (tmp_path / "mine.tsv").write_text("zh\ta1\ta1\nzh\tb2\tb2\n")
+    monkeypatch.chdir(tmp_path)
+    with ScriptedServer(pairs=small) as server:
+        failed = _small_run(tmp_path, server)
+        assert "cannot read the glossary" in str(failed.exception)
+        assert "gone.tsv" in str(failed.exception)
+        assert server.bill.requests == 0  # not even for the first corpus
+        assert _small_run(tmp_path, server, "--variant", "xml", "--glossary", "mine.tsv").exit_code == 0
+    for name, settled in (("a", "a1"), ("b", "b2")):
+        made = _provenance(tmp_path, name)
+        assert {provenance["variant"] for provenance in made.values()} == {"xml"}
+        assert [id for id in made if "glossary" in made[id]] == [settled]
+
+
 def test_a_budget_is_of_the_whole_recipe(small, tmp_path):
     """What one corpus costs, and one request more: the first corpus is built, the second one only begun."""
     with ScriptedServer(pairs=small) as server:
@@ -203,6 +241,8 @@ def test_corpora_that_are_not_there_are_named_before_anything_is_sent(small, tmp
         ({"presett": "paper"}, "unknown key 'presett'; did you mean 'preset'"),
         ({"preset": "best"}, "preset: unknown preset 'best': one of paper, current"),
         ({"directions": "backward"}, "directions: Input should be 'forward' or 'both'"),
+        ({"variant": "html"}, "variant: String should match pattern '^(joint|xml)$'"),
+        ({"glossary": 7}, "glossary: Input should be a valid string"),
         ({"corpora": []}, "corpora: "),
         ({"corpora": 7}, "corpora: "),
         ({"corpora": [{"name": "../x", "path": "p", "source": "en", "target": "zh"}]}, "corpora.0.name: "),

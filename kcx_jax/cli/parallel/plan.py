@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcx_jax.cli.endpoint import Concurrency
+from kcx_jax.cli.grouped import grouped
 from kcx_jax.cli.parallel import options
 
 if TYPE_CHECKING:
@@ -15,20 +15,12 @@ if TYPE_CHECKING:
     from kcx_jax.parallel.runs.plan import Plan
 
 
+@grouped
 def command(
-    input_: options.Input,
-    source: options.Source,
-    target: options.Target,
-    model: options.Model = None,
-    fallback: options.Fallback = None,
-    preset: options.Preset = None,
-    reader: options.Reader = "auto",
+    corpus: options.Corpus,
+    models: options.Models,
+    pace: options.Pace,
     prices: options.PriceFile = None,
-    requests_per_minute: options.Rpm = None,
-    requests_per_day: options.Rpd = None,
-    tokens_per_minute: options.Tpm = None,
-    shard: options.Shard = None,
-    concurrency: Concurrency = 16,
     like: Annotated[
         Path | None, typer.Option(metavar="DIR", help="A run (a preview) whose rates of repair to expect.")
     ] = None,
@@ -37,26 +29,17 @@ def command(
 
     Example: kcx parallel plan train.jsonl --source en --target zh --preset paper --requests-per-minute 500
     """
-    from kcx_jax.corpora import read_records
     from kcx_jax.llm import load_prices
     from kcx_jax.parallel import Run
     from kcx_jax.parallel.runs.plan import plan
-    from kcx_jax.parallel.runs.shards import in_shard
 
-    models = options.chosen_models(preset, model, fallback)
-    table = load_prices(prices)
-    limits = options.limits_of(requests_per_minute, requests_per_day, tokens_per_minute)
-    records = read_records(input_, reader=reader, language=source)
-    part = options.shard_of(shard)
-    if part is not None:
-        records = in_shard(records, *part)
-    statistics = None
+    names, table, statistics = models.names(), load_prices(prices), None
     if like is not None:
         with Run.open(like) as run:
             statistics = run.statistics()
-    made = plan(records, target.split(","), models, table, statistics)
-    _print(made, models, limits, concurrency, table.version)
-    options.warn_of_shutdown(models, table, date.today())
+    made = plan(corpus.records(), corpus.targets, names, table, statistics)
+    _print(made, names, pace.limits(), pace.concurrency, table.version)
+    options.warn_of_shutdown(names, table, date.today())
 
 
 def _print(made: "Plan", models: list[str], limits: "Limits", concurrency: int, version: str) -> None:
@@ -67,6 +50,8 @@ def _print(made: "Plan", models: list[str], limits: "Limits", concurrency: int, 
 
     console = Console()
     console.print(f"{made.records:,} translations of {made.spans:,} spans, by {' then '.join(models)}")
+    if made.duplicates:
+        console.print(f"of which {made.duplicates:,} duplicates, not paid for")
     table = Table("", "calls", "input tokens", "output tokens", "cost", "time")
     for name, each in made.estimates.items():
         cost = "unknown" if each.nano_usd is None else dollars(each.nano_usd)

@@ -75,6 +75,7 @@ class BuildProgress:
         return {
             "finished": statistics.finished,
             "total": statistics.total,
+            "duplicates": statistics.duplicates,
             "repaired": statistics.repaired,
             "fallback": statistics.by_fallback,
             "people": statistics.unresolved,
@@ -97,6 +98,8 @@ def _in_words(facts: dict) -> str:
         f"${facts['usd']:.4f}"
         + (f" + {facts['unpriced_calls']} unpriced calls" if facts["unpriced_calls"] else ""),
     ]
+    if facts["duplicates"]:
+        words.append(f"of which {facts['duplicates']} duplicates, not paid for")
     if left is not None:
         words.append(f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02} left")
     return ", ".join(words)

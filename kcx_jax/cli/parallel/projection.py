@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency
+from kcx_jax.cli.grouped import grouped
 from kcx_jax.cli.parallel import options
-from kcx_jax.cli.parallel.clients import clients_of
 from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from kcx_jax.parallel.projection import Projection
 
 
+@grouped
 def command(
     input_: Annotated[
         Path,
@@ -34,14 +34,12 @@ def command(
         Path, typer.Option(metavar="DIR", help="Folder that keeps the calls; equal ones are shared.")
     ],
     model: Annotated[str, typer.Option(help="Chat model that translates.")],
-    base_url: BaseUrl = None,
-    api_key_env: ApiKeyEnv = None,
+    endpoint: options.Endpoint,
+    pace: options.Pace,
     reader: Annotated[str, typer.Option(help="Format of CORPUS.")] = "auto",
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many records.")] = None,
     budget: options.Budget = None,
     prices: options.PriceFile = None,
-    concurrency: Concurrency = 16,
-    timeout: options.Timeout = 120.0,
     json_: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE.")] = False,
 ) -> None:
@@ -64,7 +62,7 @@ def command(
     if json_ is not None:
         refuse_existing(json_, overwrite)  # before the calls, not after them
     table, cap = load_prices(prices), options.nano_of(budget)
-    client, _ = clients_of([model], table, base_url, api_key_env, concurrency=concurrency, timeout=timeout)
+    client, _ = endpoint.clients([model], table, pace)
     records, gold = _read(input_, reader, source, target, limit)
     made: list[dict[str, Any]] = []
     with Ledger(run / LEDGER) as ledger:

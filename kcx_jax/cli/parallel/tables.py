@@ -17,6 +17,10 @@ def print_statistics(statistics: "Statistics") -> None:
         table.add_row(row["model"], row["stage"], str(row["resolved"]), f"{row['missing_per_10k']:.2f}")
     console = Console()
     console.print(table)
+    if statistics.duplicates:
+        console.print(
+            f"{statistics.total} records, of which {statistics.duplicates} duplicates, not paid for"
+        )
     left = statistics.total - statistics.finished
     console.print(
         f"{statistics.finished} records finished, {statistics.unresolved} for people, {left} to come"

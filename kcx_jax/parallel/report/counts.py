@@ -3,8 +3,8 @@
 Faithfulness is a share of *all* source records, before people corrected anything. By the paper's definition
 (``verbatim``) a record is faithful when every span that the model gave stands in the target sentence as it
 is; ``resolved`` asks that every span has offsets there, by whatever rung of the ladder. A record that is
-unresolved or has not come to its end is neither. A record without a span is both as soon as it has a
-translation: figures without such records stand beside.
+unresolved or has not come to its end is neither; a duplicate is what its original is. A record without a span
+is both as soon as it has a translation: figures without such records stand beside.
 """
 
 from collections import defaultdict
@@ -89,7 +89,7 @@ def report(
 
     Also of a run that is not done. `progress` is told now and then how many records are read, and of how many."""
     total = sum(run.counts().values())
-    counted = _Counted(Statistics(run.models(), total), seed, shown)
+    counted = _Counted(Statistics(run.models(), total, run.duplicates()), seed, shown)
     for number, (record, target, outcome) in enumerate(run.all(), 1):
         counted.add(record, target, outcome)
         if progress is not None and number % 1_000 == 0:
@@ -130,8 +130,9 @@ class _Counted:
             return
         self.statistics.add(outcome)
         name = f"{target}\n{record.id}"
-        for number, problem in enumerate(outcome.problems):
-            self._add_failure(f"{name}\n{number}", record.id, target, problem)
+        if outcome.duplicate_of is None:
+            for number, problem in enumerate(outcome.problems):
+                self._add_failure(f"{name}\n{number}", record.id, target, problem)
         if not outcome.unanswered:
             self.samples[_stratum(outcome)].offer(name, outcome)
 
@@ -147,6 +148,7 @@ class _Counted:
         spans = sum(statistics.rungs.values())
         return {
             "records": self.all.records,
+            "duplicates": statistics.duplicates,
             "resolved": statistics.resolved,
             "people": statistics.unresolved,
             "pending": self.all.records - statistics.finished,

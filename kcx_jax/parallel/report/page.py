@@ -93,7 +93,7 @@ def _header(report: Facts) -> str:
     faithful = report["faithfulness"]["with_spans"]
     missing = report["stages"][-1]["missing"]
     tiles = (
-        ("Records", number(report["records"]), f"{number(report['resolved'])} became pairs"),
+        ("Records", number(report["records"]), _records(report)),
         ("Missing per 10,000", _share(missing, 10_000, 2), "after all stages and models"),
         ("Faithful, verbatim", _share(faithful["verbatim"]), "% of the records with a span"),
         ("Faithful, resolved", _share(faithful["resolved"]), "% of the records with a span"),
@@ -111,6 +111,11 @@ def _header(report: Facts) -> str:
         f'<p class="lede">{escape(models)} <span class="muted">· {escape(report["run"])}</span></p>'
         f'<ul class="tiles">{listed}</ul>'
     )
+
+
+def _records(report: Facts) -> str:
+    more = f", {number(report['duplicates'])} duplicates, not paid for" if report["duplicates"] else ""
+    return f"{number(report['resolved'])} became pairs{more}"
 
 
 def _unknown_cost(cost: Facts) -> str:
@@ -176,9 +181,9 @@ def _faithfulness(report: Facts) -> str:
     ]
     intro = (
         "Over all source records, before people corrected anything; a record that is unresolved or not at its "
-        "end is unfaithful. Verbatim is the paper's definition: every span the model gave stands in the "
-        "sentence as it is. Resolved: every span has its offsets there, by whatever rung of the ladder. "
-        "A record without a span cannot fail, so both figures are given without such records too."
+        "end is unfaithful, and a duplicate is what its original is. Verbatim is the paper's definition: every span "
+        "the model gave stands in the sentence as it is. Resolved: every span has its offsets there, by whatever rung "
+        "of the ladder. A record without a span cannot fail, so both figures are given without such records too."
     )
     return section(
         "faithfulness",

@@ -28,8 +28,9 @@ def _lines(report: Facts) -> Iterator[str]:
     models = " then ".join(model["model"] for model in report["settings"]["models"])
     yield f"# {escape(languages_of(report))}, {escape(models)}"
     yield ""
+    duplicates = f" ({report['duplicates']:,} duplicates, not paid for)" if report["duplicates"] else ""
     yield (
-        f"{report['records']:,} records: {report['resolved']:,} pairs, {report['people']:,} for people, "
+        f"{report['records']:,} records{duplicates}: {report['resolved']:,} pairs, {report['people']:,} for people, "
         f"{report['pending']:,} not at their end. Cost {spent_of(report['cost'])}."
     )
     yield from _table(

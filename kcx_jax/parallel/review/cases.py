@@ -18,9 +18,9 @@ class Case:
 
 
 def cases(run: Run, target: str) -> Iterator[Case]:
-    """The cases for people of a run, in one of its target languages."""
+    """The cases for people of a run, in one of its target languages. Duplicates take what their original gets."""
     for outcome in run.unresolved():
-        if outcome.target == target:
+        if outcome.target == target and outcome.duplicate_of is None:
             drafts = () if outcome.draft is None else (outcome.draft,)
             problems = tuple(f"{problem.stage}: {problem.detail}" for problem in outcome.problems)
             yield Case(outcome.record, drafts, problems)

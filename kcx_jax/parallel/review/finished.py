@@ -4,20 +4,29 @@ from collections.abc import Iterator
 
 from kcx_jax.corpora import ParallelRecord
 from kcx_jax.parallel.review.decisions import read_review
+from kcx_jax.parallel.runs.duplicates import duplicate_pair
 from kcx_jax.parallel.runs.run import Run
 
 
 def finished_pairs(run: Run) -> Iterator[ParallelRecord]:
-    """The pairs that models made, and then those of people."""
+    """The pairs that models made, and then those of people, with those of the duplicates of what they decided."""
     decided = read_review(run.ledger)
     for pair in run.pairs():
         if (pair.id, pair.target.language) not in decided:
             yield pair
     yield from decided.values()
+    for case in run.unresolved():
+        if case.duplicate_of is not None and (case.record.id, case.target) not in decided:
+            original = decided.get((case.duplicate_of, case.target))
+            if original is not None:
+                yield duplicate_pair(original, case.record)
 
 
 def left_over(run: Run) -> tuple[int, int]:
     """How many records of a run are still with people, and how many have not come to their end."""
     decided = read_review(run.ledger)
-    people = sum((case.record.id, case.target) not in decided for case in run.unresolved())
+    people = sum(
+        not decided.keys() & {(case.record.id, case.target), (case.duplicate_of, case.target)}
+        for case in run.unresolved()
+    )
     return people, run.counts()["pending"]

@@ -17,6 +17,7 @@ from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.files import atomic_write
 from kcx_jax.llm import Budget, ChatClient, Ledger, NotAnswered, Prices, judge_answers
 from kcx_jax.llm.crash import crash_point
+from kcx_jax.parallel.runs.duplicates import as_duplicate
 from kcx_jax.parallel.runs.run import LEDGER, PARALLEL, STATISTICS, UNRESOLVED, Run
 from kcx_jax.parallel.runs.settings import Settings
 from kcx_jax.parallel.runs.statistics import Statistics
@@ -43,7 +44,8 @@ def build(
 ) -> Run:
     """Translate annotated `records` from `source` into `targets` (BCP 47 tags) and write the run's folder.
 
-    Every record goes through the three stages with `client`, then with `fallback`. A run that was stopped, by
+    Every record goes through the three stages with `client`, then with `fallback`; one with the content of an earlier
+    one takes its result. A run that was stopped, by
     Ctrl-C or harder, goes on from `run_dir` and sends nothing twice that was answered. `settings` say how it
     translates. `budget` caps what the
     whole run may cost, in billionths of a dollar. Blocks; works on `client.concurrency` records at once, and
@@ -134,19 +136,27 @@ class Work:
     ):
         self._worklist, self._clients, self._budget, self._progress = worklist, clients, budget, progress
         self._options = settings.options()
-        self._statistics = Statistics([client.model for client in clients], sum(worklist.counts().values()))
+        models = [client.model for client in clients]
+        self._statistics = Statistics(models, sum(worklist.counts().values()), worklist.duplicates())
 
     def run(self) -> None:
         """Blocks until all is done; raises what stopped the work, once nothing is under way any more."""
         for outcome in self._worklist.ended():
             self._statistics.add(outcome)
-        work_through(self._worklist.pending(), self._translate, self._clients)
+        try:
+            work_through(self._worklist.to_translate(), self._translate, self._clients)
+        finally:  # also of what was done before something stopped the work
+            for record, outcome in self._worklist.to_take_over():
+                self._finish(as_duplicate(outcome, record))
 
     async def _translate(self, item: tuple[Record, str]) -> None:
         try:
             outcome = await translate(*item, self._clients, **self._options)
         except NotAnswered:
             return
+        self._finish(outcome)
+
+    def _finish(self, outcome: Outcome) -> None:
         self._worklist.finish(outcome)
         self._statistics.add(outcome)
         if self._progress is not None:
@@ -165,7 +175,8 @@ def write_results(run: Run) -> None:
 
 
 def case_for_people(outcome: Outcome) -> dict[str, Any]:
-    """An unresolved record as JSON values: the source, the last draft (or null) and why it was not taken."""
+    """An unresolved record as JSON values: the source, the last draft (or null), why it was not taken, and
+    of which record it is a duplicate (or null)."""
     draft = outcome.draft
     return {
         "id": outcome.record.id,
@@ -173,4 +184,5 @@ def case_for_people(outcome: Outcome) -> dict[str, Any]:
         "source": outcome.record.to_json(),
         "draft": None if draft is None else {"sentence": draft.sentence, "spans": dict(draft.texts)},
         "problems": [asdict(problem) for problem in outcome.problems],
+        "duplicate_of": outcome.duplicate_of,
     }

@@ -13,6 +13,7 @@ from typing import Any
 from kcx_jax.corpora import Record
 from kcx_jax.llm import Limits, Price, Prices, Usage
 from kcx_jax.llm.prices import may_think
+from kcx_jax.parallel.runs.duplicates import Originals
 from kcx_jax.parallel.runs.statistics import Statistics
 from kcx_jax.parallel.translation import prompts
 from kcx_jax.parallel.translation.lengths import BYTES_PER_TOKEN, expected_reply, longest_reply
@@ -63,9 +64,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """`estimates`: "low", "expected" and "high", over `records` records of `spans` spans."""
+    """`estimates`: "low", "expected" and "high", over `records` records of `spans` spans, `duplicates` of which are
+    not paid for."""
 
     records: int
+    duplicates: int
     spans: int
     estimates: Mapping[str, Estimate]
     shutdowns: Mapping[str, datetime.date]
@@ -81,14 +84,18 @@ def plan(
     """The plan for `records` into each of `targets`, with the rates of the run `like` if one is given."""
     shares = SHARES if like is None else _shares_of(like)
     estimates = {"low": Estimate(), "expected": Estimate(), "high": Estimate()}
-    rows = spans = 0
-    for record in records:
-        for target in targets:
-            rows += 1
-            spans += len(source_spans(record))
-            _add_record(record, target, models, prices, shares, estimates)
+    rows = duplicates = spans = 0
+    with Originals() as originals:
+        for record in records:
+            rows += len(targets)
+            spans += len(targets) * len(source_spans(record))
+            if originals.of(record) is not None:
+                duplicates += len(targets)
+                continue
+            for target in targets:
+                _add_record(record, target, models, prices, shares, estimates)
     shutdowns = {model: price.shutdown for model in models if (price := prices[model]) and price.shutdown}
-    return Plan(rows, spans, estimates, shutdowns)
+    return Plan(rows, duplicates, spans, estimates, shutdowns)
 
 
 def _add_record(

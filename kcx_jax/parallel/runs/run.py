@@ -74,6 +74,10 @@ class Run:
         """How many records are in each state: "pending", "pair", "people"."""
         return self._worklist.counts()
 
+    def duplicates(self) -> int:
+        """How many records have the content of an earlier one, and its result."""
+        return self._worklist.duplicates()
+
     def models(self) -> list[str]:
         """The models, the fallback second if there is one."""
         return [model["model"] for model in self.config["models"]]
@@ -98,7 +102,8 @@ class Run:
 
     def statistics(self) -> Statistics:
         """Counts over all records of the run."""
-        statistics = Statistics(self.models(), sum(self._worklist.counts().values()))
+        total, duplicates = sum(self.counts().values()), self.duplicates()
+        statistics = Statistics(self.models(), total, duplicates)
         for outcome in self._worklist.ended():
             statistics.add(outcome)
         return statistics

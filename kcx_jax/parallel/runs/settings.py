@@ -1,10 +1,11 @@
 """How a run translates, beside its languages and models: what the results depend on, kept with the run."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from kcx_jax.parallel.translation import prompts
-from kcx_jax.parallel.translation.glossary import Glossary
+from kcx_jax.parallel.translation.glossary import Glossary, read_glossary
 from kcx_jax.parallel.translation.language_id import load_identifier
 
 
@@ -16,6 +17,13 @@ class Settings:
     variant: str = prompts.JOINT
     glossary: Glossary = field(default_factory=dict)
     language_id: bool = False
+
+    @classmethod
+    def of(
+        cls, variant: str = prompts.JOINT, glossary: str | Path | None = None, language_id: bool = False
+    ) -> "Settings":
+        """As options and recipes name them: the glossary by its file. Raises as `read_glossary`."""
+        return cls(variant, {} if glossary is None else read_glossary(glossary), language_id)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values, for the configuration of a run."""

@@ -1,7 +1,6 @@
 """A corpus in parts, each a run of its own on a machine of its own, and the parts together again."""
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,11 +10,13 @@ from pathlib import Path
 from kcx_jax.corpora import Record, write_parallel
 from kcx_jax.errors import KcxError
 from kcx_jax.llm import Spent
+from kcx_jax.parallel.runs.duplicates import content_digest
 from kcx_jax.parallel.runs.run import Run
 
 
 def in_shard(records: Iterable[Record], part: int, parts: int) -> Iterator[Record]:
-    """The records of one part of `parts`, from 0: chosen by their content, so that order and place do not matter."""
+    """The records of one part of `parts`, from 0: chosen by their content, so that order and place do not matter, and
+    duplicates are together."""
     return (record for record in records if _number(record) % parts == part)
 
 
@@ -26,8 +27,7 @@ def in_share(records: Iterable[Record], share: float) -> Iterator[Record]:
 
 def _number(record: Record) -> int:
     """A number below 2 ** 64, by what the record holds."""
-    content = json.dumps(record.to_json(), sort_keys=True).encode()
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest())
+    return int.from_bytes(content_digest(record)[:8])
 
 
 @dataclass(frozen=True)

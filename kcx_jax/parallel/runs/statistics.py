@@ -3,7 +3,8 @@
 missing per ten thousand: of all records, those not resolved yet after a stage, times 10,000 (the paper's
 figure). A record is *resolved* when every span stands at an offset of the target sentence. Faithfulness is
 over the records that are finished: ``verbatim`` (the paper's) asks that every span the model gave is found in
-the sentence as it is, ``resolved`` also takes the other rungs. An unresolved record is unfaithful.
+the sentence as it is, ``resolved`` also takes the other rungs. An unresolved record is unfaithful. A duplicate
+counts as a record, faithful where its original is; the calls and problems on the way are its original's alone.
 """
 
 from collections import Counter
@@ -21,10 +22,11 @@ def is_verbatim(pair: ParallelRecord) -> bool:
 
 
 class Statistics:
-    """Counts of a run with these `models`, of `total` records; `add` each outcome as it comes."""
+    """Counts of a run with these `models`, of `total` records, `duplicates` of them not paid for; `add` each outcome
+    as it comes."""
 
-    def __init__(self, models: Sequence[str], total: int):
-        self.models, self.total = list(models), total
+    def __init__(self, models: Sequence[str], total: int, duplicates: int = 0):
+        self.models, self.total, self.duplicates = list(models), total, duplicates
         self.unresolved = 0
         self.verbatim = 0
         self.calls = 0
@@ -34,8 +36,9 @@ class Statistics:
 
     def add(self, outcome: Outcome) -> None:
         """Count one finished record."""
-        self.calls += outcome.calls
-        self.problems.update((problem.stage, problem.kind) for problem in outcome.problems)
+        if outcome.duplicate_of is None:
+            self.calls += outcome.calls
+            self.problems.update((problem.stage, problem.kind) for problem in outcome.problems)
         if outcome.unanswered:
             return
         if outcome.pair is None:
@@ -97,6 +100,7 @@ class Statistics:
         """Everything, as plain JSON values."""
         return {
             "records": self.total,
+            "duplicates": self.duplicates,
             "resolved": self.resolved,
             "unresolved": self.unresolved,
             "pending": self.total - self.finished,

@@ -26,7 +26,8 @@ class Outcome:
     """What became of a record: a pair, or (``pair`` is None) a case for people with the last draft, if any.
 
     ``round`` is the index of the model and ``stage`` the last stage it went through; ``calls`` counts the
-    replies that were read.
+    replies that were read. ``duplicate_of`` is the id of the record with the same content whose end this is: what
+    happened on the way happened to that one.
     """
 
     record: Record
@@ -37,6 +38,7 @@ class Outcome:
     calls: int
     problems: tuple[Problem, ...]
     draft: Draft | None = None
+    duplicate_of: str | None = None
 
     @property
     def unanswered(self) -> bool:
@@ -53,6 +55,7 @@ class Outcome:
             "calls": self.calls,
             "problems": [asdict(problem) for problem in self.problems],
             "draft": self.draft and {"sentence": self.draft.sentence, "texts": dict(self.draft.texts)},
+            "duplicate_of": self.duplicate_of,
         }
 
     @classmethod
@@ -68,4 +71,5 @@ class Outcome:
             value["calls"],
             tuple(Problem(**problem) for problem in value["problems"]),
             draft and Draft(**draft),
+            value.get("duplicate_of"),
         )

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from kcx_jax.corpora import read_parallel, write_records
+from kcx_jax.corpora import Record, read_parallel, write_records
 from kcx_jax.llm import ChatClient, RetryPolicy
 from kcx_jax.llm.crash import POINTS, VARIABLE
 from kcx_jax.parallel import build
@@ -53,9 +53,15 @@ def calm(many, tmp_path_factory):
     folder = tmp_path_factory.mktemp("calm")
     with ScriptedServer(faults=FAULTS, seed=3, pairs=many) as server:
         clients = [ChatClient(name, server.base_url, retry=quick, concurrency=8) for name in ("small", "big")]
-        with build([pair.source for pair in many], "en", "zh", clients[0], folder, clients[1]):
+        with build(with_duplicates(many), "en", "zh", clients[0], folder, clients[1]):
             pass
     return _results(folder)
+
+
+def with_duplicates(pairs) -> list[Record]:
+    """The sources of the pairs, every tenth of them twice."""
+    records = [pair.source for pair in pairs]
+    return records + [replace(record, id=f"{record.id}-again") for record in records[::10]]
 
 
 def _results(folder):
@@ -73,7 +79,7 @@ class _Run:
     def __init__(self, folder, pairs, server, mode: str):
         self.folder, self.server = folder / "run", server
         records = folder / "records.jsonl"
-        write_records((pair.source for pair in pairs), records)
+        write_records(with_duplicates(pairs), records)
         self._command = [sys.executable, "-c", CHILD, str(records), str(self.folder), server.base_url, mode]
 
     def start(self, crash_at: str = "") -> subprocess.Popen:
@@ -146,7 +152,7 @@ def test_death_at_every_named_point(many, calm, tmp_path, point):
             _, told = child.communicate()
             assert child.returncode == 137, told
         run.finish()
-        ids = {pair.id for pair in some}
+        ids = {record.id for record in with_duplicates(some)}
         pairs, people = calm
         run.check(([pair for pair in pairs if pair.id in ids], [id for id in people if id in ids]))
         assert server.bill.paid_twice == 0
