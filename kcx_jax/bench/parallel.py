@@ -1,7 +1,8 @@
-"""`kcx bench parallel`: the builder against a server on this machine, beside a bare client of the same transport.
+"""`kcx bench parallel`: the builder against a server on this machine, beside two bare clients that keep nothing.
 
-Both send the same requests to the scripted server, a process of its own that answers after `latency` seconds. The
-bare client keeps nothing: the ratio is what the ledger, the limits and the pipeline leave of its speed.
+All send the same requests to the scripted server, a process of its own that answers after `latency` seconds: one
+bare client with the `openai` package's own `post`, one with the builder's `Transport`, which goes past the
+package's models. The ratio is the builder's speed, with ledger, limits and pipeline, over that of the package.
 """
 
 import asyncio
@@ -14,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 from kcx_jax.bench.report import Report, in_turn
 from kcx_jax.corpora import Mention, ParallelRecord, Record, read_records, write_parallel, write_records
 from kcx_jax.errors import KcxError
-from kcx_jax.llm import ChatClient
+from kcx_jax.llm import ChatClient, LoopThread
 from kcx_jax.llm.request import Dialect, Request
 from kcx_jax.llm.transport import Answer, Transport
 from kcx_jax.parallel import build
@@ -30,6 +31,7 @@ from kcx_jax.parallel.translation import prompts
 from kcx_jax.parallel.translation.spans import source_spans
 
 MODEL = "scripted"
+Send = Callable[[Transport, bytes], Awaitable[bytes]]
 
 
 def bench_parallel(
@@ -56,7 +58,12 @@ def bench_parallel(
             say(f"{what}: {rate:,.0f} requests/s, {cpu:.2f} ms CPU each, peak {memory:.0f} MB")
             return found
 
-        ours, bare = in_turn(rounds, lambda: side("kcx", _build), lambda: side("bare client", _send))
+        ours, sdk, bare = in_turn(
+            rounds,
+            lambda: side("kcx", _build),
+            lambda: side("openai, keeping nothing", _send_by_sdk),
+            lambda: side("kcx's transport, keeping nothing", _send),
+        )
     settings = {
         "records": records,
         "concurrency": concurrency,
@@ -65,7 +72,8 @@ def bench_parallel(
         "python": platform.python_version(),
         "cores": os.cpu_count(),
     }
-    return Report(settings, ours, {"bare": bare}, ours["requests_per_second"] / bare["requests_per_second"])
+    ratio = ours["requests_per_second"] / sdk["requests_per_second"]
+    return Report(settings, ours, {"openai": sdk, "transport": bare}, ratio)
 
 
 def _pair(i: int) -> ParallelRecord:
@@ -133,20 +141,24 @@ def _build(folder: Path, url: str, concurrency: int) -> int:
 
 
 def _send(folder: Path, url: str, concurrency: int) -> int:
-    return asyncio.run(_send_all(folder, url, concurrency))
+    with LoopThread() as loop:
+        return loop.submit(_send_all(folder, url, concurrency, _by_transport)).result()
 
 
-async def _send_all(folder: Path, url: str, concurrency: int) -> int:
+def _send_by_sdk(folder: Path, url: str, concurrency: int) -> int:
+    with LoopThread() as loop:
+        return loop.submit(_send_all(folder, url, concurrency, _by_sdk)).result()
+
+
+async def _send_all(folder: Path, url: str, concurrency: int, send: Send) -> int:
     transport = Transport(url, "none", local=True, concurrency=concurrency, timeout=120.0)
     queue, count = read_records(folder / "records.jsonl", reader="jsonl"), 0
 
     async def worker() -> None:
         nonlocal count
         for record in queue:
-            result = await transport.post("/chat/completions", _body(record))
-            if not isinstance(result, Answer):
-                raise KcxError(f"the server failed: {result.message}")
-            json.loads(json.loads(result.body)["choices"][0]["message"]["content"])
+            body = await send(transport, _body(record))
+            json.loads(json.loads(body)["choices"][0]["message"]["content"])
             count += 1
 
     try:
@@ -154,6 +166,20 @@ async def _send_all(folder: Path, url: str, concurrency: int) -> int:
     finally:
         await transport.close()
     return count
+
+
+async def _by_transport(transport: Transport, body: bytes) -> bytes:
+    result = await transport.post(body)
+    if not isinstance(result, Answer):
+        raise KcxError(f"the server failed: {result.message}")
+    return result.body
+
+
+async def _by_sdk(transport: Transport, body: bytes) -> bytes:
+    import httpx2
+
+    response = await transport.sdk.post("/chat/completions", cast_to=httpx2.Response, content=body)
+    return response.content
 
 
 def _body(record: Record) -> bytes:

@@ -20,24 +20,27 @@ def request_line(call: int, body: dict[str, Any]) -> bytes:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one call."""
+    """What became of one call; `call` is None where a line names none."""
 
-    call: int
+    call: int | None
     result: Answer | Failure
 
 
 def read_results(text: bytes) -> Iterator[Result]:
-    """The results in an output or error file, in its order, which is not that of the input.
-
-    A line that is none, or names no call, is passed over: its call is missing, and is asked again.
-    """
+    """The results in an output or error file, a line each, in its order, which is not that of the input."""
     for line in text.splitlines():
         try:
             value = json.loads(line)
-            call = int(value["custom_id"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            continue
-        yield Result(call, _result(value))
+        except (ValueError, RecursionError):
+            value = None
+        value = value if isinstance(value, dict) else {}
+        yield Result(_call(value.get("custom_id")), _result(value))
+
+
+def _call(custom_id: Any) -> int | None:
+    """The number that `request_line` wrote; None for what it cannot have written."""
+    written = isinstance(custom_id, str) and custom_id.isascii() and custom_id.isdecimal()
+    return int(custom_id) if written and len(custom_id) < 19 else None
 
 
 def _result(value: dict[str, Any]) -> Answer | Failure:

@@ -251,27 +251,33 @@ class BatchSender:
             if batch.status in ENDED:
                 break
             await asyncio.sleep(self._settings.poll * random.uniform(0.7, 1.3))
-        open_calls = self._ledger.open_calls(name)
-        for file_id in (batch.output_file_id, batch.error_file_id):
-            if not file_id:
-                continue
-            content = await self._ask(partial(sdk.files.content, file_id))
+        await self._keep_results(name, batch)
+        usage = getattr(batch, "usage", None)
+        self._ledger.batch_is(name, "collected", usage=usage.model_dump_json() if usage else None)
+        await self._ledger.committed()
+        if batch.status == "failed" and not batch.output_file_id:
+            raise EndpointError(f"the batch {batch_id} failed: {_why_failed(batch)}")
+
+    async def _keep_results(self, name: str, batch: Any) -> None:
+        open_calls, strange = self._ledger.open_calls(name), 0
+        for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
+            content = await self._ask(partial(self.transport.sdk.files.content, file_id))
             for each in read_results(content.content):
                 if each.call not in open_calls:
-                    continue  # named twice, or not ours
+                    strange += 1
+                    continue
                 open_calls.discard(each.call)
                 if isinstance(each.result, Answer):
                     self._ledger.answer(each.call, each.result)
                 else:
                     self._ledger.fail(each.call, each.result)
-        why = _why_failed(batch) or f"the batch ended {batch.status} without an answer to it"
+        if strange:
+            self._say(
+                f"batch {batch.id}: lines of its results that name no waiting request of it: {strange}, passed over; "
+                f"requests without a result: {len(open_calls)}"
+            )
         for call in open_calls:
-            self._ledger.fail(call, Failure(on.SERVER, why))
-        usage = getattr(batch, "usage", None)
-        self._ledger.batch_is(name, "collected", usage=usage.model_dump_json() if usage else None)
-        await self._ledger.committed()
-        if batch.status == "failed" and not batch.output_file_id:
-            raise EndpointError(f"the batch {batch_id} failed: {why}")
+            self._ledger.fail(call, Failure(on.SERVER, _why_failed(batch)))
 
     async def _hand_out(self, calls: dict[int, _Waiting]) -> None:
         for call, waiting in calls.items():
@@ -332,6 +338,8 @@ class BatchSender:
         raise EndpointError(f"the Batch API of {self._online.endpoint} does not serve ({failure.message})")
 
 
-def _why_failed(batch: Any) -> str | None:
+def _why_failed(batch: Any) -> str:
+    """Why a request of an ended batch has no result."""
     errors = getattr(batch.errors, "data", None) if batch.errors else None
-    return "; ".join(str(error.message or error.code) for error in errors[:3]) if errors else None
+    told = "; ".join(str(error.message or error.code) for error in (errors or [])[:3])
+    return told or f"the batch ended {batch.status} without an answer to it"

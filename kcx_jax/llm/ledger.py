@@ -117,7 +117,7 @@ class Ledger:
         stage: str,
         record: str,
         model: str,
-        request: str,
+        request: str | bytes,
         reserved: int = 0,
         batch: str | None = None,
     ) -> int:

@@ -54,13 +54,13 @@ class Failure:
 
 
 def classify(error: Exception) -> Failure:
-    """Sort an exception of the SDK, or a `TimeoutError` of our own deadline, into a `Failure`."""
+    """Sort an exception of the SDK or its HTTP client, or a `TimeoutError` of our own deadline, into a `Failure`."""
     import aiohttp
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        return _classify_status(error)
-    # The SDK calls much a time-out that was none: what aiohttp said stands at the bottom.
+        return classify_status(error.response)
+    # The client calls much a time-out that was none: what aiohttp said stands at the bottom.
     cause: BaseException = error
     while (deeper := cause.__cause__ or cause.__context__) is not None:
         cause = deeper
@@ -73,10 +73,10 @@ def classify(error: Exception) -> Failure:
     return Failure(CONNECTION, str(cause) or type(cause).__name__)
 
 
-def _classify_status(error: Any) -> Failure:
-    status, response = error.status_code, error.response
-    told = (error.code or "", error.type or "")
-    if "insufficient_quota" in told or status == 402:
+def classify_status(response: Any) -> Failure:
+    """Sort a response (of httpx2, read to its end) whose status is none of success."""
+    status, error = response.status_code, _error_in(response)
+    if "insufficient_quota" in (error.get("code"), error.get("type")) or status == 402:
         kind = QUOTA
     elif status == 429:
         kind = RATE_LIMITED
@@ -86,17 +86,26 @@ def _classify_status(error: Any) -> Failure:
         kind = SERVER
     else:
         kind = BAD_REQUEST
-    detail = error.body.get("message") if isinstance(error.body, dict) else None
-    message = f"HTTP {status}: {str(detail or response.text or response.reason_phrase)[:300]}"
+    message = str(error.get("message") or response.text or response.reason_phrase)
     return Failure(
         kind,
-        message,
+        f"HTTP {status}: {message[:300]}",
         http_status=status,
         request_id=response.headers.get("x-request-id"),
         retry_after=_retry_after(response.headers),
-        param=error.param,
+        param=str(error["param"]) if error.get("param") else None,
         body=response.content,
     )
+
+
+def _error_in(response: Any) -> dict[str, Any]:
+    """The error that a body states, in OpenAI's form or bare; empty where it states none."""
+    try:
+        value = response.json()
+    except (ValueError, RecursionError):
+        return {}
+    error = value.get("error", value) if isinstance(value, dict) else None
+    return error if isinstance(error, dict) else {}
 
 
 def _retry_after(headers: Any) -> float | None:

@@ -24,8 +24,6 @@ from kcx_jax.llm.stored import find_stored, marks
 from kcx_jax.llm.tokens import TokenMeter
 from kcx_jax.llm.transport import Answer, Transport
 
-CHAT = "/chat/completions"
-
 
 @dataclass(frozen=True)
 class Sent:
@@ -107,8 +105,8 @@ class Sender:
         self, body: dict[str, Any], request: Request, key: bytes, stage: str, record: str
     ) -> tuple[Sent, Answer | Failure, int]:
         """One send: a turn, money set aside, a durable intent, and the wire."""
-        text = json.dumps(body, ensure_ascii=False)
-        size = len(text.encode())
+        text = json.dumps(body, ensure_ascii=False).encode()
+        size = len(text)
         tokens = self.expected_tokens(size) + (request.max_tokens or 0) / 4
         async with self._slots.one() as number:
             await self._pace.turn(tokens)
@@ -124,9 +122,9 @@ class Sender:
             crash_point("after_intent")
             if self._exactly_once:
                 body = {**body, "store": True, "metadata": marks(self._ledger, call)}
-                text = json.dumps(body, ensure_ascii=False)
+                text = json.dumps(body, ensure_ascii=False).encode()
             try:
-                result = await self.transport.post(CHAT, text.encode())
+                result = await self.transport.post(text)
             except asyncio.CancelledError:
                 self._ledger.fail(call, Failure(on.CANCELLED, "stopped while waiting for the reply"))
                 self._settle(sent, None)

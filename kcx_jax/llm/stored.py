@@ -33,7 +33,7 @@ async def find_stored(transport: Transport, ledger: Ledger | NoLedger, call: int
     An endpoint that has no such list (404 or 405) kept nothing.
     """
     query = {f"metadata[{name}]": value for name, value in marks(ledger, call).items()}
-    result = await transport.get("/chat/completions", {**query, "limit": "1"})
+    result = await transport.get({**query, "limit": "1"})
     if isinstance(result, Failure):
         return None if result.http_status in (404, 405) else result
     found = _first(result.body)

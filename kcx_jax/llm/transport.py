@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kcx_jax.llm.retry import Failure, classify
+from kcx_jax.llm.retry import Failure, classify, classify_status
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A body that came back with a status below 400."""
+    """A body that came back with a status of success."""
 
     body: bytes
     http_status: int
@@ -19,10 +19,12 @@ class Answer:
 
 
 class Transport:
-    """The `openai` package with its retries off, bound to the running event loop.
+    """The Chat Completions of an endpoint, and the `openai` package (`sdk`, its retries off) for the rest, bound to
+    the running event loop.
 
-    Bodies go and come raw: the SDK's own models cost more time than the request, and lose a paid reply whose
-    body is broken. Its aiohttp transport carries 1,000 requests at once, the default one does not.
+    Completions go over the SDK's HTTP client but past its request and response models, which cost more time than
+    the request and lose a paid reply whose body is broken. Its aiohttp transport carries 1,000 requests at once,
+    the default one does not.
     """
 
     def __init__(self, base_url: str, api_key: str, *, local: bool, concurrency: int, timeout: float):
@@ -32,34 +34,40 @@ class Transport:
         self.loop = asyncio.get_running_loop()
         limits = httpx2.Limits(max_connections=concurrency, keepalive_expiry=30.0)
         # A proxy from the environment cannot reach this machine's own loopback address.
-        http_client = openai.DefaultAioHttpClient(limits=limits, trust_env=not local)
+        self._http = openai.DefaultAioHttpClient(limits=limits, trust_env=not local)
         self.sdk = openai.AsyncOpenAI(
-            base_url=base_url, api_key=api_key, max_retries=0, timeout=timeout, http_client=http_client
+            base_url=base_url, api_key=api_key, max_retries=0, timeout=timeout, http_client=self._http
         )
-        self._raw = httpx2.Response
+        headers = {**self.sdk.default_headers, **self.sdk.auth_headers}
+        # What the environment does not name (an organisation, say) is there as a mark that is no text.
+        self._headers = httpx2.Headers(
+            {name: text for name, text in headers.items() if isinstance(text, str)}
+        )
+        self._chat = httpx2.URL(f"{base_url}/chat/completions")
+        self._request = httpx2.Request
         self._timeout = timeout
 
-    async def post(self, path: str, body: bytes) -> Answer | Failure:
-        """Send one request, once."""
-        return await self._send(lambda: self.sdk.post(path, cast_to=self._raw, content=body))
+    async def post(self, body: bytes) -> Answer | Failure:
+        """Ask for a completion, once."""
+        return await self._send(self._request("POST", self._chat, headers=self._headers, content=body))
 
-    async def get(self, path: str, query: Mapping[str, str]) -> Answer | Failure:
-        """Fetch `path`, once."""
-        options: Any = {"params": dict(query)}
-        return await self._send(lambda: self.sdk.get(path, cast_to=self._raw, options=options))
+    async def get(self, query: Mapping[str, str]) -> Answer | Failure:
+        """Fetch the stored completions that match `query`, once."""
+        return await self._send(self._request("GET", self._chat, headers=self._headers, params=dict(query)))
 
-    async def _send(self, request) -> Answer | Failure:
+    async def _send(self, request: Any) -> Answer | Failure:
         import aiohttp
         import httpx2
-        import openai
 
         try:
-            # The SDK's time-out is per read: a server that drips a byte a second would never meet it.
+            # A time-out of the client's own is per read: a server that drips a byte a second would never meet it.
             async with asyncio.timeout(self._timeout):
-                response = await request()
-        except (openai.APIError, httpx2.HTTPError, aiohttp.ClientError, TimeoutError) as error:
-            # The SDK lets some of its transport's errors through as they are.
+                response = await self._http.send(request)
+        except (httpx2.HTTPError, aiohttp.ClientError, TimeoutError) as error:
+            # The client lets some of its transport's errors through as they are.
             return classify(error)
+        if not response.is_success:
+            return classify_status(response)
         return Answer(response.content, response.status_code, response.headers.get("x-request-id"))
 
     async def close(self) -> None:

@@ -17,6 +17,8 @@ from kcx_jax.llm import (
     load_prices,
 )
 from kcx_jax.testing.llm_server import BatchRules, ScriptedServer
+from kcx_jax.testing.llm_server.batches import Batches
+from kcx_jax.testing.llm_server.files import Files
 
 QUICK = RetryPolicy(first_wait=0.01, longest_wait=0.02)
 ANSWERS = {f"sentence {i}": f'[Person("{i}")]' for i in range(60)}
@@ -83,6 +85,55 @@ def test_an_expired_batch_is_asked_only_for_what_is_missing(ledger):
         assert _answers(server, ledger) == list(ANSWERS.values())
         assert server.bill.batch_answers + server.bill.answers == 60
         assert server.bill.paid_twice == 0
+
+
+@pytest.mark.parametrize("custom_id", ["1", "987654", "1_0", " 10", "ten", 10, None, "9" * 5000])
+def test_a_line_that_is_not_of_this_batch_is_said_and_the_row_asked_again(
+    ledger, monkeypatch, capfd, custom_id
+):
+    """Call 1 was answered before; call 10 waits in this batch, but its name is written otherwise."""
+    written = []
+
+    def write(self, filename, rows):
+        written.append(filename)
+        if len(written) == 1:
+            rows = [{**rows[0], "custom_id": custom_id}, *rows[1:]]
+        return real(self, filename, rows)
+
+    real = Batches._write
+    with ScriptedServer(ANSWERS) as server:
+        assert _answers(server, ledger, ALL[:1]) == [ANSWERS[ALL[0]]]
+        first = ledger.outcome(1)
+        monkeypatch.setattr(Batches, "_write", write)
+        assert _answers(server, ledger, ALL[1:]) == [ANSWERS[sentence] for sentence in ALL[1:]]
+        assert server.bill.batch_answers + server.bill.answers == 61
+    assert ledger.outcome(1) == first
+    assert (
+        "name no waiting request of it: 1, passed over; requests without a result: 1"
+        in capfd.readouterr().err
+    )
+
+
+def test_lines_that_are_no_results_are_said_and_their_rows_asked_again(ledger, monkeypatch, capfd):
+    lines = [b"no JSON", b"[]", b"7", b"[" * 100_000, b'{"custom_id": "2"']
+
+    def content(self, name):
+        whole = real(self, name)
+        if b'"response"' not in whole or not lines:
+            return whole
+        kept = whole.splitlines()[len(lines) :]
+        spoilt, lines[:] = [*lines, *kept], []
+        return b"\n".join(spoilt)
+
+    real = Files.content
+    monkeypatch.setattr(Files, "content", content)
+    with ScriptedServer(ANSWERS) as server:
+        assert _answers(server, ledger) == list(ANSWERS.values())
+        assert server.bill.batch_answers + server.bill.answers == 65
+    assert (
+        "name no waiting request of it: 5, passed over; requests without a result: 5"
+        in capfd.readouterr().err
+    )
 
 
 def test_rows_that_fail_are_asked_again_and_hopeless_ones_told(ledger):

@@ -1,11 +1,22 @@
-"""How long to wait, as the endpoint says it."""
+"""What a refusal was, and how long to wait, as the endpoint says it."""
 
 import email.utils
+import json
 import time
 
+import httpx2
 import pytest
 
-from kcx_jax.llm.retry import RetryPolicy, _retry_after
+from kcx_jax.llm.retry import (
+    BAD_REQUEST,
+    QUOTA,
+    RATE_LIMITED,
+    REFUSED,
+    SERVER,
+    RetryPolicy,
+    _retry_after,
+    classify_status,
+)
 
 
 def _date(moment: float) -> str:
@@ -47,3 +58,30 @@ def test_waits_grow_to_a_ceiling():
     for sends, most in ((1, 1), (2, 2), (3, 4), (4, 8), (50, 8)):
         waits = [policy.wait(sends) for _ in range(50)]
         assert 0.1 * most <= min(waits) <= max(waits) <= most
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "message", "param"),
+    [
+        (400, {"error": {"message": "no", "param": "temperature"}}, BAD_REQUEST, "no", "temperature"),
+        (422, {"message": "no", "param": None}, BAD_REQUEST, "no", None),
+        (400, {"error": {"message": 7, "param": ["x"], "code": {}}}, BAD_REQUEST, "7", "['x']"),
+        (400, {"error": "told in a string"}, BAD_REQUEST, '{"error": "told in a string"}', None),
+        (429, {"error": {"message": "pay", "code": "insufficient_quota"}}, QUOTA, "pay", None),
+        (429, {"error": {"message": "pay", "type": "insufficient_quota"}}, QUOTA, "pay", None),
+        (402, {}, QUOTA, "{}", None),
+        (429, {"error": {"message": "slowly"}}, RATE_LIMITED, "slowly", None),
+        (404, [], REFUSED, "[]", None),
+        (304, b"", BAD_REQUEST, "Not Modified", None),
+        (409, b"", SERVER, "Conflict", None),
+        (503, b"<html>busy</html>", SERVER, "<html>busy</html>", None),
+        (500, b"[" * 100_000, SERVER, "[" * 300, None),
+        (500, b"\xff\xfe\x00", SERVER, None, None),
+    ],
+)
+def test_a_refusal_is_known_by_its_status_and_by_what_its_body_states(status, body, kind, message, param):
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    failure = classify_status(httpx2.Response(status, content=content, headers={"x-request-id": "req_1"}))
+    assert (failure.error_class, failure.http_status, failure.param) == (kind, status, param)
+    assert (failure.request_id, failure.body) == ("req_1", content)
+    assert message is None or failure.message == f"HTTP {status}: {message}"
