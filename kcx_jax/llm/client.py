@@ -257,4 +257,8 @@ def _find_key(api_key: str | None, base_url: str, local: bool) -> str:
         raise UsageError(
             f"no API key for {base_url}. Set OPENAI_API_KEY, or name the variable that holds it."
         )
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            "the API key has a line break or another character that no key has. Copy it once more."
+        )
     return key

@@ -130,6 +130,8 @@ class Sender:
                 self._settle(sent, None)
                 raise
         if isinstance(result, Answer):
+            if (failure := _no_completion(result)) is not None:
+                return sent, failure, number
             sent = Sent(call, result.body, size, tokens, reserved)
         return sent, result, number
 
@@ -230,3 +232,12 @@ class Sender:
                     f"({told}). Stopped; the same command continues from here."
                 )
             raise ReplyError(kind, f"{self._model}: {told} (sent {sends} times)")
+
+
+def _no_completion(answer: Answer) -> Failure | None:
+    """A failure for a body that no model wrote, such as a page of a proxy; None for one that begins as JSON does."""
+    start = answer.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:60]
+    if start.startswith(b"{"):
+        return None
+    told = f"HTTP {answer.http_status} with {start.decode(errors='replace')!r}: is this an OpenAI-compatible endpoint?"
+    return Failure(on.SERVER, told, answer.http_status, answer.request_id, body=answer.body)

@@ -50,6 +50,21 @@ def test_a_table_and_json(kcx, words, tmp_path):
     assert clap["span_f1"]["f1"] == 1
 
 
+def test_its_folder_is_none_of_a_build(kcx, words, tmp_path):
+    pairs, shared = words
+    with ScriptedServer(pairs=pairs) as server:
+        call = (*shared, "--base-url", server.base_url)
+        project = ("parallel", "projection", tmp_path / "pairs.jsonl", *call, "--method", "clap")
+        assert kcx(*project)[0] == 0
+        for command in ("status", "report", "revalidate"):
+            code, _, told = kcx("parallel", command, tmp_path / "run")
+            assert (code, told.count("\n"), told.count("holds no run of a build")) == (1, 1, 1)
+        assert kcx("parallel", "build", tmp_path / "en.jsonl", *call, "--run", tmp_path / "build")[0] == 0
+        code, _, told = kcx(*project, "--run", tmp_path / "build")
+        assert (code, told.count("is the folder of a build")) == (2, 1)
+        assert kcx("parallel", "status", tmp_path / "build")[0] == 0
+
+
 PRICED = ("--model", "gpt-4o-mini", "--method", "clap", "--method", "translate-find", "--overwrite")
 
 

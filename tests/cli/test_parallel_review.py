@@ -22,12 +22,12 @@ def test_out_and_back(kcx, tmp_path):
     run, sheet = tmp_path / "run", tmp_path / "cases.jsonl"
     with ScriptedServer(pairs=pairs, faults={"untranslated": 1.0}) as server:
         build([pair.source for pair in pairs], "en", "zh", ChatClient("m", server.base_url), run)
-    assert kcx("parallel", "review", "export", run, "--output", sheet, "--format", "jsonl")[0] == 0
+    assert kcx("parallel", "review", "export", run, "--output", sheet)[0] == 0
     rows = [json.loads(line) for line in sheet.read_text().splitlines()]
     rows[0]["decision"] = {"sentence": pairs[0].target.text, "spans": {"s0": "艾达0"}}
     rows[1]["decision"] = {"sentence": pairs[1].target.text, "spans": {"s0": "\x1b[31m"}}
     sheet.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
-    code, _, told = kcx("parallel", "review", "import", run, sheet, "--format", "jsonl")
+    code, _, told = kcx("parallel", "review", "import", run, sheet)
     assert code == 1
     first, refused, last = told.splitlines()
     assert first == "1 decisions taken, 0 were there already"

@@ -84,7 +84,7 @@ LEAVES = {
     "bad_gateway": ("failed", "server"),
     "unavailable": ("failed", "server"),
     "overloaded": ("failed", "server"),
-    "html": ("answered", "bad_body"),
+    "html": ("failed", "server"),
     "error_body": ("answered", "error_body"),
     "hang": ("interrupted", "timeout"),
     "drop": ("interrupted", "connection"),
@@ -152,7 +152,7 @@ def test_every_fault_ends_as_it_should(ledger, fault):
         assert states == {("answered", "")} | ({left} if left else set())
         unknown = sum(row["calls"] for row in ledger.summary() if row["state"] == "interrupted")
         answered = sum(row["calls"] for row in ledger.summary() if row["state"] == "answered")
-        unbilled = fault in ("html", "error_body")  # a proxy's page under status 200
+        unbilled = fault == "error_body"
         assert answered - unbilled <= server.bill.answers <= answered + unknown
 
 
@@ -281,6 +281,27 @@ def test_a_key_is_needed_except_on_this_machine(monkeypatch):
 def test_a_url_that_is_none(url):
     with pytest.raises(UsageError, match="no endpoint"):
         ChatClient("m", url, "key")
+
+
+@pytest.mark.parametrize("key", ["k\nx", "schlüssel", "k\x00"])
+def test_a_key_that_no_header_can_hold(key):
+    with pytest.raises(UsageError, match="no key has") as caught:
+        ChatClient("m", "http://127.0.0.1:1/v1", key)
+    assert key not in str(caught.value)
+
+
+def test_an_endpoint_that_answers_with_pages_stops_the_run_and_spoils_no_request(ledger):
+    """A proxy's login page, a wrong URL: once that is mended, the same requests are asked again."""
+    with ScriptedServer(ANSWERS, _always("html"), passes=99) as server:
+        quick = RetryPolicy(sends=2, first_wait=0.01, breaker=2)
+        client = ChatClient("m", server.base_url, ledger=ledger, concurrency=1, retry=quick)
+        replies = client.complete_many(_ask(i) for i in range(20))
+        assert next(replies).error_class == "server"
+        with pytest.raises(EndpointError, match=r"'<!doctype html>.*OpenAI-compatible endpoint"):
+            next(replies)
+    with ScriptedServer(ANSWERS) as server:
+        assert _complete(ChatClient("m", server.base_url, ledger=ledger)).text == '[Person("0")]'
+        assert server.bill.requests == 1
 
 
 def test_a_password_in_the_url_is_refused():

@@ -66,6 +66,8 @@ def command(
     records, gold = _read(input_, reader, source, target, limit)
     made: list[dict[str, Any]] = []
     with Ledger(run / LEDGER) as ledger:
+        if "projection" not in (ledger.run_config() or {"projection": None}):
+            raise UsageError(f"--run {run} is the folder of a build; a projection needs one of its own")
         ledger.start_run({"source": source, "target": target, "projection": client.settings()})
         judge_answers(ledger, table.__getitem__)
         client = client.within(ledger, Budget(cap, ledger.spent()))

@@ -15,14 +15,17 @@ app = typer.Typer(help="Give unresolved cases to people, and take their decision
 FORMATS = ("label-studio", "csv", "jsonl")
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run that came to its end.")]
 Target = Annotated[str | None, typer.Option(help="Of a run with several target languages: which one.")]
-Format = Annotated[str, typer.Option("--format", help="label-studio, csv or jsonl.")]
+Format = Annotated[
+    str | None,
+    typer.Option("--format", help="label-studio, csv or jsonl; default: csv and jsonl by the file's name."),
+]
 
 
 @app.command()
 def export(
     run: Run,
     output: Annotated[Path, typer.Option(help="The file to write.")],
-    format_: Format = "label-studio",
+    format_: Format = None,
     target: Target = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -38,7 +41,7 @@ def export(
     from kcx_jax.parallel.review.label_studio import write_tasks
     from kcx_jax.parallel.review.sheets import write_lines, write_table
 
-    _check(format_)
+    format_ = _format(format_, output)
     with Run.open(run) as opened:
         language = opened.one_target(target)
         decided = {id for id, of in read_review(opened.ledger) if of == language}
@@ -57,7 +60,7 @@ def export(
 def import_(
     run: Run,
     file: Annotated[Path, typer.Argument(help="What people filled in, or Label Studio exported (JSON).")],
-    format_: Format = "label-studio",
+    format_: Format = None,
     target: Target = None,
 ) -> None:
     """Take decisions, each checked as a model's reply is; what was taken before is not taken again.
@@ -72,7 +75,7 @@ def import_(
     from kcx_jax.parallel.review.label_studio import read_tasks
     from kcx_jax.parallel.review.sheets import read_lines, read_table
 
-    _check(format_)
+    format_ = _format(format_, file)
     with Run.open(run) as opened:
         language = opened.one_target(target)
         records = {case.record.id: case.record for case in cases(opened, language)}
@@ -89,6 +92,11 @@ def import_(
         )
 
 
-def _check(format_: str) -> None:
-    if format_ not in FORMATS:
-        raise UsageError(f"unknown format {format_!r}; known: {', '.join(FORMATS)}")
+def _format(given: str | None, path: Path) -> str:
+    """The format that was given, or else the one that the file's name says."""
+    if given is None:
+        ending = path.suffix.removeprefix(".").lower()
+        return ending if ending in FORMATS else FORMATS[0]
+    if given not in FORMATS:
+        raise UsageError(f"unknown format {given!r}; known: {', '.join(FORMATS)}")
+    return given

@@ -34,11 +34,12 @@ def print_statistics(statistics: "Statistics") -> None:
 def print_calls(ledger: "Ledger") -> None:
     """Calls by model, stage and outcome, with their tokens and cost."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from kcx_jax.llm import dollars
 
-    table = Table("model", "stage", "outcome", "calls", "tokens in", "out", "cost")
+    words = (Column(name, overflow="fold") for name in ("model", "stage", "outcome"))  # whole, however narrow
+    table = Table(*words, "calls", "tokens in", "out", "cost")
     for row in ledger.summary():
         outcome = f"{row['state']}: {row['error_class']}" if row["error_class"] else row["state"]
         cost = "" if row["nano_usd"] is None else dollars(row["nano_usd"])

@@ -11,6 +11,7 @@ from kcx_jax.parallel.projection.asking import Asker, Cost, NoAnswer
 from kcx_jax.parallel.projection.methods import METHODS, Draft
 from kcx_jax.parallel.runs.workers import work_through
 from kcx_jax.parallel.translation.arrangement import rearranged
+from kcx_jax.parallel.translation.languages import check_tag
 from kcx_jax.parallel.translation.matching import Match, locate
 from kcx_jax.parallel.translation.spans import Offsets, SourceSpan, carry_over, source_spans
 
@@ -49,11 +50,13 @@ def project(
     """Project the annotation of `records` into the language `target` by a method of `METHODS`.
 
     Blocks; works on `client.concurrency` records at once, and calls `progress` after each, from its own thread.
-    Raises `UsageError` for an unknown method; `KcxError` when the endpoint is of no use, `BudgetExceeded` when its
-    quota or the client's budget ends. Ctrl-C and SIGTERM let requests under way come to their end.
+    Raises `UsageError` for an unknown method or what is no language tag; `KcxError` when the endpoint is of no use,
+    `BudgetExceeded` when its quota or the client's budget ends. Ctrl-C and SIGTERM let requests under way come to
+    their end.
     """
     if method not in METHODS:
         raise UsageError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+    check_tag(target)
     asker = Asker(client, target)
     drafts: list[Draft | str] = [""] * len(records)
 

@@ -24,6 +24,7 @@ from kcx_jax.parallel.runs.statistics import Statistics
 from kcx_jax.parallel.runs.workers import work_through
 from kcx_jax.parallel.runs.worklist import Worklist
 from kcx_jax.parallel.translation import prompts
+from kcx_jax.parallel.translation.languages import check_tag
 from kcx_jax.parallel.translation.outcomes import Outcome
 from kcx_jax.parallel.translation.pipeline import translate
 
@@ -57,6 +58,8 @@ def build(
     wait.
     """
     targets = [targets] if isinstance(targets, str) else list(dict.fromkeys(targets))
+    for language in (source, *targets):
+        check_tag(language)
     if source in targets:
         raise UsageError(f"source and target are the same language, {source!r}")
     settings = settings or Settings()

@@ -16,6 +16,7 @@ from kcx_jax.llm.prices import may_think
 from kcx_jax.parallel.runs.duplicates import Originals
 from kcx_jax.parallel.runs.statistics import Statistics
 from kcx_jax.parallel.translation import prompts
+from kcx_jax.parallel.translation.languages import check_tag
 from kcx_jax.parallel.translation.lengths import BYTES_PER_TOKEN, expected_reply, longest_reply
 from kcx_jax.parallel.translation.pipeline import TRIES
 from kcx_jax.parallel.translation.prompts import REWRITE_SENTENCE, REWRITE_SPANS, STAGES, TRANSLATE
@@ -81,7 +82,12 @@ def plan(
     prices: Prices,
     like: Statistics | None = None,
 ) -> Plan:
-    """The plan for `records` into each of `targets`, with the rates of the run `like` if one is given."""
+    """The plan for `records` into each of `targets`, with the rates of the run `like` if one is given.
+
+    Raises `UsageError` for a target that is no language tag, and whatever reading `records` does.
+    """
+    for target in targets:
+        check_tag(target)
     shares = SHARES if like is None else _shares_of(like)
     estimates = {"low": Estimate(), "expected": Estimate(), "high": Estimate()}
     rows = duplicates = spans = 0

@@ -38,10 +38,14 @@ class Run:
 
     @staticmethod
     def config_of(ledger: Ledger, folder: Path) -> dict[str, Any]:
-        """The configuration of a run that was started; `KcxError` for one that was not."""
+        """The configuration of a run that was started; `KcxError` for one that was not, and for other ledgers."""
         config = ledger.run_config()
         if config is None:
             raise KcxError(f"the run in {folder} was not started. Run `kcx parallel build` first.")
+        if "models" not in config:
+            raise KcxError(
+                f"{folder} keeps the calls of `kcx parallel projection`; it holds no run of a build."
+            )
         return config
 
     def pairs(self) -> Iterator[ParallelRecord]:

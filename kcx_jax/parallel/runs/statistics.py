@@ -18,7 +18,7 @@ from kcx_jax.parallel.translation.prompts import STAGES
 
 def is_verbatim(pair: ParallelRecord) -> bool:
     """Whether every span the model gave stands in the target sentence as it is."""
-    return set(pair.provenance["rungs"]) <= {"verbatim"}
+    return set(pair.provenance["rungs"]) <= {"verbatim", "tag"}  # a tag encloses words of the sentence itself
 
 
 class Statistics:

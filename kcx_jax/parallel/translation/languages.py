@@ -4,8 +4,11 @@ Scripts are named as Unicode names letters ("LATIN", "CJK"). A language that is 
 """
 
 import functools
+import re
 import unicodedata
 from collections import Counter
+
+from kcx_jax.errors import UsageError
 
 CJK, KANA = "CJK", "KANA"
 _LANGUAGES = {
@@ -60,8 +63,15 @@ _OF_CODE = {
     "Hani": CJK,
     "Jpan": CJK,
 }
+_TAG = re.compile(r"[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8})*")
 # Words in these are not parted by spaces: each letter counts.
 _UNSPACED = frozenset({CJK, KANA, "THAI", "LAO", "TIBETAN", "MYANMAR", "KHMER"})
+
+
+def check_tag(language: str) -> None:
+    """Raise `UsageError` unless `language` has the form of a BCP 47 tag: languages are not told by their names."""
+    if not _TAG.fullmatch(language):
+        raise UsageError(f"{language!r} is no language tag (BCP 47), such as en, zh or pt-BR")
 
 
 def primary(language: str) -> str:

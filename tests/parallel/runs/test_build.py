@@ -15,8 +15,9 @@ import pytest
 from kcx_jax.corpora import ParallelRecord, Record, read_parallel, write_records
 from kcx_jax.demo.corpus.generate import generate
 from kcx_jax.errors import BudgetExceeded, KcxError, UsageError
-from kcx_jax.llm import ChatClient, EndpointError, Ledger, RetryPolicy
+from kcx_jax.llm import ChatClient, EndpointError, Ledger, RetryPolicy, load_prices
 from kcx_jax.parallel import Run, build, revalidate
+from kcx_jax.parallel.runs.plan import plan
 from kcx_jax.parallel.runs.worklist import Worklist
 from kcx_jax.testing.llm_server import ScriptedServer
 
@@ -170,6 +171,17 @@ def test_records_that_cannot_be_joined_are_refused_before_anything_is_sent(pairs
         assert server.bill.requests == 0
     with ScriptedServer() as server, pytest.raises(UsageError, match="same language"):
         build([], "en", "en", _client(server), tmp_path)
+
+
+@pytest.mark.parametrize("target", ["", "chinese", "z h", "zh\n", "zh-", "中文"])
+def test_a_target_that_is_no_language_tag_is_refused_before_anything_is_sent(pairs, tmp_path, target):
+    with ScriptedServer(pairs=pairs) as server:
+        with pytest.raises(UsageError, match="no language tag"):
+            build(_sources(pairs), "en", ["zh", target], _client(server), tmp_path / "run")
+        with pytest.raises(UsageError, match="no language tag"):
+            plan(_sources(pairs), [target], ["m"], load_prices())
+        assert server.bill.requests == 0
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_without_a_run_says_so(tmp_path):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from kcx_jax.errors import UsageError
 from kcx_jax.llm import Reply, Usage
+from kcx_jax.parallel.runs.statistics import is_verbatim
 from kcx_jax.parallel.translation.inline import tagged, untagged
 from kcx_jax.parallel.translation.pipeline import translate
 from kcx_jax.parallel.translation.refusal import Refusal
@@ -86,6 +87,7 @@ def test_the_variant_places_spans_by_their_tags_and_says_so(mark):
         "e2": (5, 7),
     }
     assert (pair.provenance["variant"], pair.provenance["rungs"]) == ("xml", {"tag": 3})
+    assert is_verbatim(pair)  # what a tag encloses stands in the sentence
 
 
 def test_an_unknown_variant_is_a_mistake_of_the_caller(mark):
