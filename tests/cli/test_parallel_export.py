@@ -16,6 +16,7 @@ from kcx_jax.corpora import (
 )
 from kcx_jax.llm import ChatClient
 from kcx_jax.parallel import build
+from kcx_jax.parallel.runs.shards import in_shard
 from kcx_jax.testing.llm_server import ScriptedServer
 
 
@@ -112,3 +113,49 @@ def test_two_corpora_become_pairs(kcx, tmp_path):
     code, _, told = kcx("parallel", "pair", *files, "--output", tmp_path / "no.jsonl", "--against", files[0])
     assert code == 1
     assert "3 of 4 sentences" in told
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """A corpus into Chinese and Japanese, in two parts: the folders, and the pairs that are right."""
+    folder = tmp_path_factory.mktemp("parts")
+    truth = [_pair(n) for n in range(12)]
+    for n in range(12):
+        target = f"エイダ{n}は行った。"
+        mention = Mention("e0", "Person", 0, target.index("は"), target[: target.index("は")])
+        truth.append(ParallelRecord(f"r{n}", truth[n].source, Record(f"r{n}", "ja", target, (mention,))))
+    with ScriptedServer(pairs=truth) as server:
+        for part in (0, 1):
+            records = in_shard((pair.source for pair in truth[:12]), part, 2)
+            build(records, "en", ["zh", "ja"], ChatClient("m", server.base_url), folder / f"{part}").close()
+    return [folder / "0", folder / "1"], truth
+
+
+@pytest.mark.parametrize("command", ["export", "merge"])
+def test_of_several_targets_one_is_named(kcx, parts, tmp_path, command):
+    folders, truth = parts
+    given = folders if command == "merge" else folders[:1]
+    for more in ((), ("--target", "de")):
+        code, _, told = kcx("parallel", command, *given, "--output", tmp_path / "out.jsonl", *more)
+        assert (code, "has the targets zh, ja: name one with --target" in told) == (2, True), told
+        assert not (tmp_path / "out.jsonl").exists()
+    sizes = {}
+    for language in ("zh", "ja"):
+        out = tmp_path / f"{language}.jsonl"
+        code, _, told = kcx("parallel", command, *given, "--output", out, "--target", language)
+        assert (code, "0 for people, 0 unfinished" in told) == (0, True), told
+        made = {pair.id: pair.target for pair in read_parallel(out)}
+        right = {pair.id: pair.target for pair in truth if pair.target.language == language}
+        assert made == {id: right[id] for id in made}
+        assert len(out.read_text().splitlines()) == len(made)
+        sizes[language] = len(made)
+    assert sizes["zh"] == sizes["ja"] > 0
+    assert command == "export" or sizes["zh"] == 12
+
+
+def test_of_a_file_of_pairs_a_target_takes_its_own(kcx, parts, tmp_path):
+    _, truth = parts
+    write_parallel(truth, tmp_path / "in.jsonl")
+    code, *_ = kcx("parallel", "export", tmp_path / "in.jsonl", "--output", tmp_path / "o", "--target", "ja")
+    assert code == 0
+    assert [pair.target for pair in read_parallel(tmp_path / "o")] == [pair.target for pair in truth[12:]]

@@ -1,7 +1,6 @@
 """``kcx parallel build``."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -62,23 +61,27 @@ def command(
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise
     with made:
-        _tell(made, run)
+        _tell(made)
 
 
-def _tell(made: "Run", folder: Path) -> None:
+def _tell(made: "Run") -> None:
     """Say what was made. Raises `KcxError` where some records got no answer."""
     from kcx_jax.cli.parallel.tables import print_statistics
     from kcx_jax.parallel import PARALLEL, UNRESOLVED
 
     statistics = made.statistics()
     print_statistics(statistics)
-    print(f"{statistics.resolved} pairs in {folder / PARALLEL}", file=sys.stderr)
+    print(f"{statistics.resolved} pairs in {_named(made, PARALLEL)}", file=sys.stderr)
     if statistics.unresolved:
-        print(f"{statistics.unresolved} cases for people in {folder / UNRESOLVED}", file=sys.stderr)
+        print(f"{statistics.unresolved} cases for people in {_named(made, UNRESOLVED)}", file=sys.stderr)
     print(f"cost {made.ledger.spent()}", file=sys.stderr)
     left = statistics.total - statistics.finished
     if left:
         raise KcxError(
-            f"{left} records got no answer (kcx parallel status {folder} says why). "
+            f"{left} records got no answer (kcx parallel status {made.folder} says why). "
             "The same command tries them again."
         )
+
+
+def _named(made: "Run", name: str) -> str:
+    return ", ".join(map(str, made.files(name).values()))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from kcx_jax.cli.parallel import options
 from kcx_jax.cli.parallel.pair import Against, Overwrite, refuse_tests
 from kcx_jax.errors import UsageError
 
@@ -24,6 +25,7 @@ def command(
     ],
     output: Annotated[Path, typer.Option(help="The file to write (gzip: .gz); for parquet a folder.")],
     format_: Annotated[str, typer.Option("--format", help="jsonl, parquet, conll or samples.")] = "jsonl",
+    target: options.OneTarget = None,
     side: Annotated[str, typer.Option(help="Of conll: source or target.")] = "target",
     directions: Annotated[str, typer.Option(help="forward, or both: each pair reversed too.")] = "forward",
     schema: Annotated[Path | None, typer.Option(help="Of samples: the schema they show.")] = None,
@@ -60,9 +62,11 @@ def command(
     sources = [find_benchmark(name) for name in catalogue_entry or ()]
     with ExitStack() as stack:
         opened = stack.enter_context(Run.open(run)) if run.is_dir() or not run.exists() else None
+        language = opened.one_target(target) if opened else target
 
         def pairs() -> "Iterator[ParallelRecord]":
-            return directed(finished_pairs(opened) if opened else read_parallel(run), directions)
+            found = finished_pairs(opened) if opened else read_parallel(run)
+            return directed((pair for pair in found if language in (None, pair.target.language)), directions)
 
         refuse_tests(pairs, against)
         lost: Counter[str] = Counter()
@@ -79,7 +83,9 @@ def command(
             )
         else:
             count = write_json_lines(samples(pairs(), *_shown(schema, task)), output, overwrite)
-        left = "; not in it: {} for people, {} unfinished".format(*left_over(opened)) if opened else ""
+        left = ""
+        if opened and language:
+            left = "; not in it: {} for people, {} unfinished".format(*left_over(opened, language))
     print(f"{count} {'samples' if format_ == 'samples' else 'pairs'} in {output}{left}", file=sys.stderr)
     for kind, number in lost.items():
         print(f"left out, as {format_} cannot hold it: {number} {kind}", file=sys.stderr)

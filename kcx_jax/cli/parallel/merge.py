@@ -6,11 +6,15 @@ from typing import Annotated
 
 import typer
 
+from kcx_jax.cli.parallel import options
+from kcx_jax.cli.parallel.pair import Overwrite
+
 
 def command(
     runs: Annotated[list[Path], typer.Argument(metavar="DIR...", help="The folders of the parts' runs.")],
     output: Annotated[Path, typer.Option(help="Where to write all pairs (JSON Lines; .gz packs them).")],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT.")] = False,
+    target: options.OneTarget = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Put the parts of a corpus (build --shard) together, and sum their bills.
 
@@ -18,7 +22,7 @@ def command(
     """
     from kcx_jax.parallel.runs.shards import merge
 
-    merged = merge(runs, output, overwrite)
+    merged = merge(runs, output, target, overwrite)
     print(
         f"{merged.pairs} pairs in {output}; not in it: {merged.people} for people, {merged.pending} unfinished",
         file=sys.stderr,

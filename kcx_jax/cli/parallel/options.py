@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 RunFolder = Annotated[
     Path, typer.Argument(metavar="DIR", help="The folder of a run, as given to build --run.")
 ]
+OneTarget = Annotated[
+    str | None, typer.Option("--target", help="Of a run with several target languages: which one.")
+]
 Run = Annotated[Path, typer.Option(metavar="DIR", help="Folder of the run; an interrupted one goes on.")]
 PriceFile = Annotated[
     Path | None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from kcx_jax.cli.parallel import options
 from kcx_jax.cli.parallel.pair import Overwrite
 from kcx_jax.errors import KcxError, UsageError
 
@@ -14,7 +15,6 @@ app = typer.Typer(help="Give unresolved cases to people, and take their decision
 
 FORMATS = ("label-studio", "csv", "jsonl")
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run that came to its end.")]
-Target = Annotated[str | None, typer.Option(help="Of a run with several target languages: which one.")]
 Format = Annotated[
     str | None,
     typer.Option("--format", help="label-studio, csv or jsonl; default: csv and jsonl by the file's name."),
@@ -26,7 +26,7 @@ def export(
     run: Run,
     output: Annotated[Path, typer.Option(help="The file to write.")],
     format_: Format = None,
-    target: Target = None,
+    target: options.OneTarget = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Write the cases that nobody decided yet, with the drafts of the models.
@@ -61,7 +61,7 @@ def import_(
     run: Run,
     file: Annotated[Path, typer.Argument(help="What people filled in, or Label Studio exported (JSON).")],
     format_: Format = None,
-    target: Target = None,
+    target: options.OneTarget = None,
 ) -> None:
     """Take decisions, each checked as a model's reply is; what was taken before is not taken again.
 

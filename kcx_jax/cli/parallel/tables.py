@@ -29,6 +29,11 @@ def print_statistics(statistics: "Statistics") -> None:
         f"faithful: {statistics.faithfulness_verbatim:.2%} verbatim, "
         f"{statistics.faithfulness_resolved:.2%} resolved to offsets"
     )
+    if statistics.flags:
+        flags = ", ".join(
+            f"{count} {name.replace('_', ' ')}" for name, count in statistics.flags.most_common()
+        )
+        console.print(f"flagged pairs: {flags}")
 
 
 def print_calls(ledger: "Ledger") -> None:

@@ -8,18 +8,18 @@ is both as soon as it has a translation: figures without such records stand besi
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kcx_jax.corpora import Record
+from kcx_jax.corpora import ParallelRecord, Record
 from kcx_jax.parallel.report.drawing import Drawing
 from kcx_jax.parallel.report.shares import Share
 from kcx_jax.parallel.runs.run import Run
 from kcx_jax.parallel.runs.statistics import Statistics, is_verbatim
 from kcx_jax.parallel.translation.outcomes import Outcome, Problem
 from kcx_jax.parallel.translation.prompts import REWRITE_SENTENCE, REWRITE_SPANS, STAGES
-from kcx_jax.parallel.translation.spans import source_spans
+from kcx_jax.parallel.translation.spans import places_of, source_spans
 
 # How a record came to its end: the last of these that holds for it.
 STRATA = {
@@ -115,6 +115,7 @@ class _Counted:
         }
         self.failures: dict[tuple[str, str, str], int] = defaultdict(int)
         self.examples: dict[tuple[str, str, str], Drawing[dict[str, str]]] = {}
+        self.flagged: dict[str, Drawing[dict[str, str]]] = {}
         self.samples = {name: Drawing[Outcome](shown, seed) for name in STRATA}
 
     def add(self, record: Record, target: str, outcome: Outcome | None) -> None:
@@ -133,6 +134,8 @@ class _Counted:
         if outcome.duplicate_of is None:
             for number, problem in enumerate(outcome.problems):
                 self._add_failure(f"{name}\n{number}", record.id, target, problem)
+        if outcome.pair is not None:
+            self._add_flags(name, outcome.pair)
         if not outcome.unanswered:
             self.samples[_stratum(outcome)].offer(name, outcome)
 
@@ -141,6 +144,12 @@ class _Counted:
         self.failures[kind] += 1
         drawing = self.examples.setdefault(kind, Drawing(EXAMPLES, self._seed))
         drawing.offer(name, {"id": id_, "target": target, "detail": problem.detail})
+
+    def _add_flags(self, name: str, pair: ParallelRecord) -> None:
+        for kind, what in pair.provenance.get("flags", {}).items():
+            drawing = self.flagged.setdefault(kind, Drawing(EXAMPLES, self._seed))
+            detail = ", ".join(what) if kind == "lost_numbers" else "; ".join(_in_both(pair, what))
+            drawing.offer(name, {"id": pair.id, "target": pair.target.language, "detail": detail})
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values."""
@@ -165,6 +174,14 @@ class _Counted:
                     "examples": list(self.examples[kind]),
                 }
                 for kind, count in sorted(self.failures.items(), key=lambda item: (-item[1], item[0]))
+            ],
+            "flags": [
+                {
+                    "kind": kind,
+                    "pairs": Share(count, statistics.resolved).to_json(),
+                    "examples": list(self.flagged[kind]),
+                }
+                for kind, count in sorted(statistics.flags.items(), key=lambda item: (-item[1], item[0]))
             ],
             "samples": {name: list(map(_sample, drawing)) for name, drawing in self.samples.items()},
         }
@@ -196,6 +213,15 @@ def _stratum(outcome: Outcome) -> str:
         return "bare"
     later = {REWRITE_SPANS: "spans", REWRITE_SENTENCE: "sentence"}
     return later.get(outcome.stage) or ("verbatim" if is_verbatim(outcome.pair) else "looser")
+
+
+def _in_both(pair: ParallelRecord, names: Iterable[str]) -> Iterator[str]:
+    """Spans of the source, by their names in requests, with what stands for them in the target."""
+    places = places_of(pair.source, pair.target)
+    spans = {span.id: span for span in source_spans(pair.source)}
+    for name in names:
+        start, end = places[spans[name].start, spans[name].end]
+        yield f"{spans[name].text} → {pair.target.text[start:end]}"
 
 
 def _sample(outcome: Outcome) -> dict[str, Any]:

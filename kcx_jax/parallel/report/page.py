@@ -22,6 +22,7 @@ NAVIGATION = {
     "groups": "Types and lengths",
     "cost": "Cost",
     "failures": "Failures",
+    "flags": "Flags",
     "samples": "Samples",
     "settings": "Settings",
 }
@@ -37,7 +38,7 @@ UNKNOWN = '<span class="not">unknown</span>'
 
 OWN_CSS = """
 .tiles { grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)) }
-#failures th:last-child { text-align: start }
+#failures th:last-child, #flags th:last-child { text-align: start }
 .pair .side > small { color: var(--muted) }
 .draft { list-style: none; margin: .3rem 0 0; padding: 0; font-size: .88rem; overflow-wrap: anywhere }
 .draft .wrong { color: var(--bad) }
@@ -59,6 +60,7 @@ def write_report_page(report: Facts, path: str | Path, overwrite: bool = False) 
         _groups(report),
         _cost(report["cost"]),
         _failures(report["failures"]),
+        _flags(report["flags"]),
         _samples(report["samples"], colours),
         section("settings", "Settings", "What decided the replies.", pairs(_settings(report))),
     )
@@ -263,11 +265,38 @@ def _failures(failures: Sequence[Facts]) -> str:
         (
             f"{escape(row['kind'].replace('_', ' '))}<small>{_place(row)}</small>",
             number(row["count"]),
-            f'<div class="examples">{"".join(map(_example, row["examples"]))}</div>',
+            _examples(row),
         )
         for row in failures
     ]
     return section("failures", "Failures", intro, table(("", "times", "examples"), [rows], "failures"))
+
+
+def _flags(flags: Sequence[Facts]) -> str:
+    intro = (
+        "What is odd about pairs that were taken, and may be right. Lost numbers: of one or two digits, which are "
+        "often spelled out. Other script: a span without a letter of the target's script. Inside, apart: a span "
+        "stands within another one, or outside the one it was in, otherwise than in the source. With some examples, "
+        "drawn at random."
+    )
+    if not flags:
+        return section("flags", "Flags", intro, "<p>None.</p>")
+    rows = [
+        (
+            escape(row["kind"].replace("_", " ")),
+            number(row["pairs"]["count"]),
+            _with_interval(row["pairs"]),
+            _examples(row),
+        )
+        for row in flags
+    ]
+    return section(
+        "flags", "Flags", intro, table(("", "pairs", "% of the pairs", "examples"), [rows], "flags")
+    )
+
+
+def _examples(row: Facts) -> str:
+    return f'<div class="examples">{"".join(map(_example, row["examples"]))}</div>'
 
 
 def _place(problem: Facts) -> str:
@@ -309,7 +338,8 @@ def _origin(provenance: Facts | None) -> str:
     if provenance is None:
         return "for people"
     rungs = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in provenance["rungs"].items())
-    return _place(provenance) + escape(f" · {rungs}" if rungs else "")
+    flags = ", ".join(name.replace("_", " ") for name in provenance.get("flags", ()))
+    return _place(provenance) + escape("".join(f" · {told}" for told in (rungs, flags) if told))
 
 
 def _side(record: Record, colours: Mapping[str, int]) -> str:

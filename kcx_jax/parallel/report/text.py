@@ -91,6 +91,14 @@ def _rest(report: Facts) -> Iterator[str]:
             for row in report["failures"]
         ),
     )
+    yield from _table(
+        "Flags",
+        ("kind", "pairs", "%", "95 %", "example"),
+        (
+            (row["kind"], f"{row['pairs']['count']:,}", *_share(row["pairs"]), _first(row["examples"]))
+            for row in report["flags"]
+        ),
+    )
     for name, words in STRATA.items():
         yield from _table(
             f"Samples: {words}",

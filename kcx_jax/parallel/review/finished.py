@@ -22,11 +22,13 @@ def finished_pairs(run: Run) -> Iterator[ParallelRecord]:
                 yield duplicate_pair(original, case.record)
 
 
-def left_over(run: Run) -> tuple[int, int]:
-    """How many records of a run are still with people, and how many have not come to their end."""
+def left_over(run: Run, target: str) -> tuple[int, int]:
+    """How many records of a run, in one target language, are still with people, and how many have not come to their
+    end."""
     decided = read_review(run.ledger)
     people = sum(
         not decided.keys() & {(case.record.id, case.target), (case.duplicate_of, case.target)}
         for case in run.unresolved()
+        if case.target == target
     )
-    return people, run.counts()["pending"]
+    return people, run.counts(target)["pending"]

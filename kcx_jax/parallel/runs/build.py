@@ -1,18 +1,21 @@
 """A run: records in, pairs out, everything between in one folder.
 
 The folder holds ``ledger.db`` (the input, every call, and how each record ended) and, when the run has come to
-its end, ``parallel.jsonl``, ``unresolved.jsonl`` and ``statistics.json``. The ledger is the truth: the same
-command continues from it, and the files can be made anew from it without a call.
+its end, ``parallel.jsonl``, ``unresolved.jsonl`` and ``statistics.json``; with several target languages the
+first two are files of their own for each, ``parallel.zh.jsonl``. The ledger is the truth: the same command
+continues from it, and the files can be made anew from it without a call.
 """
 
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kcx_jax.corpora import Record, write_parallel
+from kcx_jax.corpora import Record
+from kcx_jax.corpora.jsonl import json_line
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.files import atomic_write
 from kcx_jax.llm import Budget, ChatClient, Ledger, NotAnswered, Prices, judge_answers
@@ -82,8 +85,8 @@ def build(
         work = Work(worklist, [each.within(ledger, shared) for each in clients], settings, shared, progress)
         work.run()
         ledger.store.flush()
-        write_results(Run(run_dir, worklist, ledger))
-    return Run.open(run_dir)
+        statistics = write_results(Run(run_dir, worklist, ledger))
+    return Run.open(run_dir, statistics)
 
 
 def revalidate(run_dir: str | Path, prices: Prices | None = None) -> Run:
@@ -105,8 +108,8 @@ def revalidate(run_dir: str | Path, prices: Prices | None = None) -> Run:
             judge_answers(ledger, prices.__getitem__, all=True)
         Work(worklist, clients, Settings(**config["translation"]), Budget(None, ledger.spent()), None).run()
         ledger.store.flush()
-        write_results(Run(run_dir, worklist, ledger))
-    return Run.open(run_dir)
+        statistics = write_results(Run(run_dir, worklist, ledger))
+    return Run.open(run_dir, statistics)
 
 
 def _checked(records: Iterable[Record], source: str) -> Iterator[Record]:
@@ -166,15 +169,32 @@ class Work:
             self._progress(self._statistics, self._budget)
 
 
-def write_results(run: Run) -> None:
-    """Write the files of a run's folder from its ledger, each in one step."""
-    write_parallel(run.pairs(), run.folder / PARALLEL, overwrite=True)
-    with atomic_write(run.folder / UNRESOLVED, overwrite=True) as handle:
-        for outcome in run.unresolved():
-            handle.write(json.dumps(case_for_people(outcome)) + "\n")
+def write_results(run: Run) -> Statistics:
+    """Write the files of a run's folder in one pass over its ledger, each in one step; returns what was counted.
+
+    What an earlier start wrote for other target languages goes.
+    """
+    statistics = run.nothing_counted()
+    with ExitStack() as stack:
+        pairs, cases = (
+            {
+                target: stack.enter_context(atomic_write(path, "wb", overwrite=True))
+                for target, path in run.files(name).items()
+            }
+            for name in (PARALLEL, UNRESOLVED)
+        )
+        for outcome in run.outcomes():
+            statistics.add(outcome)
+            if outcome.pair is not None:
+                pairs[outcome.target].write(json_line(outcome.pair.to_json()))
+            else:
+                cases[outcome.target].write(json_line(case_for_people(outcome)))
         crash_point("during_export")
     with atomic_write(run.folder / STATISTICS, overwrite=True) as handle:
-        json.dump(run.statistics().to_json(), handle, ensure_ascii=False, indent=1)
+        json.dump(statistics.to_json(), handle, ensure_ascii=False, indent=1)
+    for path in run.files_of_before(PARALLEL) | run.files_of_before(UNRESOLVED):
+        path.unlink(missing_ok=True)
+    return statistics
 
 
 def case_for_people(outcome: Outcome) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from kcx_jax.corpora import ParallelRecord, Record
 from kcx_jax.errors import KcxError
 from kcx_jax.parallel.translation.outcomes import Outcome
-from kcx_jax.parallel.translation.spans import Offsets, carry_over
+from kcx_jax.parallel.translation.spans import carry_over, places_of
 
 
 class Originals:
@@ -65,19 +65,9 @@ def as_duplicate(outcome: Outcome, record: Record) -> Outcome:
 
 def duplicate_pair(pair: ParallelRecord, record: Record) -> ParallelRecord:
     """The pair of `record`, whose content is that of the source of `pair`; its provenance says of which it is."""
-    target = carry_over(record, pair.target.text, pair.target.language, dict(_places(pair)))
+    target = carry_over(record, pair.target.text, pair.target.language, places_of(pair.source, pair.target))
     target.check(f"record {record.id!r}, a duplicate of {pair.id!r}")
     return ParallelRecord(record.id, record, target, {**pair.provenance, "duplicate_of": pair.id})
-
-
-def _places(pair: ParallelRecord) -> Iterator[tuple[Offsets, Offsets]]:
-    """Where each span of the source stands in the target."""
-    moved = {mention.id: mention for mention in pair.target.entities or ()}
-    both: list[tuple[Any, Any]] = [(mention, moved[mention.id]) for mention in pair.source.entities or ()]
-    for one, other in zip(pair.source.events or (), pair.target.events or (), strict=True):
-        both.append((one.trigger, other.trigger))
-        both += zip(one.arguments, other.arguments, strict=True)
-    return (((here.start, here.end), (there.start, there.end)) for here, there in both)
 
 
 def _names(entities: Iterable[dict[str, Any]]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,22 @@ LEDGER, PARALLEL, UNRESOLVED, STATISTICS = (
 class Run:
     """A run's folder, opened to read. Pairs and cases come as streams, in the order of the input."""
 
-    def __init__(self, folder: Path, worklist: Worklist, ledger: Ledger):
+    def __init__(
+        self, folder: Path, worklist: Worklist, ledger: Ledger, statistics: Statistics | None = None
+    ):
         self.folder, self.ledger, self._worklist = folder, ledger, worklist
+        self._statistics = statistics
         self.config = self.config_of(ledger, folder)
 
     @classmethod
-    def open(cls, folder: str | Path) -> "Run":
-        """Open a run to read. Raises `KcxError` when `folder` holds none."""
+    def open(cls, folder: str | Path, statistics: Statistics | None = None) -> "Run":
+        """Open a run to read. Raises `KcxError` when `folder` holds none.
+
+        `statistics`: what was counted already, of a run that nobody works on.
+        """
         ledger = Ledger(Path(folder) / LEDGER, readonly=True)
         try:
-            return cls(Path(folder), Worklist(ledger), ledger)
+            return cls(Path(folder), Worklist(ledger), ledger, statistics)
         except BaseException:
             ledger.close()
             raise
@@ -74,9 +80,9 @@ class Run:
         """Id and target language of every record."""
         return self._worklist.ids()
 
-    def counts(self) -> Counter[str]:
-        """How many records are in each state: "pending", "pair", "people"."""
-        return self._worklist.counts()
+    def counts(self, target: str | None = None) -> Counter[str]:
+        """How many records are in each state, "pending", "pair" and "people": of one language, or of all."""
+        return self._worklist.counts(target)
 
     def duplicates(self) -> int:
         """How many records have the content of an earlier one, and its result."""
@@ -104,10 +110,26 @@ class Run:
             )
         return target
 
+    def files(self, name: str) -> dict[str, Path]:
+        """The file `name` by target language: one for each, such as ``parallel.zh.jsonl``, where there are several."""
+        return _files(self.folder, name, self.config["targets"])
+
+    def files_of_before(self, name: str) -> set[Path]:
+        """Files of that kind which an earlier start wrote, for other target languages than those of today."""
+        written: set[Path] = set()
+        for (config,) in self.ledger.store.read("SELECT config FROM run"):
+            written.update(_files(self.folder, name, json.loads(config).get("targets", ())).values())
+        return written - set(self.files(name).values())
+
+    def nothing_counted(self) -> Statistics:
+        """Statistics of the run's models and records to which no outcome was added yet."""
+        return Statistics(self.models(), sum(self.counts().values()), self.duplicates())
+
     def statistics(self) -> Statistics:
         """Counts over all records of the run."""
-        total, duplicates = sum(self.counts().values()), self.duplicates()
-        statistics = Statistics(self.models(), total, duplicates)
+        if self._statistics is not None:
+            return self._statistics
+        statistics = self.nothing_counted()
         for outcome in self._worklist.ended():
             statistics.add(outcome)
         return statistics
@@ -121,3 +143,10 @@ class Run:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+
+def _files(folder: Path, name: str, targets: Sequence[str]) -> dict[str, Path]:
+    if len(targets) == 1:
+        return {targets[0]: folder / name}
+    stem, _, suffix = name.partition(".")
+    return {target: folder / f"{stem}.{target}.{suffix}" for target in targets}

@@ -5,18 +5,21 @@ from pathlib import Path
 from typing import Any
 
 from kcx_jax.parallel.translation import prompts
-from kcx_jax.parallel.translation.glossary import Glossary, read_glossary
+from kcx_jax.parallel.translation.glossary import Glossary, read_glossary, with_sources_in_nfc
 from kcx_jax.parallel.translation.language_id import load_identifier
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``variant``: how stage 1 asks (of `prompts.VARIANTS`). ``glossary``: settled translations. ``language_id``:
-    whether the language of each translation is checked (extra langid)."""
+    """``variant``: how stage 1 asks (of `prompts.VARIANTS`). ``glossary``: settled translations, their source surfaces
+    in any normal form. ``language_id``: whether the language of each translation is checked (extra langid)."""
 
     variant: str = prompts.JOINT
     glossary: Glossary = field(default_factory=dict)
     language_id: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "glossary", with_sources_in_nfc(self.glossary))
 
     @classmethod
     def of(

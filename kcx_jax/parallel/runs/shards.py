@@ -40,19 +40,22 @@ class Merged:
     spent: Spent
 
 
-def merge(folders: Sequence[str | Path], output: str | Path, overwrite: bool = False) -> Merged:
-    """Write the pairs of several runs to one file, in the order of `folders`.
+def merge(
+    folders: Sequence[str | Path], output: str | Path, target: str | None = None, overwrite: bool = False
+) -> Merged:
+    """Write the pairs of several runs to one file, in the order of `folders`: those of the language `target`.
 
-    Raises `KcxError` when two of the runs hold the same record, or were made with other settings.
+    Raises `KcxError` when two of the runs hold the same record, or were made with other settings, and `UsageError`
+    where they have several target languages and `target` names none.
     """
     with ExitStack() as stack:
         runs = [stack.enter_context(Run.open(folder)) for folder in folders]
         _check_alike(runs)
         _check_apart(runs)
-        counts: Counter[str] = Counter()
-        for run in runs:
-            counts.update(run.counts())
-        written = write_parallel((pair for run in runs for pair in run.pairs()), output, overwrite=overwrite)
+        language = runs[0].one_target(target)
+        counts = sum((run.counts(language) for run in runs), Counter[str]())
+        pairs = (pair for run in runs for pair in run.pairs() if pair.target.language == language)
+        written = write_parallel(pairs, output, overwrite=overwrite)
         spent = sum((run.ledger.spent() for run in runs), Spent())
     return Merged(written, counts["people"], counts["pending"], spent)
 

@@ -32,6 +32,7 @@ class Statistics:
         self.calls = 0
         self.resolved_at: Counter[tuple[int, str]] = Counter()
         self.rungs: Counter[str] = Counter()
+        self.flags: Counter[str] = Counter()  # pairs that have each
         self.problems: Counter[tuple[str, str]] = Counter()
 
     def add(self, outcome: Outcome) -> None:
@@ -46,6 +47,7 @@ class Statistics:
             return
         self.resolved_at[outcome.round, outcome.stage] += 1
         self.rungs.update(outcome.pair.provenance["rungs"])
+        self.flags.update(outcome.pair.provenance.get("flags", {}).keys())
         self.verbatim += is_verbatim(outcome.pair)
 
     @property
@@ -108,6 +110,7 @@ class Statistics:
             "faithfulness_verbatim": self.faithfulness_verbatim,
             "faithfulness_resolved": self.faithfulness_resolved,
             "rungs": dict(self.rungs.most_common()),
+            "flags": dict(self.flags.most_common()),
             "problems": {f"{stage}: {kind}": count for (stage, kind), count in self.problems.most_common()},
             "replies_read": self.calls,
         }

@@ -176,9 +176,12 @@ class Worklist:
         rows = self._store.read("SELECT count(duplicate_of) FROM sample WHERE filled = ?", self.start)
         return rows.fetchone()[0]
 
-    def counts(self) -> Counter[str]:
-        """How many rows are in each state."""
-        rows = self._store.read("SELECT state, count(*) FROM sample WHERE filled = ? GROUP BY 1", self.start)
+    def counts(self, target: str | None = None) -> Counter[str]:
+        """How many rows are in each state: of one target language, or of all."""
+        rows = self._store.read(
+            "SELECT state, count(*) FROM sample WHERE filled = ? AND target = coalesce(?, target) GROUP BY 1",
+            *(self.start, target),
+        )
         return Counter(dict(rows))
 
 

@@ -10,7 +10,7 @@ from kcx_jax.parallel.translation.spans import SourceSpan
 from kcx_jax.schema.data_files import read_json, read_yaml
 
 Glossary = Mapping[str, Mapping[str, str]]
-"""Target language -> surface of a source span -> surface of its translation."""
+"""Target language -> surface of a source span, in NFC -> surface of its translation."""
 
 
 def read_glossary(path: str | Path) -> dict[str, dict[str, str]]:
@@ -38,8 +38,19 @@ def read_glossary(path: str | Path) -> dict[str, dict[str, str]]:
 
 def pinned(glossary: Glossary, target: str, spans: Sequence[SourceSpan]) -> dict[str, str]:
     """The settled translations by span id."""
-    wordings = {_nfc(source): wording for source, wording in glossary.get(target, {}).items()}
-    return {span.id: wordings[_nfc(span.text)] for span in spans if _nfc(span.text) in wordings}
+    wordings = glossary.get(target)
+    if not wordings:
+        return {}
+    surfaces = ((span.id, _nfc(span.text)) for span in spans)
+    return {name: wordings[surface] for name, surface in surfaces if surface in wordings}
+
+
+def with_sources_in_nfc(glossary: Glossary) -> Glossary:
+    """The glossary as `pinned` takes it, of one whose source surfaces have any normal form."""
+    return {
+        target: {_nfc(source): wording for source, wording in entries.items()}
+        for target, entries in glossary.items()
+    }
 
 
 def same_wording(one: str, other: str) -> bool:
@@ -73,7 +84,8 @@ def _add(glossary: dict[str, dict[str, str]], language: str, source: str, wordin
     for text in (language, source, wording):
         if not isinstance(text, str) or not text.strip() or text != text.strip() or _broken(text):
             raise UsageError(f"{where}: {text!r} must be a text of one line without space around it")
-    if any(same_wording(source, other) for other in entries):
+    source = _nfc(source)
+    if source in entries:
         raise UsageError(f"{where}: {source!r} has a translation into {language!r} already")
     entries[source] = wording
 

@@ -39,8 +39,9 @@ async def translate(
 ) -> Outcome:
     """Take `record` into the language `target`: every stage with the first client, then with the next.
 
-    `variant` (of `prompts.VARIANTS`) is how stage 1 asks; the `glossary` settles the wording of spans; `identify`
-    (`language_id.load_identifier`) also checks the language of a sentence. A pair's provenance says what was used.
+    `variant` (of `prompts.VARIANTS`) is how stage 1 asks; the `glossary` (its source surfaces in NFC) settles the
+    wording of spans; `identify` (`language_id.load_identifier`) also checks the language of a sentence. A pair's
+    provenance says what was used.
 
     Raises what stops a run (`EndpointError`, `BudgetExceeded`, `NotAnswered`), and `UsageError` for an unknown
     variant; anything else that goes wrong is in the outcome.

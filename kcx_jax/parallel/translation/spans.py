@@ -87,6 +87,17 @@ def carry_over(record: Record, text: str, language: str, places: Mapping[Offsets
     return Record(record.id, language, text, entities, relations, events)
 
 
+def places_of(source: Record, target: Record) -> dict[Offsets, Offsets]:
+    """Where each `source_spans` place of `source` stands in `target`, which `carry_over` made of it."""
+    moved = {mention.id: mention for mention in target.entities or ()}
+    both: list[tuple[Any, Any]] = [(mention, moved[mention.id]) for mention in source.entities or ()]
+    for one, other in zip(source.events or (), target.events or (), strict=True):
+        both.append((one.trigger, other.trigger))
+        arguments = zip(one.arguments, other.arguments, strict=True)
+        both += [(here, there) for here, there in arguments if here.entity is None]
+    return {_offsets(here): _offsets(there) for here, there in both}
+
+
 def discontinuous(record: Record) -> int:
     """How many spans of the record are in pieces; their translations are not."""
     spans: list[Span | Mention | Argument] = list(record.entities or ())

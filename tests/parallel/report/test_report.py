@@ -1,5 +1,6 @@
 """The report: its figures counted again from the run's files, its samples, and what a page may hold."""
 
+import asyncio
 import json
 import tracemalloc
 from collections import Counter
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from kcx_jax.corpora import Mention, ParallelRecord, Record
 from kcx_jax.errors import BudgetExceeded, KcxError
-from kcx_jax.llm import ChatClient, Ledger, RetryPolicy, load_prices
+from kcx_jax.llm import ChatClient, Ledger, Reply, RetryPolicy, Usage, load_prices
 from kcx_jax.parallel import Outcome, Problem, Run, build
 from kcx_jax.parallel.report.counts import SHOWN, STRATA, length_bin, report
 from kcx_jax.parallel.report.drawing import Drawing
@@ -21,6 +22,7 @@ from kcx_jax.parallel.report.shares import Share, Z
 from kcx_jax.parallel.report.text import as_markdown
 from kcx_jax.parallel.runs.worklist import Worklist
 from kcx_jax.parallel.translation.checks import Draft
+from kcx_jax.parallel.translation.pipeline import translate
 from kcx_jax.parallel.translation.prompts import STAGES
 from kcx_jax.testing.llm_server import ScriptedServer
 
@@ -154,6 +156,54 @@ def test_unresolved_and_pending_records_are_unfaithful_and_those_without_spans_s
     assert paper == {"left for people": 4000.0, "faithfulness": 25.0}
 
 
+def test_flags_are_counted_over_the_pairs_and_shown_with_examples(mark, tmp_path):
+    """Through the pipeline, each flag on purpose: the figures are those of the pairs' own provenance."""
+    sentences = {
+        "r0": ("[Ada|e0:Person] had 7 cats.", "艾达有许多猫。", ["艾达"]),  # lost_numbers
+        "r1": ("[Ada|e0:Person] met [Bo|e1:Person].", "Ada见了博。", ["Ada", "博"]),  # other_script
+        "r2": ("[Bo|e0:Person] met [Ada|e1:Person].", "Ada见过Bo吗。", ["Bo", "Ada"]),  # other_script, both
+        "r3": ("[Ada|e0:Person] ran.", "艾达跑了。", ["艾达"]),  # none
+        "r4": ("[Ada|e0:Person] of [Ada Bo|e1:Person].", "这是艾达博。", ["艾达", "艾达博"]),  # inside
+    }
+
+    class Says:
+        model, thinks = "says", False
+
+        async def complete(self, messages, json_schema=None, *, max_tokens, stage, record):
+            _, sentence, texts = sentences[record]
+            spans = [{"id": f"s{i}", "text": text} for i, text in enumerate(texts)]
+            if stage == "rewrite_spans":
+                asked = {span["id"] for span in json.loads(messages[-1]["content"])["spans"]}
+                return Reply(json.dumps({"spans": [s for s in spans if s["id"] in asked]}), "stop", Usage())
+            if stage == "rewrite_sentence":
+                return Reply(json.dumps({"sentence": sentence}), "stop", Usage())
+            return Reply(json.dumps({"sentence": sentence, "spans": spans}), "stop", Usage())
+
+    outcomes = [
+        asyncio.run(translate(mark(text, id), "zh", [Says()])) for id, (text, *_) in sentences.items()
+    ]
+    assert all(outcome.pair for outcome in outcomes), [o.problems for o in outcomes]
+    run = _run_of(tmp_path, [*outcomes, _for_people(9)])
+    expected = Counter(flag for pair in run.pairs() for flag in pair.provenance.get("flags", ()))
+    assert expected == {"other_script": 2, "lost_numbers": 1, "inside": 1}
+    assert run.statistics().to_json()["flags"] == dict(expected)
+    made = report(run)
+    assert {row["kind"]: (row["pairs"]["count"], row["pairs"]["of"]) for row in made["flags"]} == {
+        kind: (count, 5) for kind, count in expected.items()
+    }
+    details = {(row["kind"], each["id"]): each["detail"] for row in made["flags"] for each in row["examples"]}
+    assert details == {
+        ("lost_numbers", "r0"): "7",
+        ("other_script", "r1"): "Ada → Ada",
+        ("other_script", "r2"): "Bo → Bo; Ada → Ada",
+        ("inside", "r4"): "Ada → 艾达",
+    }
+    write_report_page(made, tmp_path / "page.html")
+    for text in (Page((tmp_path / "page.html").read_text()).text, as_markdown(made)):
+        assert "Bo → Bo; Ada → Ada" in text
+    assert "| other\\_script | 2 | 40.00 |" in as_markdown(made)
+
+
 def test_a_run_that_was_stopped_has_its_report(pairs, tmp_path):
     answered = []
 
@@ -228,6 +278,7 @@ def hostile(tmp_path_factory):
     target = Record(text, "ar", f"اسم {text}", (Mention("e0", "Person", 0, 3, "اسم"),))
     problem = Problem(text, text, text, HOSTILE)
     provenance = {"model": text, "round": 0, "stage": text, "calls": 1, "rungs": {text: 1}}
+    provenance["flags"] = {"lost_numbers": [text], "inside": ["s0"], text: ["s0"]}
     pair = ParallelRecord(text, record, target, provenance)
     taken = Outcome(record, "ar", pair, 0, "translate", 1, (problem,))
     draft = Draft(HOSTILE, {"s0": HOSTILE})

@@ -226,7 +226,7 @@ def test_decisions_become_pairs_whatever_the_tool(form, run, hard, tmp_path):
     assert _kept(run) == before
     with Run.open(run) as opened:
         everything = {pair.id: pair.target for pair in finished_pairs(opened)}
-        assert left_over(opened) == (1, 0)
+        assert left_over(opened, "zh") == (1, 0)
         assert opened.digest() == opened.digest()
     assert everything == {p.id: p.target for p in hard if p.id != "r3"}
 

@@ -16,7 +16,7 @@ from kcx_jax.corpora import ParallelRecord, Record, read_parallel, write_records
 from kcx_jax.demo.corpus.generate import generate
 from kcx_jax.errors import BudgetExceeded, KcxError, UsageError
 from kcx_jax.llm import ChatClient, EndpointError, Ledger, RetryPolicy, load_prices
-from kcx_jax.parallel import Run, build, revalidate
+from kcx_jax.parallel import Outcome, Run, build, revalidate
 from kcx_jax.parallel.runs.plan import plan
 from kcx_jax.parallel.runs.worklist import Worklist
 from kcx_jax.testing.llm_server import ScriptedServer
@@ -237,6 +237,67 @@ def test_several_targets_at_once_are_pairs_of_their_own(tmp_path):
     ):
         made = {(pair.id, pair.target.language): pair.target.text for pair in run.pairs()}
     assert made == {(pair.id, pair.target.language): pair.target.text for pair in truth}
+
+
+def test_each_of_several_targets_has_files_of_its_own(tmp_path):
+    """No id stands twice in a file; what other targets left goes, what is no file of a run stays."""
+    items = generate(5, 12, "train")
+    truth = [ParallelRecord(item["en"].id, item["en"], item[to]) for item in items for to in ("zh", "es")]
+    ours, records = tmp_path / "parallel.mine.jsonl", [item["en"] for item in items]
+    ours.parent.mkdir(exist_ok=True)
+    ours.write_text("mine")
+
+    def written(run: Run) -> set[str]:
+        assert ours.read_text() == "mine"
+        return {path.name for path in run.folder.glob("*.jsonl")} - {ours.name}
+
+    faults = {"untranslated": 0.6}
+    with ScriptedServer(pairs=truth, faults=faults) as server:
+        one = build(records, "en", "zh", _client(server), tmp_path)
+        pairs = list(one.pairs())
+        assert written(one) == {"parallel.jsonl", "unresolved.jsonl"}
+        both = build(records, "en", ["zh", "es"], _client(server), tmp_path)
+        assert written(both) == {
+            f"{kind}.{target}.jsonl" for kind in ("parallel", "unresolved") for target in ("zh", "es")
+        }
+        assert list(read_parallel(tmp_path / "parallel.zh.jsonl")) == pairs
+        cases = 0
+        for target in ("zh", "es"):
+            made = list(read_parallel(tmp_path / f"parallel.{target}.jsonl"))
+            assert made == [pair for pair in both.pairs() if pair.target.language == target]
+            assert both.counts(target)["pair"] == len(made) > 0
+            lines = (tmp_path / f"unresolved.{target}.jsonl").read_text().splitlines()
+            assert {json.loads(line)["target_language"] for line in lines} == {target}
+            cases += len(lines)
+        assert cases == both.counts()["people"]
+        assert written(build(records, "en", "zh", _client(server), tmp_path)) == {
+            "parallel.jsonl",
+            "unresolved.jsonl",
+        }
+
+
+@pytest.mark.parametrize("target", ["../zh", "", "zh/", "zh_CN", "zh\n"])
+def test_a_target_that_is_no_language_tag_is_refused(tmp_path, target):
+    with ScriptedServer() as server, pytest.raises(UsageError, match="no language to translate into"):
+        build([], "en", ["zh", target], _client(server), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_each_outcome_is_read_once_at_the_end(pairs, tmp_path, monkeypatch):
+    read = []
+    before = Outcome.from_json
+
+    def counted(record, target, value):
+        read.append(record.id)
+        return before(record, target, value)
+
+    monkeypatch.setattr(Outcome, "from_json", counted)
+    with ScriptedServer(pairs=pairs) as server:
+        run = build(_sources(pairs), "en", "zh", _client(server), tmp_path)
+    assert run.statistics().finished == 40
+    assert read == [pair.id for pair in pairs]
+    monkeypatch.undo()
+    assert Run.open(tmp_path).statistics().to_json() == run.statistics().to_json()
 
 
 CHILD = """

@@ -270,14 +270,14 @@ def test_people_are_asked_once_and_decide_for_twins_too(pairs, tmp_path):
     with Run.open(tmp_path) as run:
         asked = {case.record.id: case.record for case in cases(run, "zh")}
         assert sorted(asked) == ["r0", "r1", "r2", "r3", "r4"]
-        assert left_over(run) == (7, 0)
+        assert left_over(run, "zh") == (7, 0)
     with Ledger(tmp_path / "ledger.db") as ledger:
         taken = take_decisions(ledger, asked, "zh", [_right(pairs[0]), _right(pairs[1])], "now")
     assert (taken.new, taken.refused) == (2, [])
     with Run.open(tmp_path) as run:
         made = {pair.id: pair for pair in finished_pairs(run)}
         assert list(made) == ["r0", "r1", "r0-twin1"]
-        assert left_over(run) == (4, 0)
+        assert left_over(run, "zh") == (4, 0)
     assert made["r0-twin1"].source == twin_of(pairs[0].source)
     assert made["r0-twin1"].target.text == pairs[0].target.text
     assert (made["r0-twin1"].provenance["who"], made["r0-twin1"].provenance["duplicate_of"]) == ("me", "r0")

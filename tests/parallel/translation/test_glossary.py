@@ -7,6 +7,7 @@ import pytest
 
 from kcx_jax.errors import UsageError
 from kcx_jax.llm import Reply, ReplyError, Usage
+from kcx_jax.parallel import Settings
 from kcx_jax.parallel.translation.glossary import pinned, read_glossary
 from kcx_jax.parallel.translation.pipeline import translate
 from kcx_jax.parallel.translation.spans import source_spans
@@ -56,6 +57,7 @@ def test_all_forms_say_the_same(tmp_path, name, text):
         ("g.json", "[" * 100_000, "nested too deeply"),
         ("g.yaml", "zh:\n  - London", "must be a mapping"),
         ("g.tsv", "zh\tLondon\n", "g.tsv:1: has 2 columns"),
+        ("g.tsv", "zh\t\u00e9\tb\nzh\te\u0301\tc\n", "g.tsv:2: .* has a translation into 'zh' already"),
         ("g.tsv", "zh\ta\tb\n\nzh\ta\tc\n", "g.tsv:3: 'a' has a translation into 'zh' already"),
     ],
 )
@@ -77,6 +79,20 @@ def test_spans_are_settled_in_any_normal_form_of_one_language(mark):
     spans = source_spans(mark("[Zu\u0308rich|e0:City] and [Paris|e1:City]"))
     assert pinned(WANTED, "zh", spans) == {"s0": "苏黎世"}
     assert pinned(WANTED, "fr", spans) == {}
+
+
+def test_a_glossary_is_brought_to_nfc_once_and_not_walked_for_each_record(mark, tmp_path):
+    class Opaque(dict):
+        def __iter__(self):
+            raise AssertionError("the whole glossary was read")
+
+        items = keys = values = __iter__
+
+    spans = source_spans(mark("[Z\u00fcrich|e0:City]"))
+    decomposed = {"zh": {"Zu\u0308rich": "苏黎世"}}
+    (tmp_path / "g.json").write_text(json.dumps(decomposed))
+    for glossary in (Settings(glossary=decomposed).glossary, read_glossary(tmp_path / "g.json")):
+        assert pinned({"zh": Opaque(glossary["zh"])}, "zh", spans) == {"s0": "苏黎世"}
 
 
 def _reply(sentence, *texts):
