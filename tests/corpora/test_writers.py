@@ -239,12 +239,12 @@ def test_datasets_reads_what_is_written_for_it(found):
             ]
 
 
-def test_label_studio_counts_the_units_of_utf16(tmp_path):
-    """And is read so, also where the same surface stands at the same number of code points."""
+def test_label_studio_counts_code_points(tmp_path):
+    """And is read so, also where the same surface stands at the same number of UTF-16 units."""
     text = "💩aaa"
     record = Record("r", "en", text, (Mention("e0", "X", 2, 3, "a"),))
     write_records([record], tmp_path / "t.json", writer="label-studio")
     value = json.loads((tmp_path / "t.json").read_text())[0]["annotations"][0]["result"][0]["value"]
-    assert (value["start"], value["end"]) == (3, 4)
+    assert (value["start"], value["end"]) == (2, 3)
     (back,) = read_records(tmp_path / "t.json", reader="label-studio", inventory=None)
     assert [(m.start, m.end) for m in back.entities] == [(2, 3)]

@@ -4,10 +4,10 @@
         {"type": "labels", "value": {"start", "end", "text", "labels"}}]}]}
     {"id", "text", "label": [{"start", "end", "text", "labels"}]}
 
-The text is `text`, or the one string of `data`. Offsets are those of a browser, UTF-16 units; the surfaces beside them
-decide (`offset_units`). A region of several labels is several entities; relations link regions, and one without a label
-is called `related`. Of several annotations the first that was not cancelled is read; the others, choices, ratings and
-the like are set aside and counted. A task without an annotation is not annotated.
+The text is `text`, or the one string of `data`. Offsets count code points (UTF-16 units in its first versions); the
+surfaces beside them decide (`offset_units`). A region of several labels is several entities; relations link regions,
+and one without a label is called `related`. Of several annotations the first that was not cancelled is read; the
+others, choices, ratings and the like are set aside and counted. A task without an annotation is not annotated.
 """
 
 from collections.abc import Iterator, Sequence

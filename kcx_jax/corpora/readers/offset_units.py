@@ -35,11 +35,10 @@ def code_points(
 ) -> list[tuple[int, int]]:
     """[start, end) of each (start, end, surface) in code points; `unit` None: whichever the surfaces stand at.
 
-    Programs in a browser count UTF-16 units, so these are tried first; in most texts all three are the same. Raises
-    `KcxError` opening with `where` where the surfaces stand at their offsets in none of them, or not in the one that
-    was named.
+    Code points are tried first; in most texts all three are the same. Raises `KcxError` opening with `where` where the
+    surfaces stand at their offsets in none of them, or not in the one that was named.
     """
-    for name in ("utf-16", "code-points", "utf-8") if unit is None else (unit,):
+    for name in OFFSET_UNITS if unit is None else (unit,):
         found = _in_unit(text, spans, name)
         if found is not None:
             return found

@@ -32,8 +32,8 @@ def _task(record: Record, loss: Loss) -> dict[str, Any]:
             "from_name": "label",
             "to_name": "text",
             "value": {
-                "start": _utf16(record.text, mention.start),
-                "end": _utf16(record.text, mention.end),
+                "start": mention.start,
+                "end": mention.end,
                 "text": mention.text,
                 "labels": [mention.type],
             },
@@ -51,8 +51,3 @@ def _task(record: Record, loss: Loss) -> dict[str, Any]:
         for link in record.relations or ()
     ]
     return {"data": data, "annotations": [] if record.entities is None else [{"result": result}]}
-
-
-def _utf16(text: str, offset: int) -> int:
-    """A browser counts the units of UTF-16."""
-    return len(text[:offset].encode("utf-16-le", "surrogatepass")) // 2

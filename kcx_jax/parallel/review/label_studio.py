@@ -2,11 +2,10 @@
 
 A person marks each span in the draft of the translation. Where the draft is wrong, a right sentence goes into the text
 area ``sentence``, and the words of spans that cannot be marked into ``words``, a line each: ``s0 = words``. Offsets of
-Label Studio count UTF-16 units, ours code points.
+Label Studio count code points, as ours do; those of its first versions count UTF-16 units.
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ from kcx_jax.parallel.translation.spans import SourceSpan, source_spans
 INTERFACE = """\
 <View>
   <Header value="Source"/>
-  <Text name="source" value="$source"/>
+  <Text name="source" value="$source_text"/>
   <Header value="What was wrong"/>
   <Text name="problems" value="$problems"/>
   <Header value="Drafts"/>
@@ -68,7 +67,7 @@ def _task(case: Case, target: str) -> dict[str, Any]:
         "id": case.record.id,
         "source_language": case.record.language,
         "target_language": target,
-        "source": case.record.text,
+        "source_text": case.record.text,  # Label Studio shows the whole task for a key named "source"
         "problems": "\n".join(case.problems),
         "candidates": "\n\n".join(_draft(draft, spans) for draft in drafts),
         "text": shown,
@@ -92,7 +91,6 @@ def _regions(draft: Draft, spans: tuple[SourceSpan, ...]) -> list[dict[str, Any]
     """The spans of the draft that stand in its sentence."""
     known = [span for span in spans if span.id in draft.texts]
     places = locate(draft.sentence, known, draft.texts)
-    units = [0, *accumulate(2 if ord(char) > 0xFFFF else 1 for char in draft.sentence)]
     return [
         {
             "id": span.id,
@@ -100,8 +98,8 @@ def _regions(draft: Draft, spans: tuple[SourceSpan, ...]) -> list[dict[str, Any]
             "from_name": "label",
             "to_name": "text",
             "value": {
-                "start": units[places[span.id].start],
-                "end": units[places[span.id].end],
+                "start": places[span.id].start,
+                "end": places[span.id].end,
                 "text": draft.sentence[places[span.id].start : places[span.id].end],
                 "labels": [_label(span)],
             },

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -159,7 +160,7 @@ def _fill_table(path: Path, decisions: dict[str, Decision]) -> None:
 
 
 def _fill_tasks(path: Path, decisions: dict[str, Decision]) -> None:
-    """As Label Studio would: offsets in UTF-16 units; the sentence written where the draft is another one."""
+    """As Label Studio would: offsets in code points; the sentence written where the draft is another one."""
     tasks = json.loads(path.read_text())
     for task in tasks:
         decision = decisions.get(task["data"]["id"])
@@ -170,10 +171,9 @@ def _fill_tasks(path: Path, decisions: dict[str, Decision]) -> None:
         if task["data"]["text"] == decision.sentence:
             labels = {label["value"].split()[0]: label["value"] for label in task["data"]["labels"]}
             for id, (start, end) in decision.places.items():
-                units = [len(decision.sentence[:at].encode("utf-16-le")) // 2 for at in (start, end)]
                 value = {
-                    "start": units[0],
-                    "end": units[1],
+                    "start": start,
+                    "end": end,
                     "text": decision.texts[id],
                     "labels": [labels[id]],
                 }
@@ -393,16 +393,25 @@ def test_at_most_three_candidates_and_no_file_is_replaced(hard, tmp_path):
         write_tasks([case], "zh", tmp_path / "tasks.xml", True)
 
 
-def test_marks_of_a_draft_count_utf16_units(run, tmp_path):
+def test_marks_of_a_draft_count_code_points(run, tmp_path):
     write_tasks(_cases(run), "zh", tmp_path / "tasks.json", False)
     marked = 0
     for task in json.loads((tmp_path / "tasks.json").read_text()):
-        units = task["data"]["text"].encode("utf-16-le")
         for region in task["predictions"][0]["result"]:
             value = region["value"]
-            assert units[2 * value["start"] : 2 * value["end"]].decode("utf-16-le") == value["text"]
+            assert task["data"]["text"][value["start"] : value["end"]] == value["text"]
             marked += 1
     assert marked > 2
+
+
+def test_the_interface_shows_what_the_tasks_have(run, tmp_path):
+    """Label Studio's own fields of a task win over its data: for ``$source`` it shows all of the task."""
+    write_tasks(_cases(run), "zh", tmp_path / "tasks.json", False)
+    shown = set(re.findall(r"\$(\w+)", INTERFACE))
+    assert "source" not in shown
+    for task, case in zip(json.loads((tmp_path / "tasks.json").read_text()), _cases(run), strict=True):
+        assert shown <= task["data"].keys()
+        assert task["data"]["source_text"] == case.record.text
 
 
 def test_the_tasks_are_label_studios(run, tmp_path):
