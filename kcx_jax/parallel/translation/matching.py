@@ -2,7 +2,8 @@
 
 Rungs: ``verbatim``, ``nfc`` (equal after both sides are brought to NFC), then those of `scoring.places.RUNGS`. The
 sentence's own form is taken. A place that cuts a word is none. What overlapped, nested or stood apart in the source
-does so in the target; of mentions with the same translation, the k-th in the source takes the k-th free place.
+does so in the target. A translation that stands as often as its source takes the place of the same number; otherwise,
+of mentions with the same translation, the k-th in the source takes the k-th free place.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,13 +43,19 @@ def locate(
         for span in _longest_first(spans, texts):
             if span.id in found:
                 continue
-            for place in places[texts[span.id]].places:
+            for place in _in_turn(span, places[texts[span.id]].places):
                 match = Match(place.start, place.end, _rung(sentence, place, texts[span.id]))
                 flags = disagreements(span, match, spans, found)
-                if not place.cuts_word and flags <= allowed:
+                if flags <= allowed:
                     found[span.id] = replace(match, flags=tuple(sorted(flags)))
                     break
     return found
+
+
+def _in_turn(span: SourceSpan, places: Sequence[Place]) -> list[Place]:
+    """The places that cut no word, the likeliest first."""
+    whole = [place for place in places if not place.cuts_word]
+    return [whole[span.occurrence], *whole] if len(whole) == span.occurrences else whole
 
 
 def disagreements(

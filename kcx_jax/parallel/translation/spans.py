@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kcx_jax.corpora import Argument, Mention, Record, Span
+from kcx_jax.scoring.places import Places
 
 Offsets = tuple[int, int]
 
@@ -18,7 +19,8 @@ class SourceSpan:
     """A place of the source text with something annotated there.
 
     ``id`` ("s0", "s1", ... in the order of the text) names it in requests; ``role`` says what it is, for the
-    translator: "Person", "trigger of Attack".
+    translator: "Person", "trigger of Attack". Its text stands ``occurrences`` times in the source, annotated or not,
+    this being number ``occurrence`` from 0 on.
     """
 
     id: str
@@ -26,6 +28,8 @@ class SourceSpan:
     end: int
     text: str
     role: str
+    occurrence: int = 0
+    occurrences: int = 1
 
     def holds(self, other: "SourceSpan") -> bool:
         """Whether the other span lies inside this one."""
@@ -55,9 +59,21 @@ def source_spans(record: Record) -> tuple[SourceSpan, ...]:
                 note(argument, f"{argument.role} of {event.type}")
     places = sorted(roles, key=lambda place: (place[0], -place[1]))
     return tuple(
-        SourceSpan(f"s{i}", start, end, record.text[start:end], ", ".join(dict.fromkeys(roles[start, end])))
+        SourceSpan(
+            *(f"s{i}", start, end, record.text[start:end], ", ".join(dict.fromkeys(roles[start, end]))),
+            *_occurrence(record.text, start, end),
+        )
         for i, (start, end) in enumerate(places)
     )
+
+
+def _occurrence(text: str, start: int, end: int) -> tuple[int, int]:
+    """The number of this occurrence of its surface among those that cut no word, and of how many."""
+    surface = text[start:end]
+    if text.count(surface) == 1:
+        return 0, 1
+    begins = [place.start for place in Places(text, [surface])[surface].places if not place.cuts_word]
+    return (begins.index(start), len(begins)) if start in begins else (0, 0)
 
 
 def carry_over(record: Record, text: str, language: str, places: Mapping[Offsets, Offsets]) -> Record:

@@ -1,5 +1,6 @@
 """Equal content is found whatever it is called, paid for once, and is a pair under each of its names."""
 
+import contextlib
 import json
 import sqlite3
 from dataclasses import replace
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from kcx_jax.corpora import Mention, ParallelRecord, Record, RelationLink, read_parallel
 from kcx_jax.errors import BudgetExceeded, KcxError
 from kcx_jax.llm import ChatClient, Ledger, RetryPolicy, load_prices
-from kcx_jax.parallel import Run, build, revalidate
+from kcx_jax.parallel import LEDGER, Run, build, revalidate
 from kcx_jax.parallel.dataset.leaks import refuse_leaks
 from kcx_jax.parallel.report import report
 from kcx_jax.parallel.report.text import as_markdown
@@ -291,12 +292,21 @@ def test_half_a_character_is_refused(pairs, tmp_path):
             build([record], "en", "zh", _client(server), tmp_path / "run")
 
 
+def _to_version_2(path):
+    with Ledger(path) as ledger, contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.create_function("plain", 1, lambda packed: packed and ledger.packing.unpack_text(packed))
+        db.execute("UPDATE sample SET source = plain(source), outcome = plain(outcome)")
+        db.execute("UPDATE call SET request = plain(request), reply = CAST(plain(reply) AS BLOB)")
+        db.execute("ALTER TABLE sample DROP COLUMN duplicate_of")
+        db.execute("DROP TABLE pattern")
+        db.execute("PRAGMA user_version = 2")
+
+
 def test_a_ledger_of_the_version_before_goes_on(pairs, tmp_path):
     records = [pair.source for pair in pairs[:5]]
     with ScriptedServer(pairs=pairs) as server:
         before = list(build(records, "en", "zh", _client(server), tmp_path).pairs())
-        with sqlite3.connect(tmp_path / "ledger.db") as db:
-            db.executescript("ALTER TABLE sample DROP COLUMN duplicate_of; PRAGMA user_version = 2;")
+        _to_version_2(tmp_path / LEDGER)
         run = build([*records, twin_of(records[0])], "en", "zh", _client(server), tmp_path)
         assert server.bill.requests == 5
     assert list(run.pairs())[:5] == before

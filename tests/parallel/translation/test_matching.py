@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kcx_jax.corpora import Mention, Record
 from kcx_jax.parallel.translation.matching import APART, INSIDE, locate
 from kcx_jax.parallel.translation.spans import SourceSpan, source_spans
 
@@ -21,6 +22,21 @@ def test_repeated_mentions_take_the_occurrences_in_order(mark):
     record = mark("[Ada|e0:P] met [Bob|e1:P]; [Ada|e2:P] left, [Ada|e3:P] came")
     sentence = "艾达遇见鲍勃；艾达走了"
     assert _found(record, sentence, "艾达", "鲍勃", "艾达", "艾达") == [(0, 2), (4, 6), (7, 9), None]
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=6), st.integers(0, 2))
+def test_of_as_many_occurrences_as_in_the_source_each_mention_takes_its_own(annotated, more):
+    source = " and ".join(["Ada"] * len(annotated))
+    mentions = tuple(
+        Mention(f"e{i}", "P", 8 * i, 8 * i + 3, "Ada")
+        for i, is_annotated in enumerate(annotated)
+        if is_annotated
+    )
+    record = Record("r", "en", f"{source} in Adana", mentions)  # where the name cuts a word it is none
+    own = [(3 * i, 3 * i + 2) for i, is_annotated in enumerate(annotated) if is_annotated]
+    found = _found(record, "和".join(["艾达"] * (len(annotated) + more)), *["艾达"] * len(own))
+    in_order = [(3 * i, 3 * i + 2) for i in range(len(own))]
+    assert found == (own if more == 0 else in_order)
 
 
 def test_mentions_that_differ_only_in_the_source_share_the_occurrences_in_order(mark):
