@@ -257,4 +257,8 @@ def _find_key(api_key: str | None, base_url: str, local: bool) -> str:
         raise UsageError(
             f"no API key for {base_url}. Set OPENAI_API_KEY, or name the variable that holds it."
         )
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(
+            f"the API key for {base_url} holds a character that no key has (a line end, perhaps). Set it without."
+        )
     return key
