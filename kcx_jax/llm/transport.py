@@ -39,10 +39,13 @@ class Transport:
             base_url=base_url, api_key=api_key, max_retries=0, timeout=timeout, http_client=self._http
         )
         headers = {**self.sdk.default_headers, **self.sdk.auth_headers}
-        # What the environment does not name (an organisation, say) is there as a mark that is no text.
-        self._headers = httpx2.Headers(
-            {name: text for name, text in headers.items() if isinstance(text, str)}
-        )
+        # Without what the package tells of itself, and what is no text: the environment did not name it.
+        kept = {
+            name: text
+            for name, text in headers.items()
+            if isinstance(text, str) and not name.startswith("X-Stainless")
+        }
+        self._headers = httpx2.Headers(kept)
         self._chat = httpx2.URL(f"{base_url}/chat/completions")
         self._request = httpx2.Request
         self._timeout = timeout

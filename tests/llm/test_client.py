@@ -11,6 +11,7 @@ import pytest
 
 from kcx_jax.errors import BudgetExceeded, UsageError
 from kcx_jax.llm import ChatClient, EndpointError, Ledger, NotAnswered, Reply, ReplyError, RetryPolicy
+from kcx_jax.llm.transport import Transport
 from kcx_jax.testing.llm_faults import BODY, TRANSPORT
 from kcx_jax.testing.llm_server import ScriptedServer
 
@@ -275,6 +276,29 @@ def test_a_key_is_needed_except_on_this_machine(monkeypatch):
         ChatClient("m", f"http://{host}:8000/v1")
 
 
+@pytest.mark.parametrize("key", ["sk-1\n", "sk-\u00e9", "sk-\x00", "\u674e"])
+def test_a_key_that_no_header_can_carry(key):
+    with pytest.raises(UsageError, match="the API key for http://localhost:8000/v1 holds a character"):
+        ChatClient("m", "http://localhost:8000/v1", key)
+
+
+def test_what_the_environment_names_is_sent_and_nothing_of_this_machine(monkeypatch):
+    async def sent() -> dict[str, str]:
+        transport = Transport("http://h/v1", "sk-1", local=False, concurrency=1, timeout=1.0)
+        await transport.close()
+        return dict(transport._headers)
+
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.delenv("OPENAI_PROJECT_ID", raising=False)
+    headers = asyncio.run(sent())
+    assert (headers["authorization"], headers["openai-organization"]) == ("Bearer sk-1", "org-1")
+    assert headers.keys() - {"authorization", "openai-organization"} == {
+        "accept",
+        "content-type",
+        "user-agent",
+    }
+
+
 @pytest.mark.parametrize(
     "url", ["localhost:8000", "ftp://host/v1", "http://", "http://host:port/v1", "http://[bad"]
 )
@@ -313,6 +337,7 @@ def test_a_password_in_the_url_is_refused():
 def test_no_key_reaches_the_ledger(ledger):
     with ScriptedServer(ANSWERS, api_key="sk-hush") as server:
         _complete(ChatClient("m", server.base_url, "sk-hush", ledger=ledger))
+    assert b"sk-hush" not in ledger.request(1).encode() + ledger.outcome(1)[0]
     ledger.close()
     assert not any(b"sk-hush" in path.read_bytes() for path in ledger.path.parent.iterdir())
 

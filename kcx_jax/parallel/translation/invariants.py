@@ -158,7 +158,12 @@ def _check_leaks(source: str, sentence: str) -> None:
 
 
 def _size(text: str) -> float:
-    return sum(_WIDTH.get(letter_script(char), 1.0) for char in text if not char.isspace())
+    return sum(map(_width, text))
+
+
+@functools.lru_cache(maxsize=65536)
+def _width(char: str) -> float:
+    return 0.0 if char.isspace() else _WIDTH.get(letter_script(char), 1.0)
 
 
 def _outside(text: str, parts: Collection[str]) -> str:
