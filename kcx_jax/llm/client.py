@@ -259,6 +259,6 @@ def _find_key(api_key: str | None, base_url: str, local: bool) -> str:
         )
     if not (key.isascii() and key.isprintable()):
         raise UsageError(
-            "the API key has a line break or another character that no key has. Copy it once more."
+            f"the API key for {base_url} holds a character that no key has (a line end, perhaps). Set it without."
         )
     return key
