@@ -18,9 +18,11 @@ from pathlib import Path
 import pytest
 
 from kcx_jax.corpora import read_parallel, write_records
+from kcx_jax.parallel import Run
 from kcx_jax.testing.llm_server import Limits, ScriptedServer
 
 RECORDS, CONCURRENCY = 60, 4
+LATENCY = 0.1  # seconds; so a second is left to befall what is under way
 LEDGER = "ledger.db"
 FILES = (LEDGER, f"{LEDGER}-wal", f"{LEDGER}.lock")
 # A clock that is wrong by so many seconds from the moment that a file is there.
@@ -39,7 +41,7 @@ class _Build:
         write_records((pair.source for pair in pairs), records, overwrite=True)
         self.words = (
             *("parallel", "build", str(records), "--source", "en", "--target", "zh", "--model", "m"),
-            *("--run", str(self.folder), "--base-url", server.base_url, "--timeout", "2"),
+            *("--run", str(self.folder), "--base-url", server.base_url, "--timeout", "30"),
             *("--concurrency", str(CONCURRENCY)),
         )
 
@@ -60,14 +62,16 @@ class _Build:
         return child
 
     def finish(self, kcx, allowed: int = 0) -> None:
-        """Run it to its end: nothing is lost, and not more than `allowed` was paid twice."""
+        """Run it to its end: nothing is lost; paid twice was at most what was under way, at most `allowed` calls."""
         code, _, told = kcx(*self.words)
         assert (code, _message(told)) == (0, "")
-        found = {
-            pair.id: (pair.source, pair.target) for pair in read_parallel(self.folder / "parallel.jsonl")
-        }
+        with Run.open(self.folder) as run:
+            found = {pair.id: (pair.source, pair.target) for pair in run.pairs()}
+            interrupted = sum(row["calls"] for row in run.ledger.summary() if row["state"] == "interrupted")
         assert found == {pair.id: (pair.source, pair.target) for pair in self._pairs}
-        assert RECORDS <= self.answers <= RECORDS + allowed
+        assert found.keys() == {pair.id for pair in read_parallel(self.folder / "parallel.jsonl")}
+        assert RECORDS <= self.answers <= RECORDS + interrupted
+        assert interrupted <= allowed
 
 
 @pytest.fixture(scope="module")
@@ -133,35 +137,40 @@ def _delete_folder(child: subprocess.Popen, folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _stop_for_longer_than_a_request(child: subprocess.Popen, folder: Path) -> None:
-    child.send_signal(signal.SIGSTOP)
-    time.sleep(3)
-    child.send_signal(signal.SIGCONT)
-
-
 @pytest.mark.parametrize(
-    ("befall", "code", "message"),
+    ("befall", "message"),
     [
-        (_no_larger_files, 1, "Free some disk space"),
-        (_delete_ledger, 1, "was deleted or replaced"),
-        (_delete_folder, 1, "was deleted or replaced"),
-        pytest.param(_stop_for_longer_than_a_request, 0, "", marks=pytest.mark.slow),
+        (_no_larger_files, "Free some disk space"),
+        (_delete_ledger, "was deleted or replaced"),
+        (_delete_folder, "was deleted or replaced"),
     ],
 )
-def test_a_fault_in_mid_run(kcx, pairs, tmp_path, befall: Callable, code, message):
-    with ScriptedServer(pairs=pairs, latency=0.03) as server:
+def test_a_fault_in_mid_run(kcx, pairs, tmp_path, befall: Callable, message):
+    with ScriptedServer(pairs=pairs, latency=LATENCY) as server:
         run = _Build(tmp_path, pairs, server)
         child = run.in_mid_run()
         befall(child, run.folder)
-        found, told = _said(child)
-        assert found == code
+        code, told = _said(child)
+        assert code == 1
         assert message in told
-        assert str(run.folder) in told or not message
+        assert str(run.folder) in told
+        run.finish(kcx, allowed=CONCURRENCY)
+
+
+@pytest.mark.slow
+def test_a_process_that_is_stopped_for_longer_than_a_request_may_take(kcx, pairs, tmp_path):
+    with ScriptedServer(pairs=pairs, latency=LATENCY) as server:
+        run = _Build(tmp_path, pairs, server)
+        child = run.in_mid_run("--timeout", "4")
+        child.send_signal(signal.SIGSTOP)
+        time.sleep(6)
+        child.send_signal(signal.SIGCONT)
+        assert _said(child) == (0, "")
         run.finish(kcx, allowed=CONCURRENCY)
 
 
 def test_a_ledger_that_was_replaced_is_kept_beside_the_other(kcx, pairs, tmp_path):
-    with ScriptedServer(pairs=pairs, latency=0.03) as server:
+    with ScriptedServer(pairs=pairs, latency=LATENCY) as server:
         run = _Build(tmp_path, pairs, server)
         child = run.in_mid_run()
         (tmp_path / "other").write_text("")
@@ -176,14 +185,14 @@ def test_a_ledger_that_was_replaced_is_kept_beside_the_other(kcx, pairs, tmp_pat
 
 def test_a_disk_that_is_full_in_mid_run(kcx, pairs, tmp_path):
     folder = tmp_path / "run"
-    with ScriptedServer(pairs=pairs, latency=0.03) as server, _tmpfs(folder, "size=16m"):
+    with ScriptedServer(pairs=pairs, latency=LATENCY) as server, _tmpfs(folder, "size=16m"):
         run = _Build(tmp_path, pairs, server)
         child = run.in_mid_run()
         with pytest.raises(OSError, match="No space"):
             (folder / "other").write_bytes(bytes(2**25))
         for each in (child, run.start()):  # and still full
             assert _said(each)[0] == 1
-        assert server.bill.answers <= RECORDS // 2
+        assert server.bill.answers < RECORDS
         (folder / "other").unlink()
         run.finish(kcx, allowed=CONCURRENCY)
 
@@ -207,7 +216,7 @@ def test_a_disk_that_is_full_when_the_results_are_written(kcx, pairs, tmp_path, 
 
 
 def test_a_folder_that_becomes_read_only_in_mid_run(kcx, pairs, tmp_path):
-    with ScriptedServer(pairs=pairs, latency=0.03) as server:
+    with ScriptedServer(pairs=pairs, latency=LATENCY) as server:
         run = _Build(tmp_path, pairs, server)
         child = run.in_mid_run()
         kept = [str(run.folder), *(str(run.folder / name) for name in FILES)]
@@ -223,7 +232,7 @@ def test_a_folder_that_becomes_read_only_in_mid_run(kcx, pairs, tmp_path):
 
 @pytest.mark.parametrize("started", [False, True])
 def test_a_folder_that_is_read_only_from_the_start(kcx, pairs, tmp_path, started):
-    with ScriptedServer(pairs=pairs, latency=0.03) as server:
+    with ScriptedServer(pairs=pairs, latency=LATENCY) as server:
         run = _Build(tmp_path, pairs, server)
         run.folder.mkdir()
         if started:
@@ -242,7 +251,7 @@ def test_a_folder_that_is_read_only_from_the_start(kcx, pairs, tmp_path, started
 
 def test_a_key_that_expires_in_mid_run_and_another_one(kcx, pairs, tmp_path, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "k")
-    with ScriptedServer(pairs=pairs, api_key="k", key_expires_after=20, latency=0.03) as server:
+    with ScriptedServer(pairs=pairs, api_key="k", key_expires_after=20, latency=LATENCY) as server:
         run = _Build(tmp_path, pairs, server)
         for _ in range(2):
             code, _, told = kcx(*run.words)
@@ -317,7 +326,7 @@ def stopped(pairs, tmp_path_factory):
     made = {}
     for end in (signal.SIGINT, signal.SIGKILL):
         folder = tmp_path_factory.mktemp("stopped")
-        with ScriptedServer(pairs=pairs, latency=0.03) as server:
+        with ScriptedServer(pairs=pairs, latency=LATENCY) as server:
             child = _Build(folder, pairs, server).in_mid_run()
             child.send_signal(end)
             _said(child)
