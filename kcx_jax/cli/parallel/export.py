@@ -84,7 +84,9 @@ def command(
         else:
             count = write_json_lines(samples(pairs(), *_shown(schema, task)), output, overwrite)
         left = (
-            "; not in it: {} for people, {} unfinished".format(*left_over(opened, language)) if opened else ""
+            "; not in it: {} for people, {} unfinished".format(*left_over(opened, opened.one_target(target)))
+            if opened
+            else ""
         )
     print(f"{count} {'samples' if format_ == 'samples' else 'pairs'} in {output}{left}", file=sys.stderr)
     for kind, number in lost.items():

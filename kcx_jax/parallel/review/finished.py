@@ -17,9 +17,9 @@ def finished_pairs(run: Run) -> Iterator[ParallelRecord]:
     yield from decided.values()
     for case in run.unresolved():
         if case.duplicate_of is not None and (case.record.id, case.target) not in decided:
-            pair = decided.get((case.duplicate_of, case.target))
-            if pair is not None:
-                yield duplicate_pair(pair, case.record)
+            of = decided.get((case.duplicate_of, case.target))
+            if of is not None:
+                yield duplicate_pair(of, case.record)
 
 
 def left_over(run: Run, target: str) -> tuple[int, int]:
