@@ -51,6 +51,10 @@ def command(
         int | None, typer.Option(min=1, help="Tokens that the account may have in batches at once.")
     ] = None,
     shard: options.Shard = None,
+    ray: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Build N parts as tasks on a Ray cluster, and merge them."),
+    ] = None,
     concurrency: Concurrency = 16,
     timeout: options.Timeout = 120.0,
     progress: options.Progress = "auto",
@@ -63,6 +67,12 @@ def command(
     Example: kcx parallel build train.jsonl --source en --target zh --run runs/en-zh
     --base-url http://127.0.0.1:8000/v1 --model qwen
     """
+    given = dict(locals())
+    if ray is not None:
+        from kcx_jax.cli.parallel.on_ray import build_on_ray
+
+        build_on_ray(given.pop("ray"), given)
+        return
     from kcx_jax.cli.parallel.progress import BuildProgress
     from kcx_jax.cli.parallel.tables import print_statistics
     from kcx_jax.corpora import read_records
