@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_type_hints
 
@@ -28,6 +28,14 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
     taking_all.__signature__ = inspect.Signature(flat)  # type: ignore[attr-defined]
     taking_all.__annotations__ = {parameter.name: parameter.annotation for parameter in flat}
     return taking_all
+
+
+def flat(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a `grouped` command, by name, with each group as its fields."""
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        values |= vars(value) if is_dataclass(value) else {name: value}
+    return values
 
 
 def _parameters_of(group: Any) -> list[inspect.Parameter]:

@@ -124,13 +124,8 @@ def test_one_per_cent_of_the_real_corpora_then_two(shared, tmp_path):
         for pair in found:
             assert pair.source == right[pair.id].source
             if pair.provenance["stage"] != "rewrite_sentence":  # which keeps a paraphrase that was asked for
-                wanted = right[pair.id].target
-                assert pair.target.text == wanted.text
-                made = {mention.id: mention for mention in pair.target.entities}
-                for mention in wanted.entities:
-                    assert (made[mention.id].type, made[mention.id].text) == (mention.type, mention.text)
-                    if wanted.text.count(mention.text) == 1:  # else another place may be as good
-                        assert made[mention.id] == mention
+                assert pair.target.text == right[pair.id].target.text
+                assert pair.target.entities == right[pair.id].target.entities
         assert (tmp_path / "out" / name / "report.html").exists()
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcx_jax.cli.grouped import grouped
+from kcx_jax.cli.grouped import flat, grouped
 from kcx_jax.cli.parallel import options
 from kcx_jax.errors import KcxError
 
@@ -36,6 +36,10 @@ def command(
     enqueued_tokens: Annotated[
         int | None, typer.Option(min=1, help="Tokens that the account may have in batches at once.")
     ] = None,
+    ray: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Build N parts as tasks on a Ray cluster, and merge them."),
+    ] = None,
     progress: options.Progress = "auto",
 ) -> None:
     """Translate sentences together with their annotation, in three stages.
@@ -46,6 +50,12 @@ def command(
     Example: kcx parallel build train.jsonl --source en --target zh --run runs/en-zh
     --base-url http://127.0.0.1:8000/v1 --model qwen
     """
+    given = flat(locals())
+    if ray is not None:
+        from kcx_jax.cli.parallel.on_ray import build_on_ray
+
+        build_on_ray(given.pop("ray"), given)
+        return
     from kcx_jax.cli.parallel.progress import BuildProgress
     from kcx_jax.llm import BatchSettings, load_prices
     from kcx_jax.parallel import Settings, build

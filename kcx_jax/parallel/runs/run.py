@@ -112,13 +112,13 @@ class Run:
 
     def files(self, name: str) -> dict[str, Path]:
         """The file `name` by target language: one for each, such as ``parallel.zh.jsonl``, where there are several."""
-        return _files(self.folder, name, self.config["targets"])
+        return files_of(self.folder, name, self.config["targets"])
 
     def files_of_before(self, name: str) -> set[Path]:
         """Files of that kind which an earlier start wrote, for other target languages than those of today."""
         written: set[Path] = set()
         for (config,) in self.ledger.store.read("SELECT config FROM run"):
-            written.update(_files(self.folder, name, json.loads(config).get("targets", ())).values())
+            written.update(files_of(self.folder, name, json.loads(config).get("targets", ())).values())
         return written - set(self.files(name).values())
 
     def nothing_counted(self) -> Statistics:
@@ -145,7 +145,8 @@ class Run:
         self.close()
 
 
-def _files(folder: Path, name: str, targets: Sequence[str]) -> dict[str, Path]:
+def files_of(folder: Path, name: str, targets: Sequence[str]) -> dict[str, Path]:
+    """The file `name` of a folder by target language: ``parallel.zh.jsonl`` and so on where there are several."""
     if len(targets) == 1:
         return {targets[0]: folder / name}
     stem, _, suffix = name.partition(".")
