@@ -70,7 +70,8 @@ def test_what_repeats_between_calls_stands_in_the_file_once(tmp_path):
         assert [json.loads(ledger.request(n + 1))["messages"] for n in range(1000)] == [
             [instruction, text] for text in own
         ]
-    assert (tmp_path / "ledger.db").stat().st_size < 1000 * 300
+    # About 300 bytes a call, more or less by how commits split pages; the instruction alone has 2,000.
+    assert (tmp_path / "ledger.db").stat().st_size < 1000 * 500
 
 
 def test_a_pattern_is_on_disk_with_the_first_text_that_leans_on_it(tmp_path):
