@@ -19,6 +19,7 @@ from kcx_jax.lora import LoraConfig
 from kcx_jax.models import (
     ModelConfig,
     Transformer,
+    base_formats,
     frozen_base,
     init_lora,
     lora_shardings,
@@ -264,8 +265,9 @@ def _place(
 ) -> tuple[LoraConfig | None, PyTree, dict[str, PyTree]]:
     """The adapter's config, what trains (float32) and the frozen collections, laid out over the mesh."""
     if settings.mode == "full":
-        if "int8" in (held := (quantisation_of(model.params), settings.base_dtype)) or "fp8" in held:
-            raise UsageError("mode full trains the base itself, which cannot be in int8 or fp8: use mode lora.")
+        held = quantisation_of(model.params) or base_formats(settings.dtype, settings.base_dtype)[1]
+        if held is not None:
+            raise UsageError(f"mode full trains the base itself, which cannot be in {held}: use mode lora.")
         if model.lora is not None:
             raise UsageError("mode full trains the base itself: merge the adapter first, or use mode lora.")
         return None, _owned(model.params, param_shardings(model.config, mesh)), {}

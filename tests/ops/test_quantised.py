@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.extend.core import jaxprs_in_params
 from hypothesis import given
 from hypothesis import strategies as st
+from jax.extend.core import jaxprs_in_params
 from numpy.testing import assert_allclose, assert_array_equal
 
 from kcx_jax.ops import Quantised, linear, quantise
@@ -90,7 +90,9 @@ def test_a_token_does_not_depend_on_the_others_in_its_batch():
 
 def test_both_operands_of_an_fp8_product_are_fp8():
     """What XLA turns into fp8 products on GPUs: nothing but widening stands between fp8 values and the product."""
-    held = jax.eval_shape(lambda w: quantise(w, QUANTISED_DTYPES["fp8"]), jax.ShapeDtypeStruct((64, 128), "f"))
+    held = jax.eval_shape(
+        lambda w: quantise(w, QUANTISED_DTYPES["fp8"]), jax.ShapeDtypeStruct((64, 128), "f")
+    )
     x, dy = (jax.ShapeDtypeStruct((16, n), jnp.bfloat16) for n in (128, 64))
 
     def both(x, dy, held):
