@@ -4,7 +4,7 @@ Shapes: L = layers, R = rows, T = tokens of a row, D = hidden size.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -31,7 +31,7 @@ class GateRun:
     branches: int = 16
     steps: int = 200
     dtype: str = "bfloat16"
-    lora: LoraConfig = LoraConfig(rank=32, alpha=64)
+    lora: LoraConfig = field(default_factory=lambda: LoraConfig(rank=32, alpha=64))
     learning_rate: float = 1e-3
 
 

@@ -48,9 +48,9 @@ def load_pretrained(
 
     `dtype` is that of the weights on the device and of the computation ("float32", "bfloat16" or "float16";
     None keeps the stored one); an adapter stays in float32. `base_dtype` holds the weights in another one, or the
-    layers' matrices in 8 bits ("int8", "fp8"), quantised one tensor at a time as they are read. With a mesh the arrays lie as
-    `models.param_shardings` says, without one on the first device; every process reads only the bytes its
-    devices hold. `progress` is told of the base's bytes as they arrive.
+    layers' matrices in 8 bits ("int8", "fp8"), quantised one layer at a time as they are read. With a mesh the
+    arrays lie as `models.param_shardings` says, without one on the first device; every process reads only the bytes
+    its devices hold (of quantised matrices whole rows). `progress` is told of the base's bytes as they arrive.
 
     Raises `KcxError` naming file, tensor, expected and found, for anything missing, unexpected or damaged.
     """

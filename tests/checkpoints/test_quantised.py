@@ -41,7 +41,7 @@ def test_a_narrower_floating_base_is_computed_in_the_dtype(tiny):
 def test_what_is_not_exact_is_not_written_down(tiny, tmp_path):
     held = load_pretrained(tiny / "base_fp32", tiny / "adapter", "float32", base_dtype="int8")
     for format in ("baichuan", "llama"):
-        with pytest.raises(UsageError, match="base_dtype='int8'.*to export it, load it again"):
+        with pytest.raises(UsageError, match=r"base_dtype='int8'.*to export it, load it again"):
             export_pretrained(held, tmp_path / format, format)
     with pytest.raises(UsageError, match="merge"):
         held.merged()
