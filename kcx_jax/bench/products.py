@@ -39,7 +39,7 @@ def bench_product(
     return {
         "milliseconds": seconds * 1e3,
         "teraflops_per_second": 4 * tokens * outputs * inputs / seconds / 1e12,
-        "fp8_calls": program.as_text().count(_FP8_CALL),
+        "fp8_calls": (program.as_text() or "").count(_FP8_CALL),
         "output_error": _error(y, exact_y),
         "gradient_error": _error(dx, exact_dx),
     }

@@ -100,7 +100,7 @@ def part_maker(backend: str, distance: Distance) -> PartMaker:
     """The parts of a backend other than "xla"."""
     if backend == "cudnn":
         return lambda length, position: CudnnPart(length)
-    made = {"blockwise": BlockwisePart, "pallas": PallasPart}[backend]
+    made: type[BlockwisePart] | type[PallasPart] = BlockwisePart if backend == "blockwise" else PallasPart
     return lambda length, position: made(length, position, distance)
 
 
