@@ -1,6 +1,7 @@
 """The gate of a base in 8 bits: int8 passes, a damaged base does not."""
 
 import jax
+import numpy as np
 import pytest
 
 from kcx_jax.bench import gates
@@ -13,11 +14,33 @@ from kcx_jax.ops import Quantised
 
 TINY = ModelConfig(100, 32, 64, num_layers=2, num_heads=2)
 TREES = [random_tree(Lengths(20, ((5, 3), (7, 2), (4, 9), (6, 6))), 100)]
-RUN = GateRun(
-    rows=1, branches=4, steps=10, dtype="float32", lora=LoraConfig(rank=4, targets=("W_pack", "down_proj"))
+RUN = GateRun(rows=1, branches=4, steps=10, dtype="float32", lora=LoraConfig(rank=4, targets=("down_proj",)))
+
+
+def measured(gradient=(1.0, 2.0, 3.0), losses=(4.0, 2.0)):
+    return gates._Measured(
+        np.ones((2, 1, 3, 4)), {"W_pack": np.array(gradient), "o_proj": np.ones(2)}, np.array(losses)
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "passed"),
+    [
+        (measured(), 1),
+        (measured(losses=(9.0, 2.019)), 1),
+        (measured(losses=(4.0, 2.021)), 0),
+        (measured(losses=(4.0, 1.97)), 0),
+        (measured(gradient=(1.0, 2.0, 2.6)), 1),
+        (measured(gradient=(1.0, 2.0, 1.0)), 0),
+    ],
 )
+def test_the_limits_are_those_of_gradient_and_last_loss(found, passed):
+    figures = gates._compared(found, measured())
+    assert figures["passed"] == passed
+    assert figures["layer_error"] == 0
 
 
+@pytest.mark.slow
 def test_int8_passes_with_its_error_and_a_damaged_base_does_not(monkeypatch):
     plain = gates.frozen_base
 
