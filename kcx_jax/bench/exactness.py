@@ -15,11 +15,13 @@ import numpy as np
 from kcx_jax.bench.workload import Lengths, random_tree
 from kcx_jax.data.batch import pack_step
 from kcx_jax.data.plan import PlanOptions, make_plan
+from kcx_jax.ops.backends import Backend
 from kcx_jax.ops.distance import Distance
-from kcx_jax.ops.layouts import Backend
 from kcx_jax.ops.losses import answer_loss
 from kcx_jax.ops.numerics import inverse_row_norms
 from kcx_jax.training.step import tree_layout
+
+PLAIN = Distance()
 
 
 def attention_errors(
@@ -30,10 +32,11 @@ def attention_errors(
     dtype: str,
     backend: Backend,
     seed: int = 0,
+    distance: Distance = PLAIN,
 ) -> dict[str, float]:
     """Errors of a tree's attention, its output and its gradients, against one dense softmax in float64.
 
-    `heads`: of queries, and of keys and values.
+    `heads`: of queries, and of keys and values. `UsageError` where the backend cannot compute it.
     """
     tree = random_tree(lengths, 1000, seed)
     step = make_plan([tree], PlanOptions(rows=1, branches=branches, shapes=1, seed=seed), steps=1).steps[0]
@@ -49,29 +52,37 @@ def attention_errors(
 
     def ours(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
         q, k, v = (x.astype(dtype) for x in (q, k, v))
-        return layout.attend(q, k, v, Distance(), None, None)[0].astype(jnp.float64)
+        return layout.attend(q, k, v, distance, None, None)[0].astype(jnp.float64)
 
     def dense(q: jax.Array, k: jax.Array, v: jax.Array) -> jax.Array:
-        return _dense(q, k, v, len(tree.prefix), inputs)
+        return _dense(q, k, v, len(tree.prefix), inputs, distance)
 
     rounded = [np.asarray(jnp.asarray(x, dtype), np.float64) for x in (q, k, v)]
     return _compared(ours, dense, rounded, cotangent, ("output", "q", "k", "v"))
 
 
-def _dense(q: jax.Array, k: jax.Array, v: jax.Array, prefix: int, inputs: list[int]) -> jax.Array:
+def _dense(
+    q: jax.Array, k: jax.Array, v: jax.Array, prefix: int, inputs: list[int], distance: Distance
+) -> jax.Array:
     """Every sample with its own copy of the prefix, by a full matrix of scores; zeros for padding tokens."""
     groups = q.shape[2] // k.shape[2]
     k, v = (jnp.repeat(x, groups, axis=2) for x in (k, v))
     T = q.shape[1]
     owner = np.full(T, -1)
     owner[:prefix] = 0
+    position = np.arange(T)
     start = prefix
     for number, length in enumerate(inputs, start=1):
         owner[start : start + length] = number
+        position[start : start + length] = prefix + np.arange(length)
         start += length
-    steps = np.arange(T)
+    steps, back = np.arange(T), position[:, None] - position
     sees = (steps[:, None] >= steps) & ((owner == owner[:, None]) | (owner == 0)) & (owner >= 0)
     scores = jnp.einsum("bqhc,bkhc->bhqk", q, k) * q.shape[-1] ** -0.5
+    if distance.window is not None:
+        sees &= back < distance.window
+    if distance.slopes is not None:
+        scores -= np.array(distance.slopes)[:, None, None] * back
     weights = jax.nn.softmax(jnp.where(sees, scores, -jnp.inf), axis=-1, where=sees)
     return jnp.einsum("bhqk,bkhc->bqhc", weights, v) * (owner >= 0)[:, None, None]
 

@@ -16,7 +16,7 @@ from kcx_jax.models import ModelConfig
 
 
 def llama(config: ModelConfig) -> Any:
-    """Random bfloat16 weights of `config`'s sizes on the GPU, as a `LlamaForCausalLM`."""
+    """Random bfloat16 weights of `config`'s sizes on the GPU (if there is one), as a `LlamaForCausalLM`."""
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -35,7 +35,7 @@ def llama(config: ModelConfig) -> Any:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
     try:
-        with torch.device("cuda"):
+        with torch.device(_device()):
             return LlamaForCausalLM(asked)
     finally:
         torch.set_default_dtype(before)
@@ -61,31 +61,31 @@ def peer_train(
             tuned.gradient_checkpointing_disable()
         tuned.train()
         trained = [weight for weight in tuned.parameters() if weight.requires_grad]
-        optimiser = torch.optim.AdamW(trained, lr=1e-4, fused=True)
+        optimiser = torch.optim.AdamW(trained, lr=1e-4, fused=_device() == "cuda")
         batches = [_batch(lengths, model.config.vocab_size, rows, seed) for seed in range(warm + steps)]
-        torch.cuda.reset_peak_memory_stats()
+        _reset_peak()
         for number, (ids, labels, _) in enumerate(batches):
             if number == warm:
-                torch.cuda.synchronize()
+                _wait()
                 start = time.perf_counter()
-            with torch.autocast("cuda", torch.bfloat16):
+            with torch.autocast(_device(), torch.bfloat16):
                 loss = tuned(input_ids=ids, labels=labels).loss
             loss.backward()
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-        torch.cuda.synchronize()
+        _wait()
         seconds = time.perf_counter() - start
         return {
             "rows": rows,
+            "recomputes": float(tuned.is_gradient_checkpointing),
             "seconds_per_step": seconds / steps,
             "samples_per_second": rows * steps / seconds,
             "tokens_per_second": sum(tokens for _, _, tokens in batches[warm:]) / seconds,
-            "peak_bytes": torch.cuda.max_memory_allocated(),
+            "peak_bytes": _peak(),
             "last_loss": float(loss.detach()),
         }
     finally:
         tuned.unload()
-        torch.cuda.empty_cache()
 
 
 def _batch(lengths: Lengths, vocabulary: int, rows: int, seed: int) -> tuple[Any, Any, int]:
@@ -103,7 +103,7 @@ def _batch(lengths: Lengths, vocabulary: int, rows: int, seed: int) -> tuple[Any
         ids[row, : len(sample)] = sample
         labels[row, len(sample) - len(branch.answer) : len(sample)] = branch.answer
         tokens += len(sample) - 1
-    return torch.from_numpy(ids).cuda(), torch.from_numpy(labels).cuda(), tokens
+    return torch.from_numpy(ids).to(_device()), torch.from_numpy(labels).to(_device()), tokens
 
 
 def peer_decode(model: Any, lengths: Lengths, sentences: int, new_tokens: int, rows: int) -> dict[str, float]:
@@ -123,8 +123,8 @@ def peer_decode(model: Any, lengths: Lengths, sentences: int, new_tokens: int, r
         for row, prompt in enumerate(some):
             ids[row, width - len(prompt) :], mask[row, width - len(prompt) :] = prompt, 1
         model.generate(
-            torch.from_numpy(ids).cuda(),
-            attention_mask=torch.from_numpy(mask).cuda(),
+            torch.from_numpy(ids).to(_device()),
+            attention_mask=torch.from_numpy(mask).to(_device()),
             max_new_tokens=new_tokens,
             min_new_tokens=new_tokens,
             do_sample=False,
@@ -133,16 +133,44 @@ def peer_decode(model: Any, lengths: Lengths, sentences: int, new_tokens: int, r
 
     with torch.inference_mode():
         write(prompts[:rows])
-        torch.cuda.reset_peak_memory_stats()
-        torch.cuda.synchronize()
+        _reset_peak()
+        _wait()
         start = time.perf_counter()
         for at in range(0, sentences, rows):
             write(prompts[at : at + rows])
-        torch.cuda.synchronize()
+        _wait()
         seconds = time.perf_counter() - start
     return {
         "sentences_per_second": sentences / seconds,
         "new_tokens_per_second": sentences * new_tokens / seconds,
         "seconds": seconds,
-        "peak_bytes": torch.cuda.max_memory_allocated(),
+        "peak_bytes": _peak(),
     }
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _wait() -> None:
+    """Until the device is done; the CPU always is."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _reset_peak() -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _peak() -> int:
+    """The most bytes of the GPU in use since `_reset_peak`; 0 without a GPU."""
+    import torch
+
+    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0

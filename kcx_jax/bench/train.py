@@ -15,9 +15,9 @@ from kcx_jax.data.encode import TokenTree
 from kcx_jax.data.plan import PlanOptions, Step, make_plan
 from kcx_jax.errors import UsageError
 from kcx_jax.lora.adapter import LoraConfig
-from kcx_jax.models import ModelConfig, Transformer, init_lora, make_mesh
+from kcx_jax.models import ModelConfig, Transformer, frozen_base, init_lora, make_mesh
 from kcx_jax.models.transformer import Activation
-from kcx_jax.ops.layouts import Backend
+from kcx_jax.ops.backends import Backend
 from kcx_jax.training.step import initial_state, make_step, put_batch
 
 BF16_PEAK = 989e12  # FLOP/s of an H100 or H200 (SXM), dense, by NVIDIA's data sheet
@@ -27,7 +27,8 @@ BF16_PEAK = 989e12  # FLOP/s of an H100 or H200 (SXM), dense, by NVIDIA's data s
 class TrainBench:
     """What is measured: `branches` samples share one schema, `rows` such trees make a step of `config` in `dtype`.
 
-    `keep` and `unrolled` as in `Transformer`; `steps` are timed after `warm` others.
+    `keep` and `unrolled` as in `Transformer`, `base_dtype` as in `load_pretrained`; `steps` are timed after
+    `warm` others.
     """
 
     config: ModelConfig
@@ -38,6 +39,7 @@ class TrainBench:
     attention: Backend = "auto"
     unrolled: bool = False
     dtype: str = "bfloat16"
+    base_dtype: str | None = None
     lora: LoraConfig = field(default_factory=lambda: LoraConfig(rank=32, alpha=64))
     steps: int = 6
     warm: int = 2
@@ -51,6 +53,7 @@ def bench_train(bench: TrainBench, params: Any = None) -> dict[str, float]:
     if params is None:
         params = random_params(config, bench.dtype)
     mesh = make_mesh()
+    params = frozen_base(params, config, bench.dtype, bench.base_dtype, mesh)
     with jax.set_mesh(mesh):
         module = Transformer(config, bench.lora, jnp.dtype(bench.dtype), bench.keep, bench.unrolled)
         optimiser = optax.adamw(1e-4)

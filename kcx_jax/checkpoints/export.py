@@ -82,7 +82,7 @@ def export_pretrained(
 
     Every tensor is read back and compared before the folder gets its name; `progress` is told of the weights' bytes,
     once as they are written and once as they are read back. `dtype`, `shard_size`, `overwrite` and errors as in
-    `save_pretrained`; `UsageError` for "peft" without an adapter.
+    `save_pretrained`; `UsageError` for "peft" without an adapter, and for the other formats with a base in 8 bits.
     """
     if format not in get_args(Format):
         raise UsageError(f"format must be one of {', '.join(get_args(Format))}, found {format!r}.")
@@ -90,6 +90,7 @@ def export_pretrained(
         return _export_adapter(model, Path(out), dtype, overwrite, qkv)
     if qkv is not None:
         raise UsageError(f"qkv tells which base an adapter is for; the layout {format} has its own.")
+    model.refuse_quantised("export")
     stored = _dtype(dtype, model.params)
     make: Callable[..., Tensors] = llama_tensors if format == "llama" else baichuan_tensors
     tensors = make(model.config, model.params, model.lora, model.lora_config, stored)

@@ -25,10 +25,12 @@ from kcx_jax.models import (
     Transformer,
     abstract_lora,
     abstract_params,
+    base_formats,
     config_from_hf,
     lora_shardings,
     param_shardings,
 )
+from kcx_jax.ops.quantised import QUANTISED_DTYPES
 from kcx_jax.tokenizer import Tokenizer, load_tokenizer
 
 
@@ -38,20 +40,25 @@ def load_pretrained(
     dtype: str | None = "bfloat16",
     mesh: Mesh | None = None,
     progress: Progress | None = None,
+    base_dtype: str | None = None,
 ) -> LoadedModel:
     """Load a checkpoint folder (or a Hub id) of Baichuan2 or the Llama family, and PEFT LoRA adapters on top.
 
     Several adapters, a chain tuned one on top of the other, become one of the summed rank.
 
     `dtype` is that of the weights on the device and of the computation ("float32", "bfloat16" or "float16";
-    None keeps the stored one); an adapter stays in float32. With a mesh the arrays lie as
-    `models.param_shardings` says, without one on the first device; every process reads only the bytes its
-    devices hold. `progress` is told of the base's bytes as they arrive.
+    None keeps the stored one); an adapter stays in float32. `base_dtype` holds the weights in another one, or the
+    layers' matrices in 8 bits ("int8", "fp8"), quantised one layer at a time as they are read. With a mesh the
+    arrays lie as `models.param_shardings` says, without one on the first device; every process reads only the bytes
+    its devices hold (of quantised matrices whole rows). `progress` is told of the base's bytes as they arrive.
 
     Raises `KcxError` naming file, tensor, expected and found, for anything missing, unexpected or damaged.
     """
     if dtype not in (None, *DTYPES):
         raise UsageError(f"dtype must be one of {', '.join(DTYPES)}, found {dtype!r}.")
+    if base_dtype not in (None, *DTYPES, *QUANTISED_DTYPES):
+        allowed = ", ".join([*DTYPES, *QUANTISED_DTYPES])
+        raise UsageError(f"base_dtype must be one of {allowed}, found {base_dtype!r}.")
     folder = local_folder(path_or_hub_id)
     config = config_from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
     tokenizer = load_tokenizer(folder)
@@ -59,8 +66,9 @@ def load_pretrained(
     config = replace(config, eos_id=tokenizer.eos_id)  # answers are taught to end with the tokenizer's
     tensors, places = open_model(folder, config), param_places(config)
     stored = _stored_dtype(tensors) if dtype is None else jnp.dtype(dtype)
-    shardings = param_shardings(config, mesh) if mesh else None
-    params = place(abstract_params(config, stored), places, tensors, shardings, progress)
+    held, quantisation = base_formats(stored, base_dtype)
+    shardings = param_shardings(config, mesh, quantisation) if mesh else None
+    params = place(abstract_params(config, held, quantisation), places, tensors, shardings, progress)
     chain = [adapter] if isinstance(adapter, str | Path) else list(adapter or ())
     lora, lora_config = _load_adapters(chain, config, mesh) if chain else (None, None)
     generation = folder / "generation_config.json"

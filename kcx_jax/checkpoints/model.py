@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 from kcx_jax.checkpoints.generate import generate
 from kcx_jax.errors import UsageError
 from kcx_jax.lora import LoraConfig, merge
-from kcx_jax.models import ModelConfig, Transformer, output_head
+from kcx_jax.models import ModelConfig, Transformer, output_head, quantisation_of
 from kcx_jax.ops.layouts import Causal
 from kcx_jax.ops.program import Program
 from kcx_jax.ops.sampling import Sampling
@@ -61,9 +61,13 @@ class LoadedModel:
         return jax.jit(lambda params: output_head(self.config, params)[1])(self.params)
 
     def merged(self) -> "LoadedModel":
-        """The same model with its adapter added to the weights (float32 sum, one rounding): faster, and final."""
+        """The same model with its adapter added to the weights (float32 sum, one rounding): faster, and final.
+
+        `UsageError` for a base in 8 bits.
+        """
         if self.lora_config is None:
             return self
+        self.refuse_quantised("merge its adapter into")
         params = merge(self.params, self.lora, self.lora_config, self.config.qkv_rows)
         return replace(
             self,
@@ -74,6 +78,15 @@ class LoadedModel:
             name=f"{self.name} + {self.adapter_name}",
             adapter_name=None,
         )
+
+    def refuse_quantised(self, to_do: str) -> None:
+        """Raise `UsageError` unless the base has the values of its files, up to one rounding."""
+        held = quantisation_of(self.params)
+        if held is not None:
+            raise UsageError(
+                f"{self.name} was loaded with base_dtype={held!r}, which is not exact: to {to_do} it, load it again "
+                "without base_dtype."
+            )
 
     def logits(
         self, token_ids: ArrayLike, lengths: ArrayLike | None = None, left_padded: bool = False

@@ -1,7 +1,7 @@
 """From tensors in files to arrays on devices: a process reads the bytes its devices hold, and no others."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from math import prod
 from typing import Any
@@ -13,6 +13,7 @@ from jax.sharding import Sharding, SingleDeviceSharding
 from kcx_jax.checkpoints.names import Place
 from kcx_jax.checkpoints.stored import Progress, StoredTensor, is_finite
 from kcx_jax.errors import KcxError
+from kcx_jax.ops.quantised import Quantised, quantise
 
 _ALIGNMENT = 64  # bytes; XLA's CPU devices take such a buffer as it is, others are copied
 _CHUNK = 2**21  # elements converted and checked at a time, while they are in the processor's cache
@@ -32,7 +33,8 @@ def place(
     """The tree of arrays with the shapes and dtypes of `abstract`, read from `tensors` by way of `places`.
 
     Without `shardings` (a tree as well) the arrays lie on the first local device. Beside the arrays themselves the
-    host holds one leaf's part of one device. Raises `KcxError` naming a tensor that holds NaN or Inf.
+    host holds one leaf's part of one device; of a `Quantised` leaf all parts, and one layer in float32. Raises
+    `KcxError` naming a tensor that holds NaN or Inf.
     """
     pieces: dict[tuple[str, ...], list[Piece]] = defaultdict(list)
     for name, found in places.items():
@@ -43,29 +45,70 @@ def place(
     done, total = 0, sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(abstract))
     with ThreadPoolExecutor(_READERS) as readers:
 
-        def leaf(path: tuple, value: jax.ShapeDtypeStruct, sharding: Sharding) -> jax.Array:
+        def leaf(path: tuple, value: Any, sharding: Any) -> Any:
             nonlocal done
-            array = _leaf(value, sharding, pieces[tuple(key.key for key in path)], readers)
-            done += array.nbytes
+            make = _quantised_leaf if isinstance(value, Quantised) else _leaf
+            made = make(value, sharding, pieces[tuple(key.key for key in path)], readers)
+            done += sum(array.nbytes for array in jax.tree.leaves(made))
             if progress is not None:
                 progress(done, total)
-            return array
+            return made
 
-        return jax.tree_util.tree_map_with_path(leaf, abstract, shardings)
+        return jax.tree_util.tree_map_with_path(
+            leaf, abstract, shardings, is_leaf=lambda value: isinstance(value, Quantised)
+        )
 
 
 def _leaf(
     value: jax.ShapeDtypeStruct, sharding: Sharding, pieces: list[Piece], readers: ThreadPoolExecutor
 ) -> jax.Array:
     """One array; a part that several devices hold is read once."""
+    holders = _holders(value, sharding)
+    return _assembled(value, sharding, holders, lambda span: _read(span, value.dtype, pieces, readers))
+
+
+def _quantised_leaf(
+    value: Quantised, sharding: Quantised, pieces: list[Piece], readers: ThreadPoolExecutor
+) -> Quantised:
+    """One kernel of all layers; a row is read whole, for its scale, whatever part of it a device holds."""
+    columns = range(value.values.shape[-1])
+    by_rows, by_part = _holders(value.scale, sharding.scale), _holders(value.values, sharding.values)
+    scales = {rows: _aligned(list(map(len, rows)), value.scale.dtype) for rows in by_rows}
+    parts = {span: _aligned(list(map(len, span)), value.values.dtype) for span in by_part}
+    for rows, scale in scales.items():
+        for number, layer in enumerate(rows[0]):
+            wide = _read((range(layer, layer + 1), *rows[1:], columns), np.dtype(np.float32), pieces, readers)
+            narrow = quantise(wide[0], value.values.dtype)
+            scale[number] = narrow.scale
+            for span, part in parts.items():
+                if span[:-1] == rows:
+                    part[number] = narrow.values[:, span[-1].start : span[-1].stop]
+    return Quantised(
+        _assembled(value.values, sharding.values, by_part, parts.__getitem__),
+        _assembled(value.scale, sharding.scale, by_rows, scales.__getitem__),
+    )
+
+
+def _holders(value: jax.ShapeDtypeStruct, sharding: Sharding) -> dict[Span, list[jax.Device]]:
+    """The parts of an array that devices of this process hold, each with those that do."""
     holders: dict[Span, list[jax.Device]] = defaultdict(list)
     for device, index in sharding.addressable_devices_indices_map(value.shape).items():
         assert index is not None
         span = tuple(range(*own.indices(size)) for own, size in zip(index, value.shape, strict=True))
         holders[span].append(device)
-    arrays = []
+    return holders
+
+
+def _assembled(
+    value: jax.ShapeDtypeStruct,
+    sharding: Sharding,
+    holders: Mapping[Span, list[jax.Device]],
+    part_of: Callable[[Span], np.ndarray],
+) -> jax.Array:
+    """The array made of its parts, which are asked for one after another."""
+    arrays: list[jax.Array] = []
     for span, devices in holders.items():
-        part = _read(span, value.dtype, pieces, readers)
+        part = part_of(span)
         arrays += [jax.device_put(part, device) for device in devices]
     return jax.make_array_from_single_device_arrays(value.shape, sharding, arrays)
 

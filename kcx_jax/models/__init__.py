@@ -4,6 +4,7 @@ Lives here: what is computed and where its arrays lie. Not here: loading (`check
 """
 
 from kcx_jax.models.config import ModelConfig
+from kcx_jax.models.frozen import BaseDtype, base_formats, frozen_base, quantisation_of
 from kcx_jax.models.hf_config import config_from_hf, config_to_hf
 from kcx_jax.models.parameters import (
     abstract_lora,
@@ -18,16 +19,19 @@ from kcx_jax.models.sharding import abstract_mesh, batch_sharding, make_mesh
 from kcx_jax.models.transformer import Transformer, empty_cache, output_head, prefix_cache
 
 __all__ = [
+    "BaseDtype",
     "ModelConfig",
     "Transformer",
     "abstract_lora",
     "abstract_mesh",
     "abstract_params",
+    "base_formats",
     "batch_sharding",
     "bytes_per_device",
     "config_from_hf",
     "config_to_hf",
     "empty_cache",
+    "frozen_base",
     "init_lora",
     "init_params",
     "lora_shardings",
@@ -35,4 +39,5 @@ __all__ = [
     "output_head",
     "param_shardings",
     "prefix_cache",
+    "quantisation_of",
 ]

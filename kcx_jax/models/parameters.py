@@ -27,6 +27,10 @@ from kcx_jax.lora.adapter import LoraConfig, adapter_parameters
 from kcx_jax.models.config import ModelConfig
 from kcx_jax.models.sharding import shardings
 from kcx_jax.ops.parameters import Parameter, abstract, initialise, normal, ones, zeros
+from kcx_jax.ops.quantised import QUANTISED_DTYPES, Quantisation, Quantised
+
+KERNELS = ("W_pack", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""The matrices of a layer, which hold nearly all of a base's values."""
 
 _INITIAL = normal(0.02)
 
@@ -79,9 +83,15 @@ def lora_parameters(config: ModelConfig, lora: LoraConfig) -> dict[str, dict[str
     return adapter_parameters(kernels, lora)
 
 
-def abstract_params(config: ModelConfig, dtype: jax.typing.DTypeLike = jnp.float32) -> dict[str, Any]:
-    """The tree of `jax.ShapeDtypeStruct` of the params collection."""
-    return abstract(_params(config), dtype)
+def abstract_params(
+    config: ModelConfig,
+    dtype: jax.typing.DTypeLike = jnp.float32,
+    quantisation: Quantisation | None = None,
+) -> dict[str, Any]:
+    """The tree of `jax.ShapeDtypeStruct` of the params collection; `Quantised` in the place of the layers' kernels
+    with a `quantisation`.
+    """
+    return abstract(_params(config, quantisation), dtype)
 
 
 def init_params(
@@ -91,9 +101,11 @@ def init_params(
     return initialise(_params(config), key, dtype)
 
 
-def param_shardings(config: ModelConfig, mesh: Mesh | AbstractMesh) -> dict[str, Any]:
+def param_shardings(
+    config: ModelConfig, mesh: Mesh | AbstractMesh, quantisation: Quantisation | None = None
+) -> dict[str, Any]:
     """The tree of `NamedSharding` of the params. `UsageError` where a size does not divide over the mesh."""
-    return shardings(_params(config), mesh)
+    return shardings(_params(config, quantisation), mesh)
 
 
 def abstract_lora(
@@ -125,9 +137,18 @@ def bytes_per_device(config: ModelConfig, dtype: jax.typing.DTypeLike, mesh: Mes
     return sum(jax.tree.leaves(parts)) * jnp.dtype(dtype).itemsize
 
 
-def _params(config: ModelConfig) -> dict[str, Any]:
-    layers = {name: p.stacked(config.num_layers) for name, p in layer_parameters(config).items()}
+def _params(config: ModelConfig, quantisation: Quantisation | None = None) -> dict[str, Any]:
+    layers: dict[str, Any] = {
+        name: p.stacked(config.num_layers) for name, p in layer_parameters(config).items()
+    }
+    if quantisation is not None:
+        layers |= {name: _quantised(layers[name], quantisation) for name in KERNELS}
     return {**outer_parameters(config), "layers": layers}
+
+
+def _quantised(kernel: Parameter, quantisation: Quantisation) -> Quantised:
+    values = replace(kernel, dtype=QUANTISED_DTYPES[quantisation])
+    return Quantised(values, Parameter(kernel.shape[:-1], kernel.axes[:-1], ones, jnp.float32))
 
 
 def _lora(config: ModelConfig, lora: LoraConfig) -> dict[str, Any]:

@@ -13,8 +13,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from kcx_jax.ops.distance import Distance
-
 _NO_KEYS = -1e30  # the log-sum-exp of a query without keys; finite, so that differences of two are no NaN
 
 
@@ -82,21 +80,6 @@ class CudnnPart:
         # A row without keys would be NaN: it is given one, and its result is put away.
         keys = jnp.maximum(self.length_B, 1).astype(jnp.int32)
         return jnp.full_like(keys, q_BTHC.shape[1]), keys, fused.MaskType.PADDING
-
-
-def cudnn_refusal(dtype: jax.typing.DTypeLike, channels: int, distance: Distance) -> str | None:
-    """Why cuDNN's kernels cannot compute this attention here, or None."""
-    if distance != Distance():
-        return "it is not used with a window or ALiBi's bias"
-    if jnp.dtype(dtype) not in (jnp.dtype("bfloat16"), jnp.dtype("float16")):
-        return f"it computes in bfloat16 and float16, not in {jnp.dtype(dtype)}"
-    if jax.default_backend() != "gpu" or "cuda" not in jax.devices()[0].client.platform_version:
-        return "it needs an NVIDIA GPU"
-    capability = float(jax.devices()[0].compute_capability)
-    most = 256 if capability >= 9 else 128
-    if capability < 8 or channels % 8 or channels > most:
-        return f"heads of {channels} channels are not for this GPU (compute capability {capability})"
-    return None
 
 
 def _takes_score_mod(fused: Any) -> bool:

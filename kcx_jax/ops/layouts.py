@@ -11,7 +11,7 @@ C = channels of a head, P = prefix slots, K = branches, L = slots of a branch, N
 S = slots of a row's own cache, W = new tokens of a step.
 """
 
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import jax
 import jax.numpy as jnp
@@ -19,15 +19,11 @@ from flax import struct
 from jax import lax
 from jax.ad_checkpoint import checkpoint_name
 
-from kcx_jax.errors import UsageError
 from kcx_jax.ops.attention import Part, merge, partial_attention
-from kcx_jax.ops.cudnn import cudnn_refusal
+from kcx_jax.ops.backends import Backend, choose, part_maker
 from kcx_jax.ops.distance import Distance
 from kcx_jax.ops.numerics import statistics_dtype
 from kcx_jax.ops.tree_attention import Grid, tree_attention
-
-Backend = Literal["auto", "xla", "cudnn"]
-"""Who computes a tree's attention: XLA, which can do everything; cuDNN's fused kernels; or those where they can."""
 
 
 @struct.dataclass
@@ -84,7 +80,7 @@ class Tree:
     prefix_length_B, branch_length_BK: how many slots are filled (0 is allowed);
     grid_index_BT: the slot of each stream token in [P, then K*L] (any value for padding tokens).
     Every real token lies in exactly one slot. Padding tokens get zeros and are seen by nobody. `UsageError` where the
-    `backend` "cudnn" is asked for and cannot do it.
+    `backend` that is asked for cannot do it.
     """
 
     prefix_index_BP: jax.Array
@@ -116,10 +112,12 @@ class Tree:
             return _take_rows(x_BTHC.reshape(B, T, heads * C), token_BN, slot_BT).reshape(B, -1, heads, C)
 
         q, k, v = (on_grid(x) for x in (q_BTHC, k_BTGC, v_BTGC))
-        if _by_cudnn(self.backend, q.dtype, C, distance):
-            grid_BNHC = tree_attention(q, k, v, self.prefix_length_B, Grid(P, K, L))
-        else:
+        backend = choose(self.backend, q.dtype, C, distance)
+        if backend == "xla":
             grid_BNHC = checkpoint_name(self._by_xla(q, k, v, distance), "attention")
+        else:
+            part = part_maker(backend, distance)
+            grid_BNHC = tree_attention(q, k, v, self.prefix_length_B, Grid(P, K, L), part)
         grid_BNX = grid_BNHC.reshape(B, P + K * L, H * C)
         return _take_rows(grid_BNX, slot_BT, token_BN).reshape(B, T, H, C), None, None
 
@@ -244,13 +242,6 @@ class Cached:
 
 
 Layout = Causal | Tree | Cached
-
-
-def _by_cudnn(backend: Backend, dtype: jnp.dtype, channels: int, distance: Distance) -> bool:
-    why_not = cudnn_refusal(dtype, channels, distance)
-    if backend == "cudnn" and why_not:
-        raise UsageError(f"attention by cudnn: {why_not}. Choose xla, or auto.")
-    return backend != "xla" and not why_not
 
 
 def _grouped(q_BTHC: jax.Array, kv_heads: int) -> jax.Array:

@@ -34,8 +34,9 @@ def answer_loss(
     real where `target_mask_RM` is true. A position may have several (an empty context gives each branch one
     at the prefix's end).
 
-    frozen_head: the input's gradient is computed while a chunk's logits are live and the head gets none, so
-    no logits are kept. Otherwise gradients reach `head_VD`, and its norms through `inverse_norm_V`.
+    No array of targets times vocabulary is kept. frozen_head: the input's gradient is computed while a chunk's logits
+    are live, and the head gets none. Otherwise gradients reach `head_VD`, and its norms through `inverse_norm_V`; the
+    backward pass computes each chunk's logits again.
 
     Under `jax.set_mesh` rows stay on the device that holds them (`shard_map` over `batch_axes`), and R must
     be a multiple of their size: left to itself, XLA would let every device compute every target.
@@ -76,13 +77,9 @@ def _local_loss(
     )
     weight_N = mask_RM.reshape(-1).astype(statistics_dtype(hidden_ND.dtype))
     count = jnp.sum(weight_N)
-    if frozen_head:
-        loss = _frozen_loss(
-            hidden_ND, head_VD, inverse_norm_V, label_RM.reshape(-1), weight_N, z_loss_weight, chunk_size
-        )
-    else:
-        loss = _loss(hidden_ND, head_VD, inverse_norm_V, label_RM.reshape(-1), weight_N, z_loss_weight)
-    return loss, count
+    chunked = _frozen_loss if frozen_head else _recomputed_loss
+    label_N = label_RM.reshape(-1)
+    return chunked(hidden_ND, head_VD, inverse_norm_V, label_N, weight_N, z_loss_weight, chunk_size), count
 
 
 def _loss(
@@ -101,6 +98,23 @@ def _loss(
     if z_loss_weight:
         loss_N += z_loss_weight * jnp.square(jnp.max(logits_NV, axis=-1))
     return jnp.sum(loss_N * weight_N)
+
+
+def _recomputed_loss(
+    hidden_ND: jax.Array,
+    head_VD: jax.Array,
+    inverse_norm_V: jax.Array | None,
+    label_N: jax.Array,
+    weight_N: jax.Array,
+    z_loss_weight: float,
+    chunk_size: int,
+) -> jax.Array:
+    @jax.checkpoint
+    def loss(chunk: tuple[jax.Array, ...]) -> jax.Array:
+        hidden, label, weight = chunk
+        return _loss(hidden, head_VD, inverse_norm_V, label, weight, z_loss_weight)
+
+    return jnp.sum(lax.map(loss, _chunked(chunk_size, hidden_ND, label_N, weight_N)))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(5, 6))

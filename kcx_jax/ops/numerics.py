@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kcx_jax.ops.quantised import Quantised, quantised_linear
+
 _SMALLEST_NORM = 1e-12
 
 
@@ -15,16 +17,19 @@ def statistics_dtype(dtype: jax.typing.DTypeLike) -> jnp.dtype:
     return jnp.promote_types(dtype, jnp.float32)
 
 
-def linear(x: jax.Array, kernel_FD: jax.Array) -> jax.Array:
-    """`x @ kernel.T` in x's dtype: [..., D] -> [..., F].
+def linear(x: jax.Array, kernel_FD: jax.Array | Quantised) -> jax.Array:
+    """`x @ kernel.T` in x's dtype: [..., D] -> [..., F]; a frozen kernel may be in 8 bits.
 
     Kernels keep the [out, in] order of Hugging Face files, so loading is a plain copy; on CPUs both orders
     take the same time forward and backward. Tokens are flattened to one axis because weight gradients over
     two batch axes are more than twice as slow on CPUs.
     """
     x_ND = x.reshape(-1, x.shape[-1])
-    y_NF = lax.dot_general(x_ND, kernel_FD.astype(x.dtype), (((1,), (1,)), ((), ())))
-    return y_NF.reshape(*x.shape[:-1], kernel_FD.shape[0])
+    if isinstance(kernel_FD, Quantised):
+        y_NF = quantised_linear(x_ND, kernel_FD)
+    else:
+        y_NF = lax.dot_general(x_ND, kernel_FD.astype(x.dtype), (((1,), (1,)), ((), ())))
+    return y_NF.reshape(*x.shape[:-1], -1)
 
 
 def rms_norm(x: jax.Array, weight_D: jax.Array, eps: float) -> jax.Array:

@@ -13,11 +13,14 @@ Nested = Any  # dicts of dicts
 
 @dataclass(frozen=True)
 class Parameter:
-    """Shape, logical axis names (None = never sharded) and initialiser `init(key, shape, dtype)`."""
+    """Shape, logical axis names (None = never sharded) and initialiser `init(key, shape, dtype)`; `dtype` where it is
+    not that of the others.
+    """
 
     shape: tuple[int, ...]
     axes: tuple[str | None, ...]
     init: Callable[[jax.Array, Sequence[int], Any], jax.Array]
+    dtype: jax.typing.DTypeLike | None = None
 
     def stacked(self, count: int) -> "Parameter":
         """The same parameter of `count` layers, stacked on a new first axis."""
@@ -26,7 +29,9 @@ class Parameter:
 
 def abstract(parameters: Nested, dtype: jax.typing.DTypeLike) -> Nested:
     """The tree of `jax.ShapeDtypeStruct`."""
-    return jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape, dtype), parameters)
+    return jax.tree.map(
+        lambda p: jax.ShapeDtypeStruct(p.shape, dtype if p.dtype is None else p.dtype), parameters
+    )
 
 
 def initialise(parameters: Nested, key: jax.Array, dtype: jax.typing.DTypeLike) -> Nested:

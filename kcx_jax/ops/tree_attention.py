@@ -17,8 +17,6 @@ import jax
 import jax.numpy as jnp
 from jax.ad_checkpoint import checkpoint_name
 
-from kcx_jax.ops.cudnn import CudnnPart
-
 
 class Part(Protocol):
     """Attention to one set of keys, and its share of the gradient of a softmax over several sets."""
@@ -40,6 +38,9 @@ class Part(Protocol):
         ...
 
 
+PartMaker = Callable[[jax.Array | None, jax.Array], Part]
+
+
 class Grid(NamedTuple):
     """Sizes of a grid: P, K, L."""
 
@@ -55,11 +56,12 @@ def tree_attention(
     v_BNGC: jax.Array,
     prefix_length_B: jax.Array,
     grid: Grid,
-    part: Callable[[jax.Array | None], Part] = CudnnPart,
+    part: PartMaker,
 ) -> jax.Array:
     """Attention of all slots of a grid, [B, N, H, C] in q's dtype.
 
-    `part` makes a part that is causal (None) or sees so many keys of each row. Real slots come first in the prefix and
+    `part` makes a part that is causal (None) or sees so many keys of each row, for queries at the given positions (the
+    keys are at 0, 1, 2, ...). Real slots come first in the prefix and
     in each branch, so causality hides empty ones from them; what empty slots get is finite and means nothing.
     """
     return _forward(q_BNHC, k_BNGC, v_BNGC, prefix_length_B, grid, part)[0]
@@ -71,14 +73,15 @@ def _forward(
     v: jax.Array,
     prefix_length_B: jax.Array,
     grid: Grid,
-    part: Callable[[jax.Array | None], Part],
+    part: PartMaker,
 ) -> tuple[jax.Array, tuple[jax.Array, ...]]:
     (q_prefix, q_branches), (k_prefix, k_branches), (v_prefix, v_branches) = (
         _cut(x, grid) for x in (q, k, v)
     )
-    out_prefix, lse_prefix = part(None).forward(q_prefix, k_prefix, v_prefix)
-    out_over, lse_over = part(prefix_length_B).forward(q_branches, k_prefix, v_prefix)
-    out_own, lse_own = part(None).forward(*(_each(x, grid) for x in (q_branches, k_branches, v_branches)))
+    over_itself, over_prefix, over_own = _parts(part, prefix_length_B, grid)
+    out_prefix, lse_prefix = over_itself.forward(q_prefix, k_prefix, v_prefix)
+    out_over, lse_over = over_prefix.forward(q_branches, k_prefix, v_prefix)
+    out_own, lse_own = over_own.forward(*(_each(x, grid) for x in (q_branches, k_branches, v_branches)))
     out_own, lse_own = _together(out_own, grid), _together(lse_own, grid)
     lse = jnp.logaddexp(lse_over, lse_own)
     share_over, share_own = (jnp.exp(x - lse)[..., None] for x in (lse_over, lse_own))
@@ -90,20 +93,19 @@ def _forward(
 
 
 def _backward(
-    grid: Grid, part: Callable[[jax.Array | None], Part], kept: tuple[jax.Array, ...], d_out: jax.Array
+    grid: Grid, part: PartMaker, kept: tuple[jax.Array, ...], d_out: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array, None]:
     *arrays, prefix_length_B, out, lse_prefix, lse = kept
     cut = [_cut(x, grid) for x in (*arrays, out, d_out)]
     q_prefix, k_prefix, v_prefix, out_prefix, d_prefix = (prefix for prefix, _ in cut)
     q_branches, _, _, out_branches, d_branches = branches = [branch for _, branch in cut]
     own = [_each(x, grid) for x in (*branches[:4], lse, d_branches)]
-    dq_prefix, *dkv_prefix = part(None).backward(
+    over_itself, over_prefix, over_own = _parts(part, prefix_length_B, grid)
+    dq_prefix, *dkv_prefix = over_itself.backward(
         q_prefix, k_prefix, v_prefix, out_prefix, lse_prefix, d_prefix
     )
-    dq_over, *dkv_over = part(prefix_length_B).backward(
-        q_branches, k_prefix, v_prefix, out_branches, lse, d_branches
-    )
-    dq_own, *dkv_own = (_together(x, grid) for x in part(None).backward(*own))
+    dq_over, *dkv_over = over_prefix.backward(q_branches, k_prefix, v_prefix, out_branches, lse, d_branches)
+    dq_own, *dkv_own = (_together(x, grid) for x in over_own.backward(*own))
     dq = jnp.concatenate([dq_prefix, dq_over + dq_own], axis=1)
     dk, dv = (
         jnp.concatenate([prefix + over, own], axis=1)
@@ -113,6 +115,13 @@ def _backward(
 
 
 tree_attention.defvjp(_forward, _backward)
+
+
+def _parts(part: PartMaker, prefix_length_B: jax.Array, grid: Grid) -> tuple[Part, Part, Part]:
+    """The prefix over itself, the branches over the prefix, each branch over itself."""
+    in_prefix, in_branch = jnp.arange(grid.prefix)[None], jnp.arange(grid.branch)[None]
+    behind_prefix = prefix_length_B[:, None] + jnp.tile(in_branch, grid.branches)
+    return part(None, in_prefix), part(prefix_length_B, behind_prefix), part(None, in_branch)
 
 
 def _cut(x_BN: jax.Array, grid: Grid) -> tuple[jax.Array, jax.Array]:

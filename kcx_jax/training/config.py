@@ -59,7 +59,8 @@ class LoopSettings(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
     mesh: MeshSettings = MeshSettings()
     dtype: Literal["bfloat16", "float32"] = "bfloat16"  # of the computation; what trains is kept in float32
-    attention: Literal["auto", "xla", "cudnn"] = "auto"  # auto: cuDNN's kernels where they can do it
+    base_dtype: Literal["bfloat16", "float32", "int8", "fp8"] | None = None  # of a frozen base; None: dtype
+    attention: Literal["auto", "xla", "blockwise", "cudnn", "pallas"] = "auto"  # docs/kernels.md
     remat: bool = False  # recompute each layer in the backward pass: less memory, more time
     remat_except: tuple[
         Literal["qkv", "attention", "stream", "gate", "up"], ...

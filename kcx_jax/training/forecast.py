@@ -15,6 +15,7 @@ from kcx_jax.models import (
     Transformer,
     abstract_lora,
     abstract_params,
+    base_formats,
     batch_sharding,
     config_from_hf,
     lora_shardings,
@@ -77,12 +78,13 @@ def _abstract(
             lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), values, places
         )
 
-    places = param_shardings(model, mesh)
     if settings.mode == "full":
-        return None, placed(abstract_params(model, jnp.float32), places), {}
+        return None, placed(abstract_params(model, jnp.float32), param_shardings(model, mesh)), {}
     lora = LoraConfig(**settings.lora.model_dump())
     trained = placed(abstract_lora(model, lora), lora_shardings(model, lora, mesh))
-    return lora, trained, {"params": placed(abstract_params(model, jnp.dtype(settings.dtype)), places)}
+    held, quantisation = base_formats(settings.dtype, settings.base_dtype)
+    base = abstract_params(model, held, quantisation)
+    return lora, trained, {"params": placed(base, param_shardings(model, mesh, quantisation))}
 
 
 def _memory(

@@ -16,7 +16,17 @@ from kcx_jax.checkpoints.run_store import RunStore
 from kcx_jax.data import PlanOptions, RowPlan, Shape, TokenTree, batch_iterator, make_plan
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.lora import LoraConfig
-from kcx_jax.models import ModelConfig, Transformer, init_lora, lora_shardings, make_mesh, param_shardings
+from kcx_jax.models import (
+    ModelConfig,
+    Transformer,
+    base_formats,
+    frozen_base,
+    init_lora,
+    lora_shardings,
+    make_mesh,
+    param_shardings,
+    quantisation_of,
+)
 from kcx_jax.training.config import LoopSettings
 from kcx_jax.training.interrupt import Interrupt, deferred_interrupt
 from kcx_jax.training.metrics import Report, StepMetrics, open_reports
@@ -254,17 +264,18 @@ def _place(
     model: Model, settings: LoopSettings, mesh: Mesh
 ) -> tuple[LoraConfig | None, PyTree, dict[str, PyTree]]:
     """The adapter's config, what trains (float32) and the frozen collections, laid out over the mesh."""
-    places = param_shardings(model.config, mesh)
     if settings.mode == "full":
+        held = quantisation_of(model.params) or base_formats(settings.dtype, settings.base_dtype)[1]
+        if held is not None:
+            raise UsageError(f"mode full trains the base itself, which cannot be in {held}: use mode lora.")
         if model.lora is not None:
             raise UsageError("mode full trains the base itself: merge the adapter first, or use mode lora.")
-        return None, _owned(model.params, places), {}
+        return None, _owned(model.params, param_shardings(model.config, mesh)), {}
     asked = LoraConfig(**settings.lora.model_dump())
     if model.lora is not None and model.lora_config != asked:
         raise UsageError(f"the adapter to go on with has {model.lora_config}, the settings ask for {asked}.")
     lora = init_lora(model.config, asked, jax.random.key(settings.seed)) if model.lora is None else model.lora
-    dtype = jnp.dtype(settings.dtype)
-    frozen = jax.tree.map(lambda x, place: jax.device_put(x.astype(dtype), place), model.params, places)
+    frozen = frozen_base(model.params, model.config, settings.dtype, settings.base_dtype, mesh)
     return asked, _owned(lora, lora_shardings(model.config, asked, mesh)), {"params": frozen}
 
 

@@ -34,7 +34,8 @@ def train(
     """
     run_dir = Path(config.run_dir)
     _check_run(run_dir, config, resume)
-    model = load_pretrained(config.model, dtype=config.dtype, mesh=make_mesh(**config.mesh.model_dump()))
+    mesh = make_mesh(**config.mesh.model_dump())
+    model = load_pretrained(config.model, dtype=config.dtype, mesh=mesh, base_dtype=config.base_dtype)
     stages = read_stages(config, model.tokenizer, model.config.max_positions, say)
     if jax.process_index() == 0:
         with atomic_write(run_dir / CONFIG_FILE, overwrite=True) as handle:

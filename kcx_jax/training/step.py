@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from kcx_jax.data.batch import TreeBatch
 from kcx_jax.models import Transformer, batch_sharding, output_head
 from kcx_jax.ops import Tree, answer_loss
-from kcx_jax.ops.layouts import Backend
+from kcx_jax.ops.backends import Backend
 from kcx_jax.ops.program import Program
 
 PyTree = Any
