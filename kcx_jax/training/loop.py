@@ -3,6 +3,7 @@
 import contextlib
 import math
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -89,28 +90,30 @@ def train_trees(
     *,
     resume: bool = False,
     report: Report | None = None,
+    say: Callable[[str], None] = warnings.warn,
     base: dict[str, str] | None = None,
 ) -> TrainResult:
     """Train `model` through `stages`, the later ones going on with what the earlier ones trained.
 
-    With a `run_dir`, metrics and checkpoints go there, and `resume` goes on from its newest checkpoint;
-    `base` is the fingerprint that a resumed run must match. `report` gets the metrics of every step (default:
-    the console). On Ctrl-C or SIGTERM the run is saved and KeyboardInterrupt raised. Raises `KcxError` naming
-    the step when the loss is not finite.
+    With a `run_dir`, metrics and checkpoints go there, and `resume` goes on from its newest whole checkpoint, `say`
+    getting a line on each damaged one; `base` is the fingerprint that a resumed run must match. `report` gets the
+    metrics of every step (default: the console). On Ctrl-C or SIGTERM the run is saved and KeyboardInterrupt
+    raised. Raises `KcxError` naming the step when the loss is not finite.
     """
     with contextlib.ExitStack() as stack:
         run = _Run(model, stages, settings)
         stack.enter_context(jax.set_mesh(run.mesh))
         store = stack.enter_context(RunStore(run_dir / CHECKPOINTS, base, settings.keep)) if run_dir else None
         state, position = initial_state(run.placed, run.optimiser(0), run.mesh), Position()
-        if resume and store and (newest := store.latest()) is not None:
-            restored = store.restore(newest, state)
+        if resume and store and (restored := store.restore_newest(state)):
             state, position = restored.state, Position(**restored.data_position)
+            for fault in restored.passed_over:
+                say(f"{fault} Going on from step {position.total}.")
         history: list[StepMetrics] = []
         reports: list[Report] = [history.append]
         if jax.process_index() == 0:
             reports += stack.enter_context(open_reports(run_dir, position.total, report))
-        interrupt = stack.enter_context(deferred_interrupt())
+        interrupt = stack.enter_context(deferred_interrupt(run.mesh))
         for number in range(position.stage, len(stages)):
             if number > position.stage:
                 total = position.total - position.step + len(run.plans[position.stage].steps)
@@ -173,7 +176,10 @@ class _Run:
             state, result = step(state, self.frozen, put_batch(next(iterator), self.mesh))
             position = replace(position, step=position.step + 1, total=position.total + 1)
             log.dispatched(position.step, position.total, result)
-            stop = interrupt.requested
+            stop = interrupt.agreed()  # of the step before
+            interrupt.vote()
+            if position.total == end:
+                stop = interrupt.agreed()
             if store and (stop or position.total == end or position.total % self.settings.save_every == 0):
                 log.finish()
                 position = replace(position, iterator=iterator.get_state())

@@ -41,7 +41,7 @@ def train(
             handle.write(dump_config(config))
     try:
         result = train_trees(
-            model, stages, config, run_dir, resume=resume, report=report, base=model.fingerprint
+            model, stages, config, run_dir, resume=resume, report=report, say=say, base=model.fingerprint
         )
     except KeyboardInterrupt:
         say(f"stopped; the run is saved in {run_dir}. Go on with --resume.")
