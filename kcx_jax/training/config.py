@@ -55,6 +55,7 @@ class LoopSettings(Settings):
     optimiser: OptimiserSettings = OptimiserSettings()
     branches: Positive = 16  # samples that share one copy of their schema
     rows_per_step: Positive = 4  # trees a step over all devices
+    accumulate: Positive = 1  # parts of a step's rows, computed one after another: less memory, the same step
     shapes: Positive = 4  # compiled shapes a stage, more of them pad less
     seed: Annotated[int, Field(ge=0)] = 0
     mesh: MeshSettings = MeshSettings()

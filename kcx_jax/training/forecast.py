@@ -90,7 +90,8 @@ def _memory(
 ) -> Memory:
     optimiser = make_optimiser(settings.optimiser, learning_rate(settings.optimiser, 100))
     state = abstract_state(trained, optimiser, mesh)
-    step = make_step(module, optimiser, "params" if settings.mode == "full" else "lora", state)
+    collection = "params" if settings.mode == "full" else "lora"
+    step = make_step(module, optimiser, collection, state, accumulate=settings.accumulate)
     P, K, L, T, M = shape
     sizes = TreeBatch((T,), (T,), (P,), (), (K, L), (K,), (T,), (M,), (M,), (M,))
     rows = batch_sharding(mesh)

@@ -130,10 +130,11 @@ class _Run:
         self.stages, self.settings = stages, settings
         self.mesh = make_mesh(**settings.mesh.model_dump())
         shards = math.prod(self.mesh.shape[axis] for axis in ("data", "fsdp"))
-        if settings.rows_per_step % shards:
+        if settings.rows_per_step % (shards * settings.accumulate):
             raise UsageError(
-                f"rows_per_step {settings.rows_per_step} does not divide among the {shards} devices that "
-                "share the rows. Choose a multiple of them."
+                f"rows_per_step {settings.rows_per_step} does not divide among the {shards} devices that share the "
+                f"rows, each computing its own in {settings.accumulate} parts. Choose a multiple of "
+                f"{shards * settings.accumulate} (mesh, accumulate)."
             )
         self.plans = plan_stages(stages, settings)
         self.collection = "lora" if settings.mode == "lora" else "params"
@@ -168,6 +169,7 @@ class _Run:
             state,
             self.settings.seed,
             self.settings.attention,
+            self.settings.accumulate,
         )
         log = _Log(self, position, reports)
         end = position.total - position.step + len(plan.steps)
