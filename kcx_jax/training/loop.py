@@ -15,12 +15,13 @@ from jax.sharding import Mesh, NamedSharding
 
 from kcx_jax.checkpoints.run_store import RunStore
 from kcx_jax.data import PlanOptions, RowPlan, Shape, TokenTree, batch_iterator, make_plan
-from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.errors import UsageError
 from kcx_jax.lora import LoraConfig
 from kcx_jax.models import ModelConfig, Transformer, init_lora, lora_shardings, make_mesh, param_shardings
 from kcx_jax.training.config import LoopSettings
 from kcx_jax.training.interrupt import Interrupt, deferred_interrupt
 from kcx_jax.training.metrics import Report, StepMetrics, open_reports
+from kcx_jax.training.not_finite import NotFinite
 from kcx_jax.training.optimiser import learning_rate, make_optimiser
 from kcx_jax.training.step import StepResult, TrainState, initial_state, make_step, put_batch
 
@@ -98,7 +99,7 @@ def train_trees(
     With a `run_dir`, metrics and checkpoints go there, and `resume` goes on from its newest whole checkpoint, `say`
     getting a line on each damaged one; `base` is the fingerprint that a resumed run must match. `report` gets the
     metrics of every step (default: the console). On Ctrl-C or SIGTERM the run is saved and KeyboardInterrupt
-    raised. Raises `KcxError` naming the step when the loss is not finite.
+    raised. Raises `NotFinite` naming step and records when the loss is not finite.
     """
     with contextlib.ExitStack() as stack:
         run = _Run(model, stages, settings)
@@ -199,7 +200,8 @@ class _Log:
     """
 
     def __init__(self, run: _Run, position: Position, reports: list[Report]):
-        self.plan, self.stage = run.plans[position.stage], run.stages[position.stage].name
+        self.number = position.stage
+        self.plan, self.stage = run.plans[self.number], run.stages[self.number]
         self.rate = run.rate(position.stage)
         self.steps = sum(len(plan.steps) for plan in run.plans)
         self.reports = reports
@@ -227,21 +229,23 @@ class _Log:
         self.pending = step, total, result, compile_seconds
 
     def finish(self) -> None:
-        """Report the step in flight, if any. Raises `KcxError` when its loss or gradient is not finite."""
+        """Report the step in flight, if any. Raises `NotFinite` when its loss or gradient is not finite."""
         if self.pending is None:
             return
         step, total, result, compile_seconds = self.pending
         self.pending = None
         loss, norm = (float(x) for x in jax.device_get((result.loss, result.gradient_norm)))
         if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise KcxError(
-                f"the loss of step {total} (step {step} of {self.stage}) is {loss}, its gradient's norm "
-                f"{norm}. Lower the learning rate or lengthen the warm-up; earlier checkpoints are whole."
+            raise NotFinite(
+                f"the loss of step {total} (step {step} of {self.stage.name}) is {loss}, its gradient's norm {norm}.",
+                self.number,
+                self.stage.trees,
+                self.plan.steps[step - 1].rows,
             )
         planned = self.plan.steps[step - 1]
         now = time.perf_counter()
         metrics = StepMetrics(
-            stage=self.stage,
+            stage=self.stage.name,
             step=total,
             steps=self.steps,
             loss=loss,

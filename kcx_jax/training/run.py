@@ -13,10 +13,12 @@ from kcx_jax.models import Transformer, make_mesh
 from kcx_jax.training.config import TrainConfig, dump_config, load_config
 from kcx_jax.training.loop import TrainResult, train_trees
 from kcx_jax.training.metrics import Report
+from kcx_jax.training.not_finite import NotFinite, record_languages
 from kcx_jax.training.stages import Say, read_stages, say_to_stderr
 
 CONFIG_FILE = "config.yaml"
 ADAPTER = "adapter"  # what mode lora makes, in PEFT's layout
+NOT_FINITE = "not_finite.json"  # the samples of a step whose loss is not finite
 MODEL = "model"  # what mode full makes, in Baichuan2's layout
 
 # What may differ when a run is resumed: it changes neither the data nor the arithmetic.
@@ -46,6 +48,11 @@ def train(
     except KeyboardInterrupt:
         say(f"stopped; the run is saved in {run_dir}. Go on with --resume.")
         raise
+    except NotFinite as error:
+        languages = record_languages(config.stages[error.stage])
+        if jax.process_index() == 0:
+            error.save(run_dir / NOT_FINITE, languages, model.tokenizer.decode)
+        raise error.explained(languages, run_dir / NOT_FINITE) from error
     tuned = tuned_model(model, result, dump_config(config))
     if config.mode == "lora":
         _export(tuned, run_dir / ADAPTER, "peft", say)

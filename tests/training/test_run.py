@@ -1,5 +1,6 @@
 """A whole run from files: what it leaves behind, how it resumes, what it refuses, what the plan foretells."""
 
+import json
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +13,13 @@ from typer.testing import CliRunner
 
 from kcx_jax.checkpoints import load_pretrained
 from kcx_jax.cli.app import app
-from kcx_jax.corpora import write_records
+from kcx_jax.corpora import read_parallel, write_records
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.tokenizer import load_tokenizer
-from kcx_jax.training import load_config, read_metrics, train
+from kcx_jax.training import load_config, plan_stages, read_metrics, train
 from kcx_jax.training.config import parse_config
 from kcx_jax.training.forecast import forecast
+from kcx_jax.training.not_finite import record_languages
 from kcx_jax.training.stages import read_stages
 
 from .conftest import record
@@ -66,6 +68,32 @@ def test_an_interrupted_run_is_resumed_with_its_own_config_only(plain_config, si
         train(other, resume=True, report=silent, say=lambda line: None)
     train(config, resume=True, report=silent, say=lambda line: None)
     assert [line["step"] for line in read_metrics(Path(config.run_dir))] == list(range(1, 8))
+
+
+def test_a_loss_that_is_not_finite_leaves_the_samples_it_came_from(plain_config, quiet):
+    config = parse_config({**plain_config, "optimiser": {"learning_rate": 1e36, "clip": None}})
+    run = Path(config.run_dir)
+    with pytest.raises(KcxError, match=r"loss of step 2 \(step 2 of stage 1 \(align\)\) is nan") as caught:
+        train(config, **quiet)
+    assert f"(en and es); {run / 'not_finite.json'} has their tokens" in str(caught.value)
+    saved = json.loads((run / "not_finite.json").read_text())
+    branches = [branch for row in saved["rows"] for branch in row["branches"]]
+    assert all(repr(branch["record"]) in str(caught.value) for branch in branches[:5])
+    tokenizer = load_tokenizer(config.model)
+    pairs = {pair.id: pair for pair in read_parallel(config.stages[0].data[0].path)}
+    for branch in branches:
+        pair = pairs[branch["record"]]
+        assert pair.source.text in branch["context"]["text"]
+        assert tokenizer.decode(branch["context"]["ids"]) == branch["context"]["text"]
+        assert pair.target.entities[0].text in branch["answer"]["text"]
+    assert all("class Person" in row["prefix"]["text"] for row in saved["rows"])
+    (stage,) = read_stages(
+        config.model_copy(update={"stages": config.stages[:1]}), tokenizer, 4096, quiet["say"]
+    )
+    step = plan_stages([stage], config)[0].steps[1]
+    assert len(branches) == step.samples
+    told = record_languages(config.stages[1])
+    assert told == {record(n, language).id: language for n in range(20) for language in ("en", "es")}
 
 
 def test_mode_full_writes_a_model_folder(plain_config, quiet):
