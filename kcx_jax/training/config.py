@@ -27,11 +27,17 @@ class LoraSettings(Settings):
 
 
 class OptimiserSettings(Settings):
-    """AdamW with warm-up, then cosine to zero, anew in every stage. Ours: the paper states none of it."""
+    """AdamW with warm-up, then cosine to zero, anew in every stage. Ours: the paper states none of it.
+
+    `rate_factors` multiply the learning rate of groups of what trains, by name: an adapter's target (`W_pack`), all
+    of its matrices on one side (`B: 16` is LoRA+, Hayou et al. 2024), both (`W_pack.B`), or, in mode full, a
+    parameter (`embed_tokens`). What is in several groups gets all of their factors.
+    """
 
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: Share = 0.1  # share of the stage's steps
+    rate_factors: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0  # decoupled; not on norms
     clip: Annotated[float, Field(gt=0)] | None = 1.0  # largest global gradient norm
     beta1: Share = 0.9
