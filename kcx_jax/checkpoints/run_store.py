@@ -13,7 +13,7 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -28,7 +28,6 @@ from kcx_jax.errors import KcxError
 
 PyTree = Any
 _saving = ocp.training.save_decision_policies
-_keeping = ocp.training.preservation_policies
 
 
 def _not_raised_later(record: logging.LogRecord) -> bool:
@@ -55,8 +54,21 @@ class Restored(NamedTuple):
     passed_over: tuple[str, ...] = ()
 
 
+class _LatestAndBest:
+    """Orbax's question which steps to preserve: the last few, and the best one."""
+
+    def __init__(self, last: int):
+        self.last = last
+        self.best: int | None = None
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        kept = {*sorted(steps)[-self.last :], self.best}
+        return [step in kept for step in steps]
+
+
 class RunStore:
-    """Steps of one run in one folder, the last `keep_last` of them kept.
+    """Steps of one run in one folder, the last `keep_last` of them kept, and the one saved as the best.
 
     `base` is the `fingerprint` of the frozen base (None where a run has none); raises `KcxError` when the
     folder holds steps of a run on another base. A context manager: leaving it waits for what is being
@@ -66,17 +78,20 @@ class RunStore:
     def __init__(self, folder: str | Path, base: dict[str, str] | None = None, keep_last: int = 3):
         self.folder = Path(folder).resolve()
         self._base = base
+        self._kept = _LatestAndBest(keep_last)
         with self._named("open"), _unlogged():
             self.folder.mkdir(parents=True, exist_ok=True)
             self._orbax = ocp.training.Checkpointer(
                 self.folder,
                 save_decision_policy=_saving.FixedIntervalPolicy(1),
-                preservation_policy=_keeping.LatestN(keep_last),
+                preservation_policy=self._kept,
                 cleanup_tmp_directories=True,
             )
         for step in reversed(self.steps()):
             with contextlib.suppress(DamagedStep):  # `restore_newest` tells
-                self._refuse_other_base(self._notes(step)["base"])
+                notes = self._notes(step)
+                self._refuse_other_base(notes["base"])
+                self._kept.best = notes["best"]
                 break
 
     def __enter__(self) -> "RunStore":
@@ -85,13 +100,25 @@ class RunStore:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def save(self, step: int, state: PyTree, data_position: dict, metadata: dict | None = None) -> None:
+    @property
+    def best(self) -> int | None:
+        """The step last saved as the best, if any."""
+        return self._kept.best
+
+    def save(
+        self, step: int, state: PyTree, data_position: dict, metadata: dict | None = None, best: bool = False
+    ) -> None:
         """Start writing `state` (a pytree of jax arrays) with its JSON notes as `step`, in the background.
+
+        The `best` one is kept whatever comes after, until another is saved as that.
 
         The arrays are copied before this returns, so the loop may donate them. A failure of an earlier step's
         writing (a full disk) is raised here or in `wait`, as `KcxError`.
         """
+        if best:
+            self._kept.best = step
         notes = {
+            "best": self._kept.best,
             "data_position": data_position,
             "metadata": metadata or {},
             "base": self._base,
@@ -133,8 +160,9 @@ class RunStore:
             )
         return Restored(state, notes["data_position"], notes["metadata"])
 
-    def restore_newest(self, abstract: PyTree) -> Restored | None:
-        """`restore` of the newest whole step; None in an empty store.
+    def restore_newest(self, abstract: Callable[[dict], PyTree]) -> Restored | None:
+        """`restore` of the newest whole step, `abstract` telling what it holds by its data position; None in an
+        empty store.
 
         Damaged steps newer than that are renamed, so that the run writes theirs anew. Raises `KcxError` when every
         step is damaged; then all stay as they are.
@@ -142,11 +170,12 @@ class RunStore:
         faults: dict[int, str] = {}
         for step in reversed(self.steps()):
             try:
-                restored, fault = self.restore(step, abstract), None
+                restored, fault = self.restore(step, abstract(self._notes(step)["data_position"])), None
             except DamagedStep as error:
                 restored, fault = None, str(error)
             if _on_every_process(fault is None):
                 assert restored is not None
+                self._kept.best = self._notes(step)["best"]
                 return restored._replace(passed_over=self._set_aside(faults))
             faults[step] = fault or f"another process cannot read step {step} of {self.folder}."
         if faults:

@@ -9,6 +9,7 @@ from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
     from kcx_jax.training.forecast import Forecast
+    from kcx_jax.training.run import Score
 
 
 def command(
@@ -41,7 +42,16 @@ def command(
 
         _print(forecast(settings, say_to_stderr))
     else:
-        train(settings, resume=resume)
+        train(settings, resume=resume, score=_score(settings.score_records))
+
+
+def _score(records: int) -> "Score | None":
+    """What decodes and scores so many records while training; None for none."""
+    if not records:
+        return None
+    from kcx_jax.evaluation.while_training import decoded_f1
+
+    return lambda model, stage: decoded_f1(model, stage, records)
 
 
 def _print(forecast: "Forecast") -> None:

@@ -72,7 +72,8 @@ class LoopSettings(Settings):
         Literal["qkv", "attention", "stream", "gate", "up"], ...
     ] = ()  # what a recomputed layer keeps all the same
     save_every: Positive = 500  # steps
-    keep: Positive = 2  # checkpoints
+    evaluate_every: Positive | None = None  # steps, on what each stage names as validation; None: at its end
+    keep: Positive = 2  # checkpoints, the newest; besides them that of the best evaluation
     allow_overlong: bool = False  # train without the samples that do not fit the model's positions
 
     @property
@@ -128,10 +129,12 @@ class StageSettings(Settings):
     epochs: Positive = 1
     steps: Positive | None = None  # instead of whole epochs
     learning_rate: Annotated[float, Field(gt=0)] | None = None  # instead of the optimiser's
+    validation: tuple[DataSettings, ...] = ()  # held out: its loss is computed, nothing is learnt from it
+    adapter: Literal["continue", "new"] = "continue"  # new: a fresh one, those before it merged in
 
     @model_validator(mode="after")
     def _check(self) -> "StageSettings":
-        if self.kind == "align" and any(each.prompts.pair for each in self.data):
+        if self.kind == "align" and any(each.prompts.pair for each in (*self.data, *self.validation)):
             raise ValueError("prompts.pair is for stages of kind extract; leave it out of kind align")
         return self
 
@@ -142,6 +145,14 @@ class TrainConfig(LoopSettings):
     model: str  # a folder, or ORG/NAME on the Hub
     run_dir: str
     stages: Annotated[tuple[StageSettings, ...], Field(min_length=1)]
+    score_records: Annotated[int, Field(ge=0)] = 0  # of each validation corpus, decoded for their F1
+
+    @model_validator(mode="after")
+    def _check(self) -> "TrainConfig":
+        for key in ("evaluate_every", "score_records"):
+            if getattr(self, key) and not any(stage.validation for stage in self.stages):
+                raise ValueError(f"{key} needs held-out data: name it as validation in a stage")
+        return self
 
 
 def load_config(path: str | Path, sets: list[str] | tuple[str, ...] = ()) -> TrainConfig:

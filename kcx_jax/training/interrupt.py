@@ -28,14 +28,13 @@ class Interrupt:
         )
         self._vote: Any = None
 
-    def vote(self) -> None:
-        """Dispatch the vote of the step before."""
+    def vote(self, at_once: bool = False) -> bool:
+        """Dispatch the vote of this step; whether that of the step before, or this one if `at_once`, says stop."""
+        before = self._vote
         own = np.full(len(self._devices.addressable_devices), self.requested, np.int32)
         self._vote = self._count(jax.make_array_from_process_local_data(self._devices, own))
-
-    def agreed(self) -> bool:
-        """Whether the last vote, if there was one, says stop."""
-        return self._vote is not None and bool(jax.device_get(self._vote))
+        counted = self._vote if at_once else before
+        return counted is not None and bool(jax.device_get(counted))
 
 
 @contextlib.contextmanager

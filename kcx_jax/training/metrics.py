@@ -33,6 +33,14 @@ class StepMetrics:
     tokens: int  # real ones, over all processes
     seconds: float  # since the step before, without compiling and saving
     compile_seconds: float = 0.0  # before the first step of a shape
+    validation_loss: float | None = (
+        None  # after the step, where it was computed: mean over all held-out targets
+    )
+    score: float | None = None  # after the step, where records were decoded: higher is better
+
+    def to_json(self) -> dict:
+        """The figures there are."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 Report = Callable[[StepMetrics], None]
@@ -62,7 +70,7 @@ class MetricsFile:
 
     def __call__(self, metrics: StepMetrics) -> None:
         try:
-            self._handle.write(json.dumps(asdict(metrics)) + "\n")
+            self._handle.write(json.dumps(metrics.to_json()) + "\n")
             self._handle.flush()
         except OSError as error:
             raise KcxError(f"cannot write {self.path}: {error.strerror or error}") from error
@@ -96,9 +104,13 @@ class ConsoleReport:
         self._tokens = 0.95 * self._tokens + metrics.tokens
         samples, tokens = self._samples / self._seconds, self._tokens / self._seconds
         text = f"loss {metrics.loss:.3f}  {samples:.1f} samples/s  {tokens:,.0f} tokens/s"
+        if metrics.validation_loss is not None:
+            text += f"  held out: loss {metrics.validation_loss:.3f}"
+            text += "" if metrics.score is None else f", score {metrics.score:.3f}"
+        due = time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES
         if self._console.is_terminal:
             self._draw(metrics, text)
-        elif metrics.step == metrics.steps or time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+        elif due or metrics.step == metrics.steps or metrics.validation_loss is not None:
             self._last_line = time.monotonic()
             print(
                 f"{metrics.stage}: step {metrics.step} of {metrics.steps}  {text}",

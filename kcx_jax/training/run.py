@@ -1,5 +1,6 @@
 """`kcx train`: a config -> a run folder with the resolved config, metrics, checkpoints and the result."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -10,40 +11,61 @@ from kcx_jax.checkpoints import LoadedModel, export_pretrained, load_pretrained
 from kcx_jax.errors import UsageError
 from kcx_jax.files import atomic_write
 from kcx_jax.models import Transformer, make_mesh
-from kcx_jax.training.config import TrainConfig, dump_config, load_config
-from kcx_jax.training.loop import TrainResult, train_trees
+from kcx_jax.training.config import StageSettings, TrainConfig, dump_config, load_config
+from kcx_jax.training.loop import Stage, TrainResult, train_trees
 from kcx_jax.training.metrics import Report
 from kcx_jax.training.not_finite import NotFinite, record_languages
 from kcx_jax.training.stages import Say, read_stages, say_to_stderr
 
+Score = Callable[[LoadedModel, StageSettings], float | None]
+
 CONFIG_FILE = "config.yaml"
 ADAPTER = "adapter"  # what mode lora makes, in PEFT's layout
 NOT_FINITE = "not_finite.json"  # the samples of a step whose loss is not finite
+CHAIN = "chain"  # where stages began new adapters: each one, in PEFT's layout; the sum of all is ADAPTER
 MODEL = "model"  # what mode full makes, in Baichuan2's layout
 
 # What may differ when a run is resumed: it changes neither the data nor the arithmetic.
-_FREE_ON_RESUME = {"save_every", "keep", "mesh"}
+_FREE_ON_RESUME = {"save_every", "keep", "mesh", "evaluate_every", "score_records"}
 
 
 def train(
-    config: TrainConfig, *, resume: bool = False, report: Report | None = None, say: Say = say_to_stderr
+    config: TrainConfig,
+    *,
+    resume: bool = False,
+    report: Report | None = None,
+    say: Say = say_to_stderr,
+    score: Score | None = None,
 ) -> LoadedModel:
     """Run a config and return the tuned model, in float32 where it trained.
 
-    Leaves in `config.run_dir`: config.yaml (resolved), metrics.jsonl, checkpoints/, and adapter/ (mode lora)
-    or model/ (mode full). `resume` goes on from the newest checkpoint, or starts where there is none. Raises
-    `UsageError` when the folder holds a run and `resume` is false, or a run of another config.
+    Leaves in `config.run_dir`: config.yaml (resolved), metrics.jsonl, checkpoints/, and adapter/ (mode lora; where
+    stages began new ones, the sum of those in chain/) or model/ (mode full). `resume` goes on from the newest
+    whole checkpoint, or starts where there is none. `score` is asked at every evaluation for the figure of a model in
+    a stage; higher is better, None is none. Raises `UsageError` when the folder holds a run and `resume`
+    is false, or a run of another config.
     """
+    if score and jax.process_count() > 1:
+        raise UsageError("score_records: decoding while training needs a run of one process. Leave it out.")
     run_dir = Path(config.run_dir)
     _check_run(run_dir, config, resume)
     model = load_pretrained(config.model, dtype=config.dtype, mesh=make_mesh(**config.mesh.model_dump()))
-    stages = read_stages(config, model.tokenizer, model.config.max_positions, say)
+    stages, told = _stages(config, model, say), dump_config(config)
     if jax.process_index() == 0:
         with atomic_write(run_dir / CONFIG_FILE, overwrite=True) as handle:
-            handle.write(dump_config(config))
+            handle.write(told)
     try:
         result = train_trees(
-            model, stages, config, run_dir, resume=resume, report=report, say=say, base=model.fingerprint
+            model,
+            stages,
+            config,
+            run_dir,
+            resume=resume,
+            report=report,
+            say=say,
+            score=score
+            and (lambda number, so_far: score(tuned_model(model, so_far, told), config.stages[number])),
+            base=model.fingerprint,
         )
     except KeyboardInterrupt:
         say(f"stopped; the run is saved in {run_dir}. Go on with --resume.")
@@ -53,12 +75,30 @@ def train(
         if jax.process_index() == 0:
             error.save(run_dir / NOT_FINITE, languages, model.tokenizer.decode)
         raise error.explained(languages, run_dir / NOT_FINITE) from error
-    tuned = tuned_model(model, result, dump_config(config))
+    tuned = tuned_model(model, result, told)
     if config.mode == "lora":
+        for number, (lora, lora_config) in enumerate(result.chain if len(result.chain) > 1 else (), 1):
+            link = replace(tuned, lora=lora, lora_config=lora_config)
+            _export(link, run_dir / CHAIN / str(number), "peft", say)
         _export(tuned, run_dir / ADAPTER, "peft", say)
     else:
         _export(tuned, run_dir / MODEL, "baichuan", say)
     return tuned
+
+
+def _stages(config: TrainConfig, model: LoadedModel, say: Say) -> list[Stage]:
+    """The stages with what they learn from and what is held out."""
+
+    def read(stages: list[StageSettings]) -> list[Stage]:
+        part = config.model_copy(update={"stages": tuple(stages)})
+        return read_stages(part, model.tokenizer, model.config.max_positions, say)
+
+    stages = []
+    for stage, settings in zip(read(list(config.stages)), config.stages, strict=True):
+        held_out = [settings.model_copy(update={"data": settings.validation})] if settings.validation else []
+        validation = [tree for other in read(held_out) for tree in other.trees]
+        stages.append(replace(stage, adapter=settings.adapter, validation=validation))
+    return stages
 
 
 def _export(model: LoadedModel, out: Path, format: Literal["peft", "baichuan"], say: Say) -> None:

@@ -122,7 +122,7 @@ def test_whatever_a_file_suffers_what_comes_back_was_written(damage, tmp_path):
         shutil.copytree(tmp_path / "run", copy / "run")
         DAMAGE[damage](copy / path)
         with RunStore(copy / "run", BASE) as store:
-            restored = store.restore_newest(state_of(0))
+            restored = store.restore_newest(lambda position: state_of(0))
             step = restored.data_position["at"]
             assert_same(restored.state, state_of(step))
             assert step == 2 - len(restored.passed_over)
@@ -134,7 +134,7 @@ def test_whatever_a_file_suffers_what_comes_back_was_written(damage, tmp_path):
                 store.save(2, state_of(5), {"at": 2})  # the run writes it anew
         if step == 1:
             with RunStore(copy / "run", BASE) as store:
-                newest = store.restore_newest(state_of(0))
+                newest = store.restore_newest(lambda position: state_of(0))
             assert newest.passed_over == ()
             assert_same(newest.state, state_of(5))
     assert 3 <= passed_over < len(files)  # some files only matter to Orbax itself
@@ -142,7 +142,7 @@ def test_whatever_a_file_suffers_what_comes_back_was_written(damage, tmp_path):
 
 def test_where_no_step_is_whole_none_is_touched(tmp_path):
     with RunStore(tmp_path, BASE) as store:
-        assert store.restore_newest(state_of(0)) is None
+        assert store.restore_newest(lambda position: state_of(0)) is None
         for step in (1, 2):
             store.save(step, state_of(step), {})
     for step in (1, 2):
@@ -152,7 +152,7 @@ def test_where_no_step_is_whole_none_is_touched(tmp_path):
         RunStore(tmp_path, BASE) as store,
         pytest.raises(KcxError, match=r"no step .* is whole.*step 2.*step 1"),
     ):
-        store.restore_newest(state_of(0))
+        store.restore_newest(lambda position: state_of(0))
     assert sorted(tmp_path.rglob("*")) == before
 
 

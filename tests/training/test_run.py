@@ -15,6 +15,8 @@ from kcx_jax.checkpoints import load_pretrained
 from kcx_jax.cli.app import app
 from kcx_jax.corpora import read_parallel, write_records
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.evaluation.while_training import decoded_f1
+from kcx_jax.lora import joined
 from kcx_jax.tokenizer import load_tokenizer
 from kcx_jax.training import load_config, plan_stages, read_metrics, train
 from kcx_jax.training.config import parse_config
@@ -68,6 +70,47 @@ def test_an_interrupted_run_is_resumed_with_its_own_config_only(plain_config, si
         train(other, resume=True, report=silent, say=lambda line: None)
     train(config, resume=True, report=silent, say=lambda line: None)
     assert [line["step"] for line in read_metrics(Path(config.run_dir))] == list(range(1, 8))
+
+
+def test_a_chain_of_adapters_is_left_link_by_link_and_joined(plain_config, quiet):
+    first, second = plain_config["stages"]
+    config = parse_config({**plain_config, "stages": [first, second | {"adapter": "new"}]})
+    tuned = train(config, **quiet)
+    run = Path(config.run_dir)
+    links = [load_pretrained(config.model, run / "chain" / n, dtype="float32") for n in ("1", "2")]
+    assert [link.lora_config.rank for link in links] == [4, 4]
+    loaded = load_pretrained(config.model, run / "adapter", dtype="float32")
+    assert loaded.lora_config.rank == 8
+    assert all(map(np.array_equal, arrays(loaded.lora), arrays(tuned.lora)))
+    joint, _ = joined([(link.lora, link.lora_config) for link in links], tuned.config.qkv_rows)
+    assert all(map(np.array_equal, arrays(joint), arrays(tuned.lora)))
+
+
+def test_a_run_is_watched_on_held_out_data(plain_config, quiet, tmp_path):
+    held_out = [record(n, "es") for n in range(30, 33)]
+    write_records(held_out, tmp_path / "dev.jsonl")
+    stage = plain_config["stages"][1]
+    dev = [stage["data"][0] | {"path": str(tmp_path / "dev.jsonl")}]
+    values = {
+        **plain_config,
+        "stages": [stage | {"validation": dev}],
+        "evaluate_every": 2,
+        "score_records": 2,
+    }
+    config = parse_config(values)
+    asked = []
+
+    def gold(model, stage):
+        """As the callback of `kcx train` sees it: a whole model, and what to ask it about."""
+        assert model.lora is not None
+        asked.append([data.path for data in stage.validation])
+        return decoded_f1(model, stage, 2)
+
+    train(config, **quiet, score=gold)
+    lines = [line for line in read_metrics(Path(config.run_dir)) if "score" in line]
+    assert [line["step"] for line in lines] == [2, 4]
+    assert all(0 <= line["score"] <= 1 for line in lines)
+    assert asked == [[str(tmp_path / "dev.jsonl")]] * 2
 
 
 def test_a_loss_that_is_not_finite_leaves_the_samples_it_came_from(plain_config, quiet):
