@@ -117,7 +117,7 @@ class RunStore:
         """
         if best:
             self._kept.best = step
-        notes = {
+        notes: dict[str, Any] = {
             "best": self._kept.best,
             "data_position": data_position,
             "metadata": metadata or {},
@@ -246,7 +246,8 @@ def _unlogged() -> Iterator[None]:
     """Orbax's tasks and TensorStore's threads print pages on a damaged step: the error raised says it in a line."""
     before = logging.root.manager.disable, sys.excepthook, sys.unraisablehook
     logging.disable(logging.ERROR)
-    sys.excepthook = sys.unraisablehook = lambda *_: None
+    sys.excepthook = lambda *_: None
+    sys.unraisablehook = lambda _: None
     with warnings.catch_warnings(action="ignore"):
         try:
             yield

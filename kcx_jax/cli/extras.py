@@ -16,6 +16,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "hub": ("pyarrow",),
     "spacy": ("spacy",),
     "align": ("eflomal",),
+    "tensorboard": ("tensorboard",),
     "interop": ("torch", "peft", "accelerate"),
 }
 """Extra -> the distributions a user would notice missing (pyproject.toml has them with their versions)."""

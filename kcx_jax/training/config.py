@@ -53,6 +53,13 @@ class MeshSettings(Settings):
     tensor: int = 1
 
 
+class ProfileSettings(Settings):
+    """Steps to trace with JAX's profiler, into the run folder."""
+
+    start: Positive  # counted from 1 over all stages; a shape's first step compiles
+    steps: Positive = 3
+
+
 class LoopSettings(Settings):
     """How to tune, whatever the data."""
 
@@ -74,6 +81,8 @@ class LoopSettings(Settings):
     save_every: Positive = 500  # steps
     evaluate_every: Positive | None = None  # steps, on what each stage names as validation; None: at its end
     keep: Positive = 2  # checkpoints, the newest; besides them that of the best evaluation
+    profile: ProfileSettings | None = None
+    tensorboard: bool = False  # curves for it beside metrics.jsonl
     allow_overlong: bool = False  # train without the samples that do not fit the model's positions
 
     @property

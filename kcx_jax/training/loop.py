@@ -14,22 +14,27 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 
 from kcx_jax.checkpoints.run_store import RunStore
-from kcx_jax.data import PlanOptions, RowPlan, TokenTree, batch_iterator, make_plan
+from kcx_jax.data import PlanOptions, RowPlan, Step, TokenTree, batch_iterator, make_plan
 from kcx_jax.errors import UsageError
 from kcx_jax.lora import LoraConfig, joined, merge
 from kcx_jax.lora.rewrite import Adapter
 from kcx_jax.models import ModelConfig, Transformer, init_lora, lora_shardings, make_mesh, param_shardings
 from kcx_jax.training.config import LoopSettings
+from kcx_jax.training.flops import needed_flops, peak_flops
 from kcx_jax.training.interrupt import Interrupt, deferred_interrupt
 from kcx_jax.training.metrics import Report, StepMetrics, open_reports
 from kcx_jax.training.optimiser import learning_rate, make_optimiser
+from kcx_jax.training.profiling import ProfileWindow
 from kcx_jax.training.step import TrainState, abstract_state, initial_state, make_step, put_batch
 from kcx_jax.training.step_log import StepLog
+from kcx_jax.training.tensorboard import TensorBoardReport
 from kcx_jax.training.validation import Validation
 
 PyTree = Any
 Score = Callable[[int, "TrainResult"], float | None]
 CHECKPOINTS = "checkpoints"
+PROFILE = "profile"
+TENSORBOARD = "tensorboard"
 
 
 class Model(Protocol):
@@ -131,7 +136,16 @@ def train_trees(
         reports: list[Report] = [history.append]
         if jax.process_index() == 0:
             reports += stack.enter_context(open_reports(run_dir, position.total, report))
-        around = _Surroundings(store, reports, stack.enter_context(deferred_interrupt(run.mesh)), score)
+            if run_dir and settings.tensorboard:
+                reports.append(
+                    stack.enter_context(
+                        contextlib.closing(TensorBoardReport(run_dir / TENSORBOARD, position.total))
+                    )
+                )
+        profile = ProfileWindow(settings.profile, run_dir and run_dir / PROFILE)
+        stack.callback(profile.close)
+        interrupt = stack.enter_context(deferred_interrupt(run.mesh))
+        around = _Surroundings(store, reports, interrupt, profile, score)
         for number in range(position.stage, len(stages)):
             if number > position.stage:
                 total = position.total - position.step + len(run.plans[position.stage].steps)
@@ -149,6 +163,7 @@ class _Surroundings:
     store: RunStore | None
     reports: list[Report]
     interrupt: Interrupt
+    profile: ProfileWindow
     score: Score | None
 
 
@@ -236,12 +251,15 @@ class _Run:
         )
         evaluate = self.evaluation(number, chain, frozen, around.score)
         steps = sum(len(plan.steps) for plan in self.plans)
-        log = StepLog(number, stage.name, stage.trees, plan, self.rate(number), steps, around.reports)
+        share = partial(self.share, stage.trees)
+        log = StepLog(number, stage.name, stage.trees, plan, self.rate(number), steps, share, around.reports)
         end = position.total - position.step + len(plan.steps)
         while position.total < end:
             log.before(plan.steps[position.step].shape)
+            around.profile.before(position.total + 1)
             state, result = step(state, frozen, put_batch(next(iterator), self.mesh))
             position = replace(position, step=position.step + 1, total=position.total + 1)
+            around.profile.after(position.total, result)
             log.dispatched(position.step, position.total, result)
             last, best = position.total == end, False
             stop = around.interrupt.vote(at_once=last)
@@ -258,6 +276,11 @@ class _Run:
                 raise KeyboardInterrupt
         log.finish()
         return state
+
+    def share(self, trees: Sequence[TokenTree], step: Step, seconds: float) -> float | None:
+        """Of the devices' peak: the needed operations of a step that took so long; None where no peak is known."""
+        peak = peak_flops(self.settings.dtype)
+        return peak and needed_flops(self.model.config, trees, step, self.settings.mode) / seconds / peak
 
     def evaluation(
         self, number: int, chain: list[PyTree], frozen: dict[str, PyTree], score: Score | None

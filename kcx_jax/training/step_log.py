@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 
-from kcx_jax.data import RowPlan, Shape, TokenTree
+from kcx_jax.data import RowPlan, Shape, Step, TokenTree
 from kcx_jax.training.metrics import Report, StepMetrics
 from kcx_jax.training.not_finite import NotFinite
 from kcx_jax.training.step import StepResult
@@ -17,7 +17,8 @@ class StepLog:
     """Reports the steps of one stage: number `number` (from 0), called `name`, that learns from `trees` by `plan`.
 
     Metrics of a step are fetched after the next one is dispatched, so that the device never waits for them. `rate` is
-    the learning rate by the stage's step, `steps` the number of all stages' steps.
+    the learning rate by the stage's step, `steps` the number of all stages' steps, `share` that of the devices' peak
+    that a planned step makes in a number of seconds.
     """
 
     def __init__(
@@ -28,10 +29,11 @@ class StepLog:
         plan: RowPlan,
         rate: Callable[[int], Any],
         steps: int,
+        share: Callable[[Step, float], float | None],
         reports: Sequence[Report],
     ):
         self.number, self.name, self.trees, self.plan = number, name, trees, plan
-        self.rate, self.steps, self.reports = rate, steps, reports
+        self.rate, self.steps, self.share, self.reports = rate, steps, share, reports
         self.compiled: set[Shape] = set()
         self.compiling = False
         self.pending: tuple[int, int, StepResult, float] | None = None
@@ -82,6 +84,7 @@ class StepLog:
             )
         planned = self.plan.steps[step - 1]
         now = time.perf_counter()
+        seconds = now - self.clock
         metrics = StepMetrics(
             stage=self.name,
             step=total,
@@ -92,8 +95,10 @@ class StepLog:
             targets=planned.targets,
             samples=planned.samples,
             tokens=planned.tokens,
-            seconds=now - self.clock,
+            seconds=seconds,
             compile_seconds=compile_seconds,
+            padding=1 - planned.tokens / (planned.shape.stream * len(planned.rows)),
+            mfu=self.share(planned, seconds),
             **(found := figures()),
         )
         self.clock = now

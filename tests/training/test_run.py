@@ -1,5 +1,6 @@
 """A whole run from files: what it leaves behind, how it resumes, what it refuses, what the plan foretells."""
 
+import hashlib
 import json
 import signal
 from dataclasses import replace
@@ -66,6 +67,8 @@ def test_an_interrupted_run_is_resumed_with_its_own_config_only(plain_config, si
     with pytest.raises(KeyboardInterrupt):
         train(config, report=interrupt, say=lambda line: None)
     other = parse_config({**plain_config, "seed": 5})
+    status = json.loads((Path(config.run_dir) / "summary.json").read_text())["status"]
+    assert status == "stopped; --resume goes on"
     with pytest.raises(UsageError, match="another seed"):
         train(other, resume=True, report=silent, say=lambda line: None)
     train(config, resume=True, report=silent, say=lambda line: None)
@@ -109,6 +112,20 @@ def test_a_run_is_watched_on_held_out_data(plain_config, quiet, tmp_path):
     train(config, **quiet, score=gold)
     lines = [line for line in read_metrics(Path(config.run_dir)) if "score" in line]
     assert [line["step"] for line in lines] == [2, 4]
+    summary = json.loads((Path(config.run_dir) / "summary.json").read_text())
+    best = max(lines, key=lambda line: line["score"])
+    told = summary["figures"]["stage 1 (extract)"]
+    assert told["best_evaluation"] == {name: best[name] for name in ("step", "validation_loss", "score")}
+    assert summary["status"] == "done"
+    assert {"adapter", "checkpoints", "config.yaml", "metrics.jsonl"} == set(summary["contents"])
+    corpora = [
+        config.stages[0].data[0].path,
+        str(tmp_path / "dev.jsonl"),
+        config.stages[0].data[0].schema_path,
+    ]
+    sums = {path: {"sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()} for path in corpora}
+    assert summary["data"] == sums
+    assert parse_config(summary["config"]) == config
     assert all(0 <= line["score"] <= 1 for line in lines)
     assert asked == [[str(tmp_path / "dev.jsonl")]] * 2
 
@@ -120,6 +137,7 @@ def test_a_loss_that_is_not_finite_leaves_the_samples_it_came_from(plain_config,
         train(config, **quiet)
     assert f"(en and es); {run / 'not_finite.json'} has their tokens" in str(caught.value)
     saved = json.loads((run / "not_finite.json").read_text())
+    assert json.loads((run / "summary.json").read_text())["status"] == f"failed: {caught.value}"
     branches = [branch for row in saved["rows"] for branch in row["branches"]]
     assert all(repr(branch["record"]) in str(caught.value) for branch in branches[:5])
     tokenizer = load_tokenizer(config.model)
