@@ -210,7 +210,13 @@ class _Run:
 
     def abstract(self, position: dict) -> PyTree:
         """What the store holds for a run at `position`, in the loop's own layout."""
-        chain, last = [], self.given
+        if position["stage"] >= len(self.stages):
+            raise UsageError(
+                f"the run to go on with is in its stage {position['stage'] + 1}, but {len(self.stages)} are given. "
+                "Resume it with the stages it was started with."
+            )
+        chain: list[PyTree] = []
+        last = self.given
         for number in range(position["stage"] + 1):
             chain, last = self.adapters(number, chain, last)
         return _saved(chain, abstract_state(last, self.optimiser(position["stage"]), self.mesh))

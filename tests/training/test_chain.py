@@ -71,6 +71,8 @@ def test_a_run_is_resumed_in_any_of_its_stages(step, tmp_path, whole, silent):
     assert len(resumed.history) < 11
     for found, wanted in zip(resumed.chain, whole.chain, strict=True):
         assert bits_equal(found[0], wanted[0])
+    with pytest.raises(UsageError, match="in its stage 3, but 2 are given"):
+        train_trees(tiny_model(), STAGES[:2], SETTINGS, tmp_path, resume=True, report=silent)
 
 
 def test_a_models_own_adapter_is_the_first_of_the_chain(whole, tmp_path, silent):
