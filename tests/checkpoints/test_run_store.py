@@ -170,6 +170,12 @@ def test_any_changed_element_changes_the_checksum(dtype, shape, data):
     assert checksums([jnp.array(old)]) != checksums([jnp.array(new)])
 
 
+def test_elements_that_change_places_change_the_checksum():
+    rows = jnp.arange(12.0).reshape(3, 4)
+    others = [rows[::-1], rows[:, ::-1], rows.at[0, 0].set(rows[0, 1]).at[0, 1].set(rows[0, 0])]
+    assert len({checksums([each])["[0]"] for each in (rows, *others)}) == 4
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(KcxError, match=r"cannot open .*file/run"):
