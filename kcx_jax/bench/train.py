@@ -18,9 +18,8 @@ from kcx_jax.lora.adapter import LoraConfig
 from kcx_jax.models import ModelConfig, Transformer, frozen_base, init_lora, make_mesh
 from kcx_jax.models.transformer import Activation
 from kcx_jax.ops.backends import Backend
+from kcx_jax.training.flops import HOPPER_PEAK, needed_flops
 from kcx_jax.training.step import initial_state, make_step, put_batch
-
-BF16_PEAK = 989e12  # FLOP/s of an H100 or H200 (SXM), dense, by NVIDIA's data sheet
 
 
 @dataclass(frozen=True)
@@ -100,7 +99,7 @@ def _rates(bench: TrainBench, tree: TokenTree, timed: Sequence[Step], seconds: f
     def total(count: str) -> int:
         return sum(getattr(step, count) for step in timed)
 
-    needed = sum(needed_flops(bench.config, tree, step) for step in timed)
+    needed = sum(needed_flops(bench.config, [tree], step) for step in timed)
     padded = sum(step.shape.stream * len(step.rows) for step in timed)
     return {
         "seconds_per_step": seconds / len(timed),
@@ -108,23 +107,5 @@ def _rates(bench: TrainBench, tree: TokenTree, timed: Sequence[Step], seconds: f
         "tokens_per_second": total("tokens") / seconds,
         "padding": 1 - total("tokens") / padded,
         "needed_teraflops_per_second": needed / seconds / 1e12,
-        "share_of_bf16_peak": needed / seconds / BF16_PEAK / jax.device_count(),
+        "share_of_bf16_peak": needed / seconds / HOPPER_PEAK / jax.device_count(),
     }
-
-
-def needed_flops(config: ModelConfig, tree: TokenTree, step: Step) -> float:
-    """Floating-point operations that a LoRA step cannot do without.
-
-    4 per weight of the body and token (forward, and the input's gradient: frozen weights get none), 4 per weight of
-    the head and target, and 12 per channel and pair of a query and a key that it sees. Padding, recomputation and the
-    adapters' own operations are not counted.
-    """
-    D, F, Q = config.hidden_size, config.intermediate_size, config.query_size
-    body = config.num_layers * (D * config.qkv_rows["v_proj"].stop + D * Q + 3 * D * F)
-    prefix = len(tree.prefix)
-    pairs = 0
-    for row in step.rows:
-        inputs = [tree.branches[index].inputs for index in row.branches] if row.counted else []
-        pairs += prefix * (prefix + 1) // 2 + sum(n * prefix + n * (n + 1) // 2 for n in inputs)
-    attention = 12 * config.num_layers * Q * pairs
-    return 4 * body * step.tokens + 4 * config.vocab_size * D * step.targets + attention

@@ -17,6 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "spacy": ("spacy",),
     "align": ("eflomal",),
     "ray": ("ray",),
+    "tensorboard": ("tensorboard",),
     "interop": ("torch", "peft", "accelerate"),
 }
 """Extra -> the distributions a user would notice missing (pyproject.toml has them with their versions)."""

@@ -9,6 +9,7 @@ from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
     from kcx_jax.training.forecast import Forecast
+    from kcx_jax.training.run import Score
 
 
 def command(
@@ -39,9 +40,20 @@ def command(
     if plan:
         from kcx_jax.training.forecast import forecast
 
-        _print(forecast(settings, say_to_stderr))
+        told = forecast(settings, say_to_stderr)
+        _print(told)
+        told.require_room()
     else:
-        train(settings, resume=resume)
+        train(settings, resume=resume, score=_score(settings.score_records))
+
+
+def _score(records: int) -> "Score | None":
+    """What decodes and scores so many records while training; None for none."""
+    if not records:
+        return None
+    from kcx_jax.evaluation.while_training import decoded_f1
+
+    return lambda model, stage: decoded_f1(model, stage, records)
 
 
 def _print(forecast: "Forecast") -> None:
@@ -82,9 +94,10 @@ def _print(forecast: "Forecast") -> None:
         "the costliest step": memory.step,
     }
     listed = ", ".join(f"{name} {_human(size)}" for name, size in parts.items())
-    console.print(
-        f"memory a device, as compiled for {memory.platform}: {_human(sum(parts.values()))} ({listed})"
-    )
+    console.print(f"memory a device, as compiled for {memory.platform}: {_human(memory.total)} ({listed})")
+    console.print(f"needed operations: {forecast.flops_per_token / 1e9:,.3g} GFLOP a token")
+    sent = [f"{each.kind} {_human(each.bytes)} in {each.count:,}" for each in forecast.collectives]
+    console.print(f"collectives a step and device: {', '.join(sent) or 'none'}")
 
 
 def _human(size: float) -> str:

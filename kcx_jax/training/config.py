@@ -27,11 +27,17 @@ class LoraSettings(Settings):
 
 
 class OptimiserSettings(Settings):
-    """AdamW with warm-up, then cosine to zero, anew in every stage. Ours: the paper states none of it."""
+    """AdamW with warm-up, then cosine to zero, anew in every stage. Ours: the paper states none of it.
+
+    `rate_factors` multiply the learning rate of groups of what trains, by name: an adapter's target (`W_pack`), all
+    of its matrices on one side (`B: 16` is LoRA+, Hayou et al. 2024), both (`W_pack.B`), or, in mode full, a
+    parameter (`embed_tokens`). What is in several groups gets all of their factors.
+    """
 
     learning_rate: Annotated[float, Field(gt=0)] = 3e-4
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: Share = 0.1  # share of the stage's steps
+    rate_factors: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     weight_decay: Annotated[float, Field(ge=0)] = 0.0  # decoupled; not on norms
     clip: Annotated[float, Field(gt=0)] | None = 1.0  # largest global gradient norm
     beta1: Share = 0.9
@@ -47,6 +53,13 @@ class MeshSettings(Settings):
     tensor: int = 1
 
 
+class ProfileSettings(Settings):
+    """Steps to trace with JAX's profiler, into the run folder."""
+
+    start: Positive  # counted from 1 over all stages; a shape's first step compiles
+    steps: Positive = 3
+
+
 class LoopSettings(Settings):
     """How to tune, whatever the data."""
 
@@ -55,6 +68,7 @@ class LoopSettings(Settings):
     optimiser: OptimiserSettings = OptimiserSettings()
     branches: Positive = 16  # samples that share one copy of their schema
     rows_per_step: Positive = 4  # trees a step over all devices
+    accumulate: Positive = 1  # parts of a step's rows, computed one after another: less memory, the same step
     shapes: Positive = 4  # compiled shapes a stage, more of them pad less
     seed: Annotated[int, Field(ge=0)] = 0
     mesh: MeshSettings = MeshSettings()
@@ -66,7 +80,10 @@ class LoopSettings(Settings):
         Literal["qkv", "attention", "stream", "gate", "up"], ...
     ] = ()  # what a recomputed layer keeps all the same
     save_every: Positive = 500  # steps
-    keep: Positive = 2  # checkpoints
+    evaluate_every: Positive | None = None  # steps, on what each stage names as validation; None: at its end
+    keep: Positive = 2  # checkpoints, the newest; besides them that of the best evaluation
+    profile: ProfileSettings | None = None
+    tensorboard: bool = False  # curves for it beside metrics.jsonl
     allow_overlong: bool = False  # train without the samples that do not fit the model's positions
 
     @property
@@ -122,10 +139,12 @@ class StageSettings(Settings):
     epochs: Positive = 1
     steps: Positive | None = None  # instead of whole epochs
     learning_rate: Annotated[float, Field(gt=0)] | None = None  # instead of the optimiser's
+    validation: tuple[DataSettings, ...] = ()  # held out: its loss is computed, nothing is learnt from it
+    adapter: Literal["continue", "new"] = "continue"  # new: a fresh one, those before it merged in
 
     @model_validator(mode="after")
     def _check(self) -> "StageSettings":
-        if self.kind == "align" and any(each.prompts.pair for each in self.data):
+        if self.kind == "align" and any(each.prompts.pair for each in (*self.data, *self.validation)):
             raise ValueError("prompts.pair is for stages of kind extract; leave it out of kind align")
         return self
 
@@ -136,6 +155,14 @@ class TrainConfig(LoopSettings):
     model: str  # a folder, or ORG/NAME on the Hub
     run_dir: str
     stages: Annotated[tuple[StageSettings, ...], Field(min_length=1)]
+    score_records: Annotated[int, Field(ge=0)] = 0  # of each validation corpus, decoded for their F1
+
+    @model_validator(mode="after")
+    def _check(self) -> "TrainConfig":
+        for key in ("evaluate_every", "score_records"):
+            if getattr(self, key) and not any(stage.validation for stage in self.stages):
+                raise ValueError(f"{key} needs held-out data: name it as validation in a stage")
+        return self
 
 
 def load_config(path: str | Path, sets: list[str] | tuple[str, ...] = ()) -> TrainConfig:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console
@@ -33,6 +34,16 @@ class StepMetrics:
     tokens: int  # real ones, over all processes
     seconds: float  # since the step before, without compiling and saving
     compile_seconds: float = 0.0  # before the first step of a shape
+    padding: float = 0.0  # share of the tokens computed in the linear layers that is padding
+    mfu: float | None = (
+        None  # needed operations of these seconds, as a share of the devices' peak, where it is known
+    )
+    validation_loss: float | None = None  # after the step, where computed: mean over all held-out targets
+    score: float | None = None  # after the step, where records were decoded: higher is better
+
+    def to_json(self) -> dict:
+        """The figures there are."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 Report = Callable[[StepMetrics], None]
@@ -62,7 +73,7 @@ class MetricsFile:
 
     def __call__(self, metrics: StepMetrics) -> None:
         try:
-            self._handle.write(json.dumps(asdict(metrics)) + "\n")
+            self._handle.write(json.dumps(metrics.to_json()) + "\n")
             self._handle.flush()
         except OSError as error:
             raise KcxError(f"cannot write {self.path}: {error.strerror or error}") from error
@@ -87,24 +98,32 @@ class ConsoleReport:
         self._console = Console(file=sys.stderr)
         self._progress: Progress | None = None
         self._last_line = -_SECONDS_BETWEEN_LINES
-        self._seconds = self._samples = self._tokens = 0.0
+        self._sums = dict.fromkeys(("steps", "seconds", "samples", "tokens", "needed"), 0.0)
 
     def __call__(self, metrics: StepMetrics) -> None:
-        # Exponential forgetting: the rate follows the last twenty steps or so.
-        self._seconds = 0.95 * self._seconds + metrics.seconds
-        self._samples = 0.95 * self._samples + metrics.samples
-        self._tokens = 0.95 * self._tokens + metrics.tokens
-        samples, tokens = self._samples / self._seconds, self._tokens / self._seconds
-        text = f"loss {metrics.loss:.3f}  {samples:.1f} samples/s  {tokens:,.0f} tokens/s"
+        # Exponential forgetting: the rates follow the last twenty steps or so.
+        for name, value in self._sums.items():
+            self._sums[name] = 0.95 * value
+        self._sums["steps"] += 1
+        self._sums["needed"] += (metrics.mfu or 0.0) * metrics.seconds
+        for name in ("seconds", "samples", "tokens"):
+            self._sums[name] += getattr(metrics, name)
+        rate = {name: value / self._sums["seconds"] for name, value in self._sums.items()}
+        text = f"loss {metrics.loss:.3f}  {rate['samples']:.1f} samples/s  {rate['tokens']:,.0f} tokens/s"
+        text += f"  {metrics.padding:.0%} padding"
+        if metrics.mfu is not None:
+            text += f"  MFU {rate['needed']:.0%}"
+        if metrics.validation_loss is not None:
+            text += f"  held out: loss {metrics.validation_loss:.3f}"
+            text += "" if metrics.score is None else f", score {metrics.score:.3f}"
+        due = time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES
         if self._console.is_terminal:
             self._draw(metrics, text)
-        elif metrics.step == metrics.steps or time.monotonic() - self._last_line > _SECONDS_BETWEEN_LINES:
+        elif due or metrics.step == metrics.steps or metrics.validation_loss is not None:
             self._last_line = time.monotonic()
-            print(
-                f"{metrics.stage}: step {metrics.step} of {metrics.steps}  {text}",
-                file=sys.stderr,
-                flush=True,
-            )
+            left = timedelta(seconds=round((metrics.steps - metrics.step) / rate["steps"]))
+            line = f"{metrics.stage}: step {metrics.step} of {metrics.steps}  {text}  {left} left"
+            print(line, file=sys.stderr, flush=True)
 
     def _draw(self, metrics: StepMetrics, text: str) -> None:
         if self._progress is None:

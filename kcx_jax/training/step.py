@@ -3,7 +3,7 @@
 R rows, T stream tokens, M targets a row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -122,13 +122,16 @@ def make_step(
     state: TrainState,
     seed: int = 0,
     attention: Backend = "auto",
+    accumulate: int = 1,
 ) -> Program:
     """A jitted `(state, frozen, batch) -> (state, result)`, to be called under `jax.set_mesh`; donates the
     state.
 
     `collection` names the variable collection that trains, `frozen` holds the others and never gets a
-    gradient. The loss is the sum over all rows of all shards divided by their number of real targets. `state`
-    is the state of step 0, abstract or not: every later one lies on the devices as it does.
+    gradient. The loss is the sum over all rows of all shards divided by their number of real targets. The rows are
+    computed in `accumulate` parts one after another, which divides the memory of activations and changes nothing else
+    (but which inputs dropout drops). `state` is the state of step 0, abstract or not: every later one lies on the
+    devices as it does.
     """
     dropout = module.lora is not None and module.lora.dropout > 0
 
@@ -137,18 +140,44 @@ def make_step(
     ) -> tuple[TrainState, StepResult]:
         key = jax.random.fold_in(jax.random.key(seed), state.step) if dropout else None
 
-        def mean_loss(trained: PyTree) -> jax.Array:
-            variables = {**frozen, collection: trained}
-            total, count = summed_loss(module, variables, batch, collection == "params", key, attention)
-            return total / jnp.maximum(count, 1)
+        count = jnp.maximum(jnp.sum(batch.target_mask_RM), 1)
 
-        loss, gradient = jax.value_and_grad(mean_loss)(state.trained)
+        def share(part: TreeBatch, key: Any) -> tuple[jax.Array, PyTree]:
+            """What some of the rows add to the mean loss, and its gradient."""
+
+            def loss(trained: PyTree) -> jax.Array:
+                variables = {**frozen, collection: trained}
+                return summed_loss(module, variables, part, collection == "params", key, attention)[0] / count
+
+            return jax.value_and_grad(loss)(state.trained)
+
+        if accumulate == 1:
+            loss, gradient = share(batch, key)
+        else:
+            loss, gradient = _accumulated(share, batch, key, accumulate)
         updates, moments = optimiser.update(gradient, state.optimiser, state.trained)
         result = StepResult(loss, optax.tree.norm(gradient))
         return TrainState(state.step + 1, optax.apply_updates(state.trained, updates), moments), result
 
     kept = jax.tree.map(lambda leaf: leaf.sharding, state)
     return Program(train_step, donate_argnums=0, out_shardings=(kept, None))
+
+
+def _accumulated(share: Callable[[TreeBatch, Any], PyTree], batch: TreeBatch, key: Any, parts: int) -> PyTree:
+    """The sum of `share(part, key of its own)` over every `parts`-th row: so each device cuts its own rows."""
+
+    def cut(array: jax.Array) -> jax.Array:
+        return array.reshape(-1, parts, *array.shape[1:]).swapaxes(0, 1)
+
+    def add(total: PyTree, numbered: tuple[jax.Array, TreeBatch]) -> tuple[PyTree, None]:
+        number, part = numbered
+        found = share(part, None if key is None else jax.random.fold_in(key, number))
+        return jax.tree.map(jnp.add, total, found), None
+
+    numbered = jnp.arange(parts), TreeBatch(*map(cut, batch))
+    shapes = jax.eval_shape(share, jax.tree.map(lambda array: array[0], numbered[1]), key)
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return jax.lax.scan(add, zeros, numbered)[0]
 
 
 def put_batch(batch: TreeBatch, mesh: Mesh) -> TreeBatch:

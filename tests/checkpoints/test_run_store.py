@@ -9,9 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from kcx_jax.checkpoints import RunStore
+from kcx_jax.checkpoints.checksum import checksums
 from kcx_jax.errors import KcxError
 
 BASE = {"config": "a", "tensors": "b", "values": "c"}
@@ -91,6 +94,86 @@ def test_a_damaged_step_is_named(tmp_path):
     (tmp_path / "1" / "state" / "manifest.ocdbt").write_bytes(b"")
     with RunStore(tmp_path) as store, pytest.raises(KcxError, match=f"cannot read step 1 of {tmp_path}"):
         store.restore(1, state_of(1))
+
+
+def flip(path):
+    """Change one bit in the middle of a file."""
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+
+
+DAMAGE = {
+    "lost": lambda path: path.unlink(),
+    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "flipped": flip,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_whatever_a_file_suffers_what_comes_back_was_written(damage, tmp_path):
+    with RunStore(tmp_path / "run", BASE) as store:
+        for step in (1, 2):
+            store.save(step, state_of(step), {"at": step})
+    files = [path.relative_to(tmp_path) for path in (tmp_path / "run" / "2").rglob("*") if path.is_file()]
+    passed_over = 0
+    for number, path in enumerate(files):
+        copy = tmp_path / str(number)
+        shutil.copytree(tmp_path / "run", copy / "run")
+        DAMAGE[damage](copy / path)
+        with RunStore(copy / "run", BASE) as store:
+            restored = store.restore_newest(lambda position: state_of(0))
+            step = restored.data_position["at"]
+            assert_same(restored.state, state_of(step))
+            assert step == 2 - len(restored.passed_over)
+            if step == 1:
+                passed_over += 1
+                (told,) = restored.passed_over
+                assert "step 2 of" in told
+                assert told.endswith(f"It lies in {copy / 'run' / '2.damaged'} now.")
+                store.save(2, state_of(5), {"at": 2})  # the run writes it anew
+        if step == 1:
+            with RunStore(copy / "run", BASE) as store:
+                newest = store.restore_newest(lambda position: state_of(0))
+            assert newest.passed_over == ()
+            assert_same(newest.state, state_of(5))
+    assert 3 <= passed_over < len(files)  # some files only matter to Orbax itself
+
+
+def test_where_no_step_is_whole_none_is_touched(tmp_path):
+    with RunStore(tmp_path, BASE) as store:
+        assert store.restore_newest(lambda position: state_of(0)) is None
+        for step in (1, 2):
+            store.save(step, state_of(step), {})
+    for step in (1, 2):
+        (tmp_path / str(step) / "_CHECKPOINT_METADATA").unlink()
+    before = sorted(tmp_path.rglob("*"))
+    with (
+        RunStore(tmp_path, BASE) as store,
+        pytest.raises(KcxError, match=r"no step .* is whole.*step 2.*step 1"),
+    ):
+        store.restore_newest(lambda position: state_of(0))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@given(
+    st.sampled_from(["float32", "bfloat16", "int32", "int8", "bool"]),
+    st.lists(st.integers(1, 4), max_size=3),
+    st.data(),
+)
+@settings(max_examples=25)
+def test_any_changed_element_changes_the_checksum(dtype, shape, data):
+    old = np.asarray(np.random.default_rng(0).integers(0, 2, shape), dtype)
+    new = np.array(old)
+    place = tuple(data.draw(st.integers(0, size - 1)) for size in shape)
+    new[place] = not new[place]
+    assert checksums([jnp.array(old)]) != checksums([jnp.array(new)])
+
+
+def test_elements_that_change_places_change_the_checksum():
+    rows = jnp.arange(12.0).reshape(3, 4)
+    others = [rows[::-1], rows[:, ::-1], rows.at[0, 0].set(rows[0, 1]).at[0, 1].set(rows[0, 0])]
+    assert len({checksums([each])["[0]"] for each in (rows, *others)}) == 4
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):

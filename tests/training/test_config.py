@@ -94,6 +94,12 @@ def test_the_resolved_config_reads_back_as_itself(rate, seed, model, mode):
     assert TrainConfig.model_validate(yaml.safe_load(dump_config(config))) == config
 
 
+@pytest.mark.parametrize("key", ["evaluate_every", "score_records"])
+def test_evaluation_without_held_out_data_is_refused(key):
+    with pytest.raises(UsageError, match=f"{key} needs held-out data: name it as validation in a stage"):
+        parse_config({**SMALL, key: 5})
+
+
 def test_configs_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         parse_config(SMALL).seed = 3

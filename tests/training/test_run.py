@@ -1,5 +1,7 @@
 """A whole run from files: what it leaves behind, how it resumes, what it refuses, what the plan foretells."""
 
+import hashlib
+import json
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +14,15 @@ from typer.testing import CliRunner
 
 from kcx_jax.checkpoints import load_pretrained
 from kcx_jax.cli.app import app
-from kcx_jax.corpora import write_records
+from kcx_jax.corpora import read_parallel, write_records
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.evaluation.while_training import decoded_f1
+from kcx_jax.lora import joined
 from kcx_jax.tokenizer import load_tokenizer
-from kcx_jax.training import load_config, read_metrics, train
+from kcx_jax.training import load_config, plan_stages, read_metrics, train
 from kcx_jax.training.config import parse_config
 from kcx_jax.training.forecast import forecast
+from kcx_jax.training.not_finite import record_languages
 from kcx_jax.training.stages import read_stages
 
 from .conftest import record
@@ -62,10 +67,94 @@ def test_an_interrupted_run_is_resumed_with_its_own_config_only(plain_config, si
     with pytest.raises(KeyboardInterrupt):
         train(config, report=interrupt, say=lambda line: None)
     other = parse_config({**plain_config, "seed": 5})
+    status = json.loads((Path(config.run_dir) / "summary.json").read_text())["status"]
+    assert status == "stopped; --resume goes on"
     with pytest.raises(UsageError, match="another seed"):
         train(other, resume=True, report=silent, say=lambda line: None)
     train(config, resume=True, report=silent, say=lambda line: None)
     assert [line["step"] for line in read_metrics(Path(config.run_dir))] == list(range(1, 8))
+
+
+def test_a_chain_of_adapters_is_left_link_by_link_and_joined(plain_config, quiet):
+    first, second = plain_config["stages"]
+    config = parse_config({**plain_config, "stages": [first, second | {"adapter": "new"}]})
+    tuned = train(config, **quiet)
+    run = Path(config.run_dir)
+    links = [load_pretrained(config.model, run / "chain" / n, dtype="float32") for n in ("1", "2")]
+    assert [link.lora_config.rank for link in links] == [4, 4]
+    loaded = load_pretrained(config.model, run / "adapter", dtype="float32")
+    assert loaded.lora_config.rank == 8
+    assert all(map(np.array_equal, arrays(loaded.lora), arrays(tuned.lora)))
+    joint, _ = joined([(link.lora, link.lora_config) for link in links], tuned.config.qkv_rows)
+    assert all(map(np.array_equal, arrays(joint), arrays(tuned.lora)))
+
+
+def test_a_run_is_watched_on_held_out_data(plain_config, quiet, tmp_path):
+    held_out = [record(n, "es") for n in range(30, 33)]
+    write_records(held_out, tmp_path / "dev.jsonl")
+    stage = plain_config["stages"][1]
+    dev = [stage["data"][0] | {"path": str(tmp_path / "dev.jsonl")}]
+    values = {
+        **plain_config,
+        "stages": [stage | {"validation": dev}],
+        "evaluate_every": 2,
+        "score_records": 2,
+    }
+    config = parse_config(values)
+    asked = []
+
+    def gold(model, stage):
+        """As the callback of `kcx train` sees it: a whole model, and what to ask it about."""
+        assert model.lora is not None
+        asked.append([data.path for data in stage.validation])
+        return decoded_f1(model, stage, 2)
+
+    train(config, **quiet, score=gold)
+    lines = [line for line in read_metrics(Path(config.run_dir)) if "score" in line]
+    assert [line["step"] for line in lines] == [2, 4]
+    summary = json.loads((Path(config.run_dir) / "summary.json").read_text())
+    best = max(lines, key=lambda line: line["score"])
+    told = summary["figures"]["stage 1 (extract)"]
+    assert told["best_evaluation"] == {name: best[name] for name in ("step", "validation_loss", "score")}
+    assert summary["status"] == "done"
+    assert {"adapter", "checkpoints", "config.yaml", "metrics.jsonl"} == set(summary["contents"])
+    corpora = [
+        config.stages[0].data[0].path,
+        str(tmp_path / "dev.jsonl"),
+        config.stages[0].data[0].schema_path,
+    ]
+    sums = {path: {"sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest()} for path in corpora}
+    assert summary["data"] == sums
+    assert parse_config(summary["config"]) == config
+    assert all(0 <= line["score"] <= 1 for line in lines)
+    assert asked == [[str(tmp_path / "dev.jsonl")]] * 2
+
+
+def test_a_loss_that_is_not_finite_leaves_the_samples_it_came_from(plain_config, quiet):
+    config = parse_config({**plain_config, "optimiser": {"learning_rate": 1e36, "clip": None}})
+    run = Path(config.run_dir)
+    with pytest.raises(KcxError, match=r"loss of step 2 \(step 2 of stage 1 \(align\)\) is nan") as caught:
+        train(config, **quiet)
+    assert f"(en and es); {run / 'not_finite.json'} has their tokens" in str(caught.value)
+    saved = json.loads((run / "not_finite.json").read_text())
+    assert json.loads((run / "summary.json").read_text())["status"] == f"failed: {caught.value}"
+    branches = [branch for row in saved["rows"] for branch in row["branches"]]
+    assert all(repr(branch["record"]) in str(caught.value) for branch in branches[:5])
+    tokenizer = load_tokenizer(config.model)
+    pairs = {pair.id: pair for pair in read_parallel(config.stages[0].data[0].path)}
+    for branch in branches:
+        pair = pairs[branch["record"]]
+        assert pair.source.text in branch["context"]["text"]
+        assert tokenizer.decode(branch["context"]["ids"]) == branch["context"]["text"]
+        assert pair.target.entities[0].text in branch["answer"]["text"]
+    assert all("class Person" in row["prefix"]["text"] for row in saved["rows"])
+    (stage,) = read_stages(
+        config.model_copy(update={"stages": config.stages[:1]}), tokenizer, 4096, quiet["say"]
+    )
+    step = plan_stages([stage], config)[0].steps[1]
+    assert len(branches) == step.samples
+    told = record_languages(config.stages[1])
+    assert told == {record(n, language).id: language for n in range(20) for language in ("en", "es")}
 
 
 def test_mode_full_writes_a_model_folder(plain_config, quiet):
