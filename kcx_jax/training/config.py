@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
+from kcx_jax.data import Packing, PlanOptions
 from kcx_jax.errors import UsageError
 from kcx_jax.prompts import PromptConfig
 from kcx_jax.settings import Settings, checked, read_values
@@ -53,8 +54,10 @@ class LoopSettings(Settings):
     mode: Literal["lora", "full"] = "lora"
     lora: LoraSettings = LoraSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
-    branches: Positive = 16  # samples that share one copy of their schema
-    rows_per_step: Positive = 4  # trees a step over all devices
+    packing: Packing = "tree"  # what shares a row: a schema's samples, or (to compare with) plain, none
+    branches: Positive = 16  # tree: samples that share one copy of their schema
+    row_tokens: Positive = 4096  # plain: what rows are filled to
+    rows_per_step: Positive = 4  # rows a step over all devices
     shapes: Positive = 4  # compiled shapes a stage, more of them pad less
     seed: Annotated[int, Field(ge=0)] = 0
     mesh: MeshSettings = MeshSettings()
@@ -72,6 +75,16 @@ class LoopSettings(Settings):
     def kept_activations(self) -> tuple[Literal["qkv", "attention", "stream", "gate", "up"], ...] | None:
         """What each layer's backward pass finds computed; None: everything."""
         return self.remat_except if self.remat else None
+
+    def plan_options(self, seed: int) -> PlanOptions:
+        """What the row plan of a stage depends on."""
+        return PlanOptions(
+            rows=self.rows_per_step,
+            branches=1 if self.packing == "none" else self.branches,
+            shapes=self.shapes,
+            seed=seed,
+            row_tokens=self.row_tokens if self.packing == "plain" else None,
+        )
 
 
 class PromptSettings(Settings):

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 
 from kcx_jax.checkpoints.run_store import RunStore
-from kcx_jax.data import PlanOptions, RowPlan, Shape, TokenTree, batch_iterator, make_plan
+from kcx_jax.data import RowPlan, Shape, TokenTree, arrange, batch_iterator, make_plan
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.lora import LoraConfig
 from kcx_jax.models import ModelConfig, Transformer, init_lora, lora_shardings, make_mesh, param_shardings
@@ -76,8 +76,8 @@ def plan_stages(stages: Sequence[Stage], settings: LoopSettings) -> list[RowPlan
     plans = []
     for number, stage in enumerate(stages):
         seed = settings.seed + 1_000_003 * number  # stages shuffle the same data differently
-        options = PlanOptions(settings.rows_per_step, settings.branches, settings.shapes, seed)
-        plans.append(make_plan(stage.trees, options, None if stage.steps else stage.epochs, stage.steps))
+        trees, options = arrange(stage.trees, settings.packing), settings.plan_options(seed)
+        plans.append(make_plan(trees, options, None if stage.steps else stage.epochs, stage.steps))
     return plans
 
 
@@ -155,7 +155,8 @@ class _Run:
     ) -> TrainState:
         """The rest of one stage from `position` on; returns the state after its last step."""
         stage, plan = self.stages[position.stage], self.plans[position.stage]
-        iterator = batch_iterator(stage.trees, plan, jax.process_index(), jax.process_count())
+        trees = arrange(stage.trees, self.settings.packing)
+        iterator = batch_iterator(trees, plan, jax.process_index(), jax.process_count())
         if position.iterator is not None:
             iterator.set_state(position.iterator)
         step = make_step(
