@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kcx_jax.data.encode import TokenTree
+from kcx_jax.data.mixing import mixed, spread
 from kcx_jax.data.rows import Fill, Row, Sizes, cut_rows, row_counts
 from kcx_jax.data.shapes import Shape, choose_shapes, widen
 from kcx_jax.errors import KcxError
@@ -34,7 +35,8 @@ class Step(NamedTuple):
 @dataclass(frozen=True)
 class PlanOptions:
     """What the plan depends on beside the data: rows a step over all devices, branches a row, shapes
-    compiled. `row_tokens` fills rows to so many tokens instead, whatever the number of branches.
+    compiled. `row_tokens` fills rows to so many tokens instead, whatever the number of branches. A step has rows
+    of at least `min_schemas` trees where there are so many, and rows for them.
     """
 
     rows: int = 4
@@ -42,6 +44,7 @@ class PlanOptions:
     shapes: int = 4
     seed: int = 0
     row_tokens: int | None = None
+    min_schemas: int = 16
 
 
 @dataclass(frozen=True)
@@ -97,7 +100,7 @@ def make_plan(
     ends: list[int] = []
     while len(ends) < epochs if epochs is not None else len(planned) < (steps or 0):
         rng = np.random.default_rng([options.seed, len(ends)])
-        planned += _group_steps(cut.rows(rng), shapes, options.rows, sizes, rng)
+        planned += _group_steps(cut.rows(rng), shapes, options, sizes, rng)
         ends.append(len(planned))
     if steps is not None:
         planned, ends = planned[:steps], [end for end in ends if end <= steps]
@@ -134,7 +137,7 @@ def _shapes(cut: _Cutter, sizes: Sequence[Sizes], options: PlanOptions) -> list[
 
     def cost(shapes: list[Shape]) -> float:
         rng = np.random.default_rng(options.seed)
-        steps = (_group_steps(rows, shapes, options.rows, sizes, rng) for rows in looked_at)
+        steps = (_group_steps(rows, shapes, options, sizes, rng) for rows in looked_at)
         return sum(step.shape.cost() for epoch in steps for step in epoch)
 
     if epochs == 1:
@@ -152,23 +155,22 @@ def _shapes(cut: _Cutter, sizes: Sequence[Sizes], options: PlanOptions) -> list[
 def _group_steps(
     rows: Sequence[Row],
     shapes: Sequence[Shape],
-    rows_per_step: int,
+    options: PlanOptions,
     sizes: Sequence[Sizes],
     rng: np.random.Generator,
 ) -> list[Step]:
-    """Rows of one shape, shuffled, `rows_per_step` at a time."""
+    """Rows of one shape, shuffled, `options.rows` at a time."""
     by_shape = _by_shape(rows, shapes, sizes)
     steps = []
     for shape in sorted(by_shape, key=Shape.cost):
-        same = [by_shape[shape][i] for i in rng.permutation(len(by_shape[shape]))]
-        if (larger := _taker(shape, len(same), by_shape, rows_per_step)) is not None:
-            whole = len(same) - len(same) % rows_per_step
+        same = spread(by_shape[shape], rng)
+        if (larger := _taker(shape, len(same), by_shape, options.rows)) is not None:
+            whole = len(same) - len(same) % options.rows
             by_shape[larger] += same[whole:]
             same = same[:whole]
-        for start in range(0, len(same), rows_per_step):
-            chosen = same[start : start + rows_per_step]
+        for chosen in mixed(same, options.rows, options.min_schemas):
             filler = chosen[0]._replace(counted=False)
-            chosen += [filler] * (rows_per_step - len(chosen))
+            chosen += [filler] * (options.rows - len(chosen))
             steps.append(Step(shape, _balance(chosen, sizes), **_count(chosen, sizes)))
     return [steps[i] for i in rng.permutation(len(steps))]
 

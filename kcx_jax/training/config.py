@@ -58,6 +58,7 @@ class LoopSettings(Settings):
     branches: Positive = 16  # tree: samples that share one copy of their schema
     row_tokens: Positive = 4096  # plain: what rows are filled to
     rows_per_step: Positive = 4  # rows a step over all devices
+    min_schemas_per_step: Positive = 16  # different prompts a step, as far as rows and data allow
     shapes: Positive = 4  # compiled shapes a stage, more of them pad less
     seed: Annotated[int, Field(ge=0)] = 0
     mesh: MeshSettings = MeshSettings()
@@ -84,6 +85,7 @@ class LoopSettings(Settings):
             shapes=self.shapes,
             seed=seed,
             row_tokens=self.row_tokens if self.packing == "plain" else None,
+            min_schemas=self.min_schemas_per_step,
         )
 
 

@@ -142,3 +142,23 @@ def test_a_row_that_no_shape_holds_is_halved():
     for shape, rows in by_shape.items():
         assert shape in shapes
         assert all(shape.holds(sizes[0].needed(row.branches)) for row in rows)
+
+
+@pytest.mark.parametrize(("rows", "least", "expected"), [(8, 5, 5), (4, 3, 3), (4, 16, 4), (12, 16, 10)])
+def test_steps_mix_schemas_as_far_as_rows_and_data_allow(rows, least, expected):
+    trees = random_trees(3, [(300, 120), *[(300, 40)] * 9])
+    plan = make_plan(trees, PlanOptions(rows, branches=4, shapes=1, min_schemas=least), epochs=2)
+    mixes = [len({row.tree for row in step.rows if row.counted}) for step in plan.steps]
+    assert min(mixes) >= expected
+
+
+def test_a_small_schema_comes_all_over_the_epoch():
+    trees = random_trees(4, [(300, 1600), (300, 80)])
+    plan = make_plan(trees, PlanOptions(rows=4, branches=4, shapes=1, min_schemas=1), epochs=1)
+    with_small = sum(any(row.tree == 1 for row in step.rows) for step in plan.steps)
+    assert with_small >= 19  # of 20 rows, hardly two in one step
+
+
+def test_a_single_schema_needs_no_other():
+    (tree,) = random_trees(4, [(300, 64)])
+    assert len(make_plan([tree], PlanOptions(rows=4, branches=4), epochs=1).steps) == 4
