@@ -13,12 +13,18 @@ Packing = Literal["tree", "plain", "none"]
 
 
 def arrange(trees: Sequence[TokenTree], packing: Packing) -> Sequence[TokenTree]:
-    """The trees that rows are cut from: their own, or for `plain` one tree of whole samples with no prefix."""
+    """The trees that rows are cut from: their own, or for `plain` whole samples below no prefix, one tree for all
+    that an epoch has equally often.
+    """
     if packing != "plain":
         return trees
-    branches = (
-        TokenBranch(np.concatenate([tree.prefix, branch.context]), branch.answer, branch.record_id)
-        for tree in trees
-        for branch in tree.branches
-    )
-    return [TokenTree(np.zeros(0, np.int32), tuple(branches), "packed samples")]
+    samples: dict[float, list[TokenBranch]] = {}
+    for tree in trees:
+        samples.setdefault(tree.passes, []).extend(
+            TokenBranch(np.concatenate([tree.prefix, branch.context]), branch.answer, branch.record_id)
+            for branch in tree.branches
+        )
+    nothing = np.zeros(0, np.int32)
+    return [
+        TokenTree(nothing, tuple(branches), "packed samples", passes) for passes, branches in samples.items()
+    ]

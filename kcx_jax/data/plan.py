@@ -4,6 +4,7 @@ A pure function of (trees, options, epoch), made before sharding: every process 
 its own slice of each step's rows, so order and shapes never depend on the number of processes.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -85,7 +86,8 @@ def make_plan(
 ) -> RowPlan:
     """The plan of a run of whole `epochs` or of exactly `steps` steps (epochs are then repeated as needed).
 
-    Each epoch shuffles the branches of every tree into rows, and the rows into steps. Shapes are chosen by the
+    Each epoch shuffles the branches of every tree into rows, and the rows into steps; of a tree that it has not
+    just once, it takes the rows that come next. Shapes are chosen by the
     first epochs; a row of a later one that none of them holds is halved. Raises `KcxError` where
     there is nothing to train on.
     """
@@ -94,13 +96,13 @@ def make_plan(
     if not any(tree.branches for tree in trees):
         raise KcxError("no samples to train on: every tree is empty. Check the data and its limits.")
     sizes = [Sizes.of(tree) for tree in trees]
-    cut = _Cutter(sizes, options)
+    cut = _Cutter(trees, sizes, options)
     shapes = _shapes(cut, sizes, options)
     planned: list[Step] = []
     ends: list[int] = []
     while len(ends) < epochs if epochs is not None else len(planned) < (steps or 0):
         rng = np.random.default_rng([options.seed, len(ends)])
-        planned += _group_steps(cut.rows(rng), shapes, options, sizes, rng)
+        planned += _group_steps(cut.rows(len(ends)), shapes, options, sizes, rng)
         ends.append(len(planned))
     if steps is not None:
         planned, ends = planned[:steps], [end for end in ends if end <= steps]
@@ -108,21 +110,32 @@ def make_plan(
 
 
 class _Cutter:
-    """Cuts all trees into rows, anew for each epoch."""
+    """Cuts all trees into rows, anew for each pass over them, and draws the rows of an epoch."""
 
-    def __init__(self, sizes: Sequence[Sizes], options: PlanOptions):
-        self.sizes = sizes
+    def __init__(self, trees: Sequence[TokenTree], sizes: Sequence[Sizes], options: PlanOptions):
+        self.sizes, self.seed = sizes, options.seed
         self.fill = Fill(options.branches, options.row_tokens)
         self.counts = row_counts(sizes, self.fill, options.rows)
+        self.pools: dict[float, list[int]] = {}  # trees by how often an epoch has them
+        for index, tree in enumerate(trees):
+            if tree.branches:
+                self.pools.setdefault(tree.passes, []).append(index)
 
-    def rows(self, rng: np.random.Generator) -> list[Row]:
-        """The rows of an epoch."""
-        cut = (
-            cut_rows(tree, self.sizes[tree], count, self.fill, rng)
-            for tree, count in enumerate(self.counts)
-            if count
-        )
-        return [row for rows in cut for row in rows]
+    def rows(self, epoch: int) -> list[Row]:
+        """The rows of an epoch: it goes on with each pool where the epoch before stopped."""
+        drawn: list[Row] = []
+        for number, (passes, pool) in enumerate(self.pools.items()):
+            start, end = epoch * passes, (epoch + 1) * passes
+            for cycle in range(int(start), math.ceil(end)):
+                rows = self._cycle(pool, np.random.default_rng([self.seed, cycle, number]))
+                first, last = (int(len(rows) * min(1, max(0, edge - cycle))) for edge in (start, end))
+                drawn += rows[first:last]
+        return drawn
+
+    def _cycle(self, pool: list[int], rng: np.random.Generator) -> list[Row]:
+        """All rows of some trees, shuffled."""
+        cut = (cut_rows(tree, self.sizes[tree], self.counts[tree], self.fill, rng) for tree in pool)
+        return spread([row for rows in cut for row in rows], rng)
 
 
 def _shapes(cut: _Cutter, sizes: Sequence[Sizes], options: PlanOptions) -> list[Shape]:
@@ -131,7 +144,7 @@ def _shapes(cut: _Cutter, sizes: Sequence[Sizes], options: PlanOptions) -> list[
     As many as the options allow, or fewer where the steps of a small corpus then need less filling up.
     """
     epochs = max(1, _ROWS_LOOKED_AT // sum(cut.counts))
-    looked_at = [cut.rows(np.random.default_rng([options.seed, epoch])) for epoch in range(epochs)]
+    looked_at = [cut.rows(epoch) for epoch in range(epochs)]
     needs = [sizes[row.tree].needed(row.branches) for rows in looked_at for row in rows]
     singles = [each.any_branch() for each in sizes if len(each.inputs)]
 

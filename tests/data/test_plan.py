@@ -1,5 +1,8 @@
 """The row plan: every sample once an epoch, few shapes that hold what they are given, balanced shards."""
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,6 +26,7 @@ def random_trees(seed: int, sizes: list[tuple[int, int]]) -> list[TokenTree]:
     ]
 
 
+packings = st.sampled_from(["tree", "plain"])
 sizes = st.lists(st.tuples(st.integers(1, 700), st.integers(0, 60)), min_size=1, max_size=4).filter(
     lambda trees: any(branches for _, branches in trees)
 )
@@ -162,3 +166,20 @@ def test_a_small_schema_comes_all_over_the_epoch():
 def test_a_single_schema_needs_no_other():
     (tree,) = random_trees(4, [(300, 64)])
     assert len(make_plan([tree], PlanOptions(rows=4, branches=4), epochs=1).steps) == 4
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**31), passes=st.sampled_from([0.25, 0.3, 1.0, 1.75, 2.5]), packing=packings)
+def test_an_epoch_has_each_tree_as_often_as_it_says(seed, passes, packing):
+    """Within a row or two, and no sample is seen again before all were."""
+    one, two = random_trees(seed, [(90, 100), (50, 60)])
+    trees = arrange([one, replace(two, passes=passes)], packing)
+    options = PlanOptions(2, 4, 2, seed, row_tokens=400 if packing == "plain" else None)
+    plan = make_plan(trees, options, epochs=4)
+    rows = [row for step in plan.steps for row in step.rows if row.counted]
+    rare = [i for i, tree in enumerate(trees) if tree.passes == passes and len(tree.branches) != 100]
+    seen = Counter((row.tree, branch) for row in rows if row.tree in rare for branch in row.branches)
+    number = sum(len(trees[i].branches) for i in rare)
+    often = [seen[i, branch] for i in rare for branch in range(len(trees[i].branches))]
+    assert sum(often) == pytest.approx(4 * passes * number, abs=16)
+    assert max(often) - min(often) <= 1
