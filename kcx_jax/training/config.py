@@ -125,6 +125,7 @@ class DataSettings(Settings):
     language: str | None = None  # for formats that do not say
     tasks: tuple[Literal["ner", "re", "ed", "eae"], ...] = ("ner",)
     limit: Positive | None = None  # the first records only
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0  # of its share in an epoch, beside its size
     prompts: PromptSettings = PromptSettings()
 
 
@@ -133,6 +134,8 @@ class StageSettings(Settings):
 
     kind: Literal["align", "extract"]
     data: Annotated[tuple[DataSettings, ...], Field(min_length=1)]
+    temperature: Annotated[float, Field(ge=1, le=1e6)] = 1.0  # shares by weight x size^(1 / temperature)
+    replay: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of an epoch that is data of the stages before
     epochs: Positive = 1
     steps: Positive | None = None  # instead of whole epochs
     learning_rate: Annotated[float, Field(gt=0)] | None = None  # instead of the optimiser's
@@ -150,6 +153,14 @@ class TrainConfig(LoopSettings):
     model: str  # a folder, or ORG/NAME on the Hub
     run_dir: str
     stages: Annotated[tuple[StageSettings, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check(self) -> "TrainConfig":
+        if self.stages[0].replay:
+            raise ValueError(
+                "stages.0.replay: no stage comes before the first, so there is nothing to replay"
+            )
+        return self
 
 
 def load_config(path: str | Path, sets: list[str] | tuple[str, ...] = ()) -> TrainConfig:
