@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 from kcx_jax.corpora import read_parallel, read_records
-from kcx_jax.data import drop_overlong, encode_tree
-from kcx_jax.errors import KcxError
+from kcx_jax.data import TokenTree, drop_overlong, encode_tree
+from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.prompts import ExemplarPool, PromptConfig, PromptTree, sample_alignment_trees, sample_trees
 from kcx_jax.schema import load_schema
 from kcx_jax.tokenizer import Tokenizer
@@ -60,9 +61,7 @@ def _source(
     max_positions: int,
     say: Say,
 ) -> Source:
-    made = _alignment if stage.kind == "align" else _extraction
-    prompts = made(data, data.prompts.config(config.seed), config.branches, tokenizer)
-    encoded = [encode_tree(tokenizer, prompt) for prompt in prompts]
+    encoded = _fitting(data, stage, config, tokenizer, max_positions, say)
     kept, dropped = drop_overlong(encoded, max_positions, config.allow_overlong)
     source = Source(data.path, tuple(kept), data.weight)
     if not source.samples:
@@ -70,6 +69,49 @@ def _source(
     left_out = f", {dropped} left out as longer than {max_positions} tokens" if dropped else ""
     say(f"{data.path}: {source.samples} samples for {', '.join(data.tasks)}{left_out}")
     return source
+
+
+def _fitting(
+    data: DataSettings,
+    stage: StageSettings,
+    config: TrainConfig,
+    tokenizer: Tokenizer,
+    max_positions: int,
+    say: Say,
+) -> list[TokenTree]:
+    """The trees of a corpus, the schema split into class groups where samples would else not fit the model.
+
+    Texts that take more than half of the positions by themselves are left to `drop_overlong`.
+    """
+    made = _alignment if stage.kind == "align" else _extraction
+    prompts = data.prompts.config(config.seed)
+    while True:
+        try:
+            trees = [encode_tree(tokenizer, each) for each in made(data, prompts, config.branches, tokenizer)]
+        except UsageError as error:
+            raise UsageError(f"{data.path}: {error}") from error
+        excess = _excess(trees, max_positions)
+        if not excess:
+            return trees
+        limit = (prompts.max_tokens or max(len(tree.prefix) for tree in trees)) - excess
+        if limit < 1:
+            return trees
+        say(
+            f"{data.path}: the schema is split into class groups of at most {limit} tokens, so that every sample "
+            f"fits the model's {max_positions} positions"
+        )
+        prompts = replace(prompts, max_tokens=limit)
+
+
+def _excess(trees: Iterable[TokenTree], max_positions: int) -> int:
+    """By how many tokens the longest sample exceeds the model's positions, long texts left aside."""
+    lengths = (
+        len(tree.prefix) + branch.inputs
+        for tree in trees
+        for branch in tree.branches
+        if branch.inputs <= max_positions // 2
+    )
+    return max(0, max(lengths, default=0) - max_positions)
 
 
 def _extraction(
