@@ -14,7 +14,7 @@ import numpy as np
 from kcx_jax.data.encode import TokenTree
 from kcx_jax.data.mixing import mixed, spread
 from kcx_jax.data.rows import Fill, Row, Sizes, cut_rows, row_counts
-from kcx_jax.data.shapes import Shape, choose_shapes, widen
+from kcx_jax.data.shapes import Shape, choose_shapes, round_up, widen
 from kcx_jax.errors import KcxError
 
 # Shapes are chosen by so many rows, which are several epochs of a small corpus: what its next shuffle brings
@@ -127,7 +127,7 @@ class _Cutter:
         for number, (passes, pool) in enumerate(self.pools.items()):
             start, end = epoch * passes, (epoch + 1) * passes
             for cycle in range(int(start), math.ceil(end)):
-                rows = self._cycle(pool, np.random.default_rng([self.seed, cycle, number]))
+                rows = self._cycle(pool, np.random.default_rng([self.seed, cycle, 1 + number]))
                 first, last = (int(len(rows) * min(1, max(0, edge - cycle))) for edge in (start, end))
                 drawn += rows[first:last]
         return drawn
@@ -154,15 +154,19 @@ def _shapes(cut: _Cutter, sizes: Sequence[Sizes], options: PlanOptions) -> list[
         return sum(step.shape.cost() for epoch in steps for step in epoch)
 
     if epochs == 1:
-        return widen(choose_shapes(needs, options.shapes, options.rows), singles)
+        return widen(_nested(choose_shapes(needs, options.shapes, options.rows)), singles)
     chosen = [choose_shapes(needs, n + 1, options.rows * epochs) for n in range(options.shapes)]
-    # With one shape that holds all rows, what other shapes leave over need not be filled up.
-    nested = [
-        [*sorted(shapes, key=Shape.cost)[:-1], Shape(*map(max, *shapes))]
-        for shapes in chosen
-        if len(shapes) > 1
-    ]
+    nested = [_nested(shapes) for shapes in chosen]
     return min((widen(shapes, singles) for shapes in chosen + nested), key=cost)
+
+
+def _nested(shapes: list[Shape]) -> list[Shape]:
+    """The shapes, the costliest made to hold the rows of all, and a little more: it takes what other shapes leave
+    over for a step, and what the shuffle of a later epoch makes a little longer.
+    """
+    whole = Shape(*map(max, zip(*shapes, strict=True)))
+    whole = round_up(whole._replace(stream=whole.stream * 65 // 64, targets=whole.targets * 17 // 16), 64)
+    return [*sorted(shapes, key=Shape.cost)[:-1], whole]
 
 
 def _group_steps(

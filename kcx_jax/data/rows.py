@@ -11,7 +11,7 @@ from kcx_jax.data.shapes import Shape
 
 # Rows whose branches are dealt out together. Random rows differ by as many tokens as branches differ by chance;
 # dealing evens that out, and within a window this large the company of a branch is still a matter of chance.
-_WINDOW = 128
+_WINDOW = 512
 
 
 class Row(NamedTuple):
