@@ -6,9 +6,13 @@ Lives here: which records form which rows, with which shapes, in which order. No
 from kcx_jax.data.batch import TreeBatch, pack_step
 from kcx_jax.data.encode import TokenBranch, TokenTree, drop_overlong, encode_tree, token_tree
 from kcx_jax.data.loading import batch_iterator
-from kcx_jax.data.plan import PlanOptions, Row, RowPlan, Shape, Step, make_plan
+from kcx_jax.data.packing import Packing, arrange
+from kcx_jax.data.plan import PlanOptions, RowPlan, Step, make_plan
+from kcx_jax.data.rows import Row
+from kcx_jax.data.shapes import Shape
 
 __all__ = [
+    "Packing",
     "PlanOptions",
     "Row",
     "RowPlan",
@@ -17,6 +21,7 @@ __all__ = [
     "TokenBranch",
     "TokenTree",
     "TreeBatch",
+    "arrange",
     "batch_iterator",
     "drop_overlong",
     "encode_tree",

@@ -1,7 +1,7 @@
 """Prompt trees -> token trees: one cut between schema and sentence, one between sentence and answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +32,8 @@ class TokenBranch:
 
 @dataclass(frozen=True, eq=False)
 class TokenTree:
-    """int32 ids of a prefix and of any number of branches below it; `name` says what it is in messages.
+    """int32 ids of a prefix and of any number of branches below it; `name` says what it is in messages, `passes`
+    how often an epoch has each branch (on average: 0.5 is in every other epoch).
 
     Raises `KcxError` for a branch without context below an empty prefix: nothing could predict its first
     token.
@@ -41,6 +42,7 @@ class TokenTree:
     prefix: np.ndarray
     branches: tuple[TokenBranch, ...]
     name: str = ""
+    passes: float = 1.0
 
     def __post_init__(self) -> None:
         if not len(self.prefix):
@@ -106,7 +108,7 @@ def drop_overlong(
         fits = tuple(b for b in tree.branches if b.inputs <= room)
         dropped += [(tree, b) for b in tree.branches if b.inputs > room]
         if fits:
-            kept.append(TokenTree(tree.prefix, fits, tree.name))
+            kept.append(replace(tree, branches=fits))
     if dropped and not allow:
         tree, branch = max(dropped, key=lambda d: len(d[0].prefix) + d[1].inputs)
         raise KcxError(

@@ -1,49 +1,25 @@
-"""The row plan: which samples form which trees, rows and steps, and with which shapes.
+"""The row plan: which rows form which steps, and with which shapes.
 
 A pure function of (trees, options, epoch), made before sharding: every process makes the same plan and packs
 its own slice of each step's rows, so order and shapes never depend on the number of processes.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from kcx_jax.data.encode import TokenTree
+from kcx_jax.data.mixing import mixed, spread
+from kcx_jax.data.rows import Fill, Row, Sizes, cut_rows, row_counts
+from kcx_jax.data.shapes import Shape, choose_shapes, round_up, widen
 from kcx_jax.errors import KcxError
 
-# Attention scores that cost as much as one token in the linear layers (hidden size 500 or so). It only weighs
-# paddings against each other, so its exact value does not matter.
-_SCORES_PER_TOKEN = 2048
-_PAIRWISE = 1200  # shapes that are joined pair by pair, within seconds
-
-
-class Shape(NamedTuple):
-    """The static shape of one step's rows, in tokens (P, L, T), branches (K) and targets (M) a row."""
-
-    prefix: int  # P
-    branches: int  # K
-    branch: int  # L, the longest branch
-    stream: int  # T, prefix and branches one after another
-    targets: int  # M
-
-    def cost(self) -> float:
-        """Cost of a row of this shape, in tokens of the linear layers."""
-        scores = self.prefix**2 + self.branches * self.branch * (self.prefix + self.branch)
-        return self.stream + scores / _SCORES_PER_TOKEN
-
-    def holds(self, other: "Shape") -> bool:
-        return all(a >= b for a, b in zip(self, other, strict=True))
-
-
-class Row(NamedTuple):
-    """One packed tree: `branches` of `trees[tree]`. A row with `counted` false only fills up a step."""
-
-    tree: int
-    branches: tuple[int, ...]
-    counted: bool = True
+# Shapes are chosen by so many rows, which are several epochs of a small corpus: what its next shuffle brings
+# would else not fit.
+_ROWS_LOOKED_AT = 256
 
 
 class Step(NamedTuple):
@@ -60,13 +36,16 @@ class Step(NamedTuple):
 @dataclass(frozen=True)
 class PlanOptions:
     """What the plan depends on beside the data: rows a step over all devices, branches a row, shapes
-    compiled.
+    compiled. `row_tokens` fills rows to so many tokens instead, whatever the number of branches. A step has rows
+    of at least `min_schemas` trees where there are so many, and rows for them.
     """
 
     rows: int = 4
     branches: int = 16
     shapes: int = 4
     seed: int = 0
+    row_tokens: int | None = None
+    min_schemas: int = 16
 
 
 @dataclass(frozen=True)
@@ -107,147 +86,141 @@ def make_plan(
 ) -> RowPlan:
     """The plan of a run of whole `epochs` or of exactly `steps` steps (epochs are then repeated as needed).
 
-    Each epoch shuffles the branches of every tree into rows of at most `options.branches`, and the rows into
-    steps. Raises `KcxError` where there is nothing to train on.
+    Each epoch shuffles the branches of every tree into rows, and the rows into steps; of a tree that it has not
+    just once, it takes the rows that come next. Shapes are chosen by the
+    first epochs; a row of a later one that none of them holds is halved. Raises `KcxError` where
+    there is nothing to train on.
     """
     if (epochs is None) == (steps is None):
         raise ValueError("give epochs or steps")
     if not any(tree.branches for tree in trees):
         raise KcxError("no samples to train on: every tree is empty. Check the data and its limits.")
-    sizes = [_Sizes.of(tree) for tree in trees]
-    shapes: list[Shape] = []
+    sizes = [Sizes.of(tree) for tree in trees]
+    cut = _Cutter(trees, sizes, options)
+    shapes = _shapes(cut, sizes, options)
     planned: list[Step] = []
     ends: list[int] = []
     while len(ends) < epochs if epochs is not None else len(planned) < (steps or 0):
         rng = np.random.default_rng([options.seed, len(ends)])
-        rows = [
-            row
-            for index, tree in enumerate(trees)
-            if tree.branches
-            for row in _cut_rows(index, sizes[index], options.branches, rng)
-        ]
-        needs = [_needed_shape(row, sizes[row.tree]) for row in rows]
-        if not shapes:
-            shapes = _choose_shapes(needs, options.shapes)
-        planned += _group_steps(rows, needs, shapes, options.rows, sizes, rng)
+        planned += _group_steps(cut.rows(len(ends)), shapes, options, sizes, rng)
         ends.append(len(planned))
     if steps is not None:
         planned, ends = planned[:steps], [end for end in ends if end <= steps]
     return RowPlan(tuple(planned), tuple(ends))
 
 
-class _Sizes(NamedTuple):
-    """Lengths of a tree: prefix tokens, and per branch the tokens read and the targets."""
+class _Cutter:
+    """Cuts all trees into rows, anew for each pass over them, and draws the rows of an epoch."""
 
-    prefix: int
-    inputs: np.ndarray
-    targets: np.ndarray
+    def __init__(self, trees: Sequence[TokenTree], sizes: Sequence[Sizes], options: PlanOptions):
+        self.sizes, self.seed = sizes, options.seed
+        self.fill = Fill(options.branches, options.row_tokens)
+        self.counts = row_counts(sizes, self.fill, options.rows)
+        self.pools: dict[float, list[int]] = {}  # trees by how often an epoch has them
+        for index, tree in enumerate(trees):
+            if tree.branches:
+                self.pools.setdefault(tree.passes, []).append(index)
 
-    @classmethod
-    def of(cls, tree: TokenTree) -> "_Sizes":
-        inputs = np.array([b.inputs for b in tree.branches], dtype=np.int64)
-        return cls(len(tree.prefix), inputs, np.array([len(b.answer) for b in tree.branches], dtype=np.int64))
+    def rows(self, epoch: int) -> list[Row]:
+        """The rows of an epoch: it goes on with each pool where the epoch before stopped."""
+        drawn: list[Row] = []
+        for number, (passes, pool) in enumerate(self.pools.items()):
+            start, end = epoch * passes, (epoch + 1) * passes
+            for cycle in range(int(start), math.ceil(end)):
+                rows = self._cycle(pool, np.random.default_rng([self.seed, cycle, 1 + number]))
+                first, last = (int(len(rows) * min(1, max(0, edge - cycle))) for edge in (start, end))
+                drawn += rows[first:last]
+        return drawn
+
+    def _cycle(self, pool: list[int], rng: np.random.Generator) -> list[Row]:
+        """All rows of some trees, shuffled."""
+        cut = (cut_rows(tree, self.sizes[tree], self.counts[tree], self.fill, rng) for tree in pool)
+        return spread([row for rows in cut for row in rows], rng)
 
 
-def _cut_rows(tree: int, sizes: _Sizes, branches: int, rng: np.random.Generator) -> Iterable[Row]:
-    """The branches of one tree, shuffled and cut into rows of nearly equal numbers of branches.
+def _shapes(cut: _Cutter, sizes: Sequence[Sizes], options: PlanOptions) -> list[Shape]:
+    """Shapes that hold the rows of the first epochs, and any single branch of any tree.
 
-    Not sorted by length: rows of random branches have nearly the same number of tokens, so few shapes hold
-    them all. Sorted rows pad attention's grid less and the stream more; with four shapes that costs more.
+    As many as the options allow, or fewer where the steps of a small corpus then need less filling up.
     """
-    order = rng.permutation(len(sizes.inputs))
-    for part in np.array_split(order, -(-len(order) // branches)):
-        yield Row(tree, tuple(int(i) for i in part))
+    epochs = max(1, _ROWS_LOOKED_AT // sum(cut.counts))
+    looked_at = [cut.rows(epoch) for epoch in range(epochs)]
+    needs = [sizes[row.tree].needed(row.branches) for rows in looked_at for row in rows]
+    singles = [each.any_branch() for each in sizes if len(each.inputs)]
+
+    def cost(shapes: list[Shape]) -> float:
+        rng = np.random.default_rng(options.seed)
+        steps = (_group_steps(rows, shapes, options, sizes, rng) for rows in looked_at)
+        return sum(step.shape.cost() for epoch in steps for step in epoch)
+
+    if epochs == 1:
+        return widen(_nested(choose_shapes(needs, options.shapes, options.rows)), singles)
+    chosen = [choose_shapes(needs, n + 1, options.rows * epochs) for n in range(options.shapes)]
+    nested = [_nested(shapes) for shapes in chosen]
+    return min((widen(shapes, singles) for shapes in chosen + nested), key=cost)
 
 
-def _needed_shape(row: Row, sizes: _Sizes) -> Shape:
-    picked = list(row.branches)
-    return Shape(
-        prefix=sizes.prefix,
-        branches=len(picked),
-        branch=int(sizes.inputs[picked].max()),
-        stream=sizes.prefix + int(sizes.inputs[picked].sum()),
-        targets=int(sizes.targets[picked].sum()),
-    )
-
-
-def _round_up(shape: Shape, steps: int) -> Shape:
-    """Each size up to the next of `steps` values an octave (multiples of 8, except branches)."""
-
-    def up(size: int, least: int) -> int:
-        quantum = max(least, (1 << max(0, size.bit_length() - 1)) // steps)
-        return max(least, -(-size // quantum) * quantum)
-
-    return Shape(*(up(size, 1 if name == "branches" else 8) for name, size in shape._asdict().items()))
-
-
-def _choose_shapes(needs: Sequence[Shape], limit: int) -> list[Shape]:
-    """At most `limit` shapes that hold all rows: the pair that costs least padding is joined until few are
-    left.
+def _nested(shapes: list[Shape]) -> list[Shape]:
+    """The shapes, the costliest made to hold the rows of all, and a little more: it takes what other shapes leave
+    over for a step, and what the shuffle of a later epoch makes a little longer.
     """
-    steps = 32
-    counts = Counter(_round_up(need, steps) for need in needs)
-    while len(counts) > _PAIRWISE and steps > 1:  # joining takes memory with the square of their number
-        steps //= 2
-        counts = Counter(_round_up(need, steps) for need in needs)
-    sides = np.array(sorted(counts))
-    number = np.array([counts[Shape(*side)] for side in sides.tolist()], float)  # zero once joined to another
-
-    def padding(index: slice) -> np.ndarray:
-        """What joining these shapes with every other would add, in tokens of all their rows."""
-        joined = np.maximum(sides[index][:, None], sides)
-        one, other = _cost(sides[index]), _cost(sides)
-        added = number[index][:, None] * (_cost(joined) - one[:, None]) + number * (_cost(joined) - other)
-        return np.where(number > 0, added, np.inf)
-
-    costs = padding(slice(None))
-    np.fill_diagonal(costs, np.inf)
-    for _ in range(len(sides) - limit):
-        a, b = divmod(int(np.argmin(costs)), len(sides))
-        sides[a] = np.maximum(sides[a], sides[b])
-        number[a], number[b] = number[a] + number[b], 0
-        costs[b] = costs[:, b] = np.inf
-        costs[a] = padding(slice(a, a + 1))[0]
-        costs[a, a] = np.inf
-        costs[:, a] = costs[a]
-    return sorted({Shape(*side) for side, rows in zip(sides.tolist(), number, strict=True) if rows})
-
-
-def _cost(shapes: np.ndarray) -> np.ndarray:
-    """`Shape.cost` of an array of shapes [..., 5]."""
-    prefix, branches, branch, stream = (shapes[..., i].astype(float) for i in range(4))
-    return stream + (prefix**2 + branches * branch * (prefix + branch)) / _SCORES_PER_TOKEN
+    whole = Shape(*map(max, zip(*shapes, strict=True)))
+    whole = round_up(whole._replace(stream=whole.stream * 65 // 64, targets=whole.targets * 17 // 16), 64)
+    return [*sorted(shapes, key=Shape.cost)[:-1], whole]
 
 
 def _group_steps(
     rows: Sequence[Row],
-    needs: Sequence[Shape],
-    shapes: list[Shape],
-    rows_per_step: int,
-    sizes: Sequence[_Sizes],
+    shapes: Sequence[Shape],
+    options: PlanOptions,
+    sizes: Sequence[Sizes],
     rng: np.random.Generator,
 ) -> list[Step]:
-    """Rows of one shape, shuffled, `rows_per_step` at a time; a shape not seen before joins `shapes`."""
-    by_shape: dict[Shape, list[Row]] = {}
-    for row, need in zip(rows, needs, strict=True):
-        fitting = [shape for shape in shapes if shape.holds(need)]
-        if not fitting:
-            fitting = [_round_up(Shape(*map(max, *shapes, need)), 8)]
-            shapes += fitting
-        by_shape.setdefault(min(fitting, key=Shape.cost), []).append(row)
+    """Rows of one shape, shuffled, `options.rows` at a time."""
+    by_shape = _by_shape(rows, shapes, sizes)
     steps = []
-    for shape in sorted(by_shape):
-        same = by_shape[shape]
-        same = [same[i] for i in rng.permutation(len(same))]
-        for start in range(0, len(same), rows_per_step):
-            chosen = same[start : start + rows_per_step]
+    for shape in sorted(by_shape, key=Shape.cost):
+        same = spread(by_shape[shape], rng)
+        if (larger := _taker(shape, len(same), by_shape, options.rows)) is not None:
+            whole = len(same) - len(same) % options.rows
+            by_shape[larger] += same[whole:]
+            same = same[:whole]
+        for chosen in mixed(same, options.rows, options.min_schemas):
             filler = chosen[0]._replace(counted=False)
-            chosen += [filler] * (rows_per_step - len(chosen))
+            chosen += [filler] * (options.rows - len(chosen))
             steps.append(Step(shape, _balance(chosen, sizes), **_count(chosen, sizes)))
     return [steps[i] for i in rng.permutation(len(steps))]
 
 
-def _balance(rows: list[Row], sizes: Sequence[_Sizes]) -> tuple[Row, ...]:
+def _by_shape(rows: Sequence[Row], shapes: Sequence[Shape], sizes: Sequence[Sizes]) -> dict[Shape, list[Row]]:
+    """Each row under the cheapest shape that holds it; one that none holds is halved until its parts fit."""
+    by_shape: dict[Shape, list[Row]] = {}
+    waiting = list(reversed(rows))
+    while waiting:
+        row = waiting.pop()
+        need = sizes[row.tree].needed(row.branches)
+        fitting = [shape for shape in shapes if shape.holds(need)]
+        if fitting:
+            by_shape.setdefault(min(fitting, key=Shape.cost), []).append(row)
+        else:
+            waiting += row.halves()
+    return by_shape
+
+
+def _taker(shape: Shape, number: int, by_shape: dict[Shape, list[Row]], rows_per_step: int) -> Shape | None:
+    """The larger shape whose steps take what is left of `number` rows of a shape, where that costs less than
+    rows that fill up a step.
+    """
+    left = number % rows_per_step
+    larger = [other for other in by_shape if other != shape and other.holds(shape)]
+    if not left or not larger:
+        return None
+    taker = min(larger, key=Shape.cost)
+    dearer = left * (taker.cost() - shape.cost())
+    return taker if dearer < (rows_per_step - left) * shape.cost() else None
+
+
+def _balance(rows: list[Row], sizes: Sequence[Sizes]) -> tuple[Row, ...]:
     """The row with most targets beside the one with fewest, and so on: shards get nearly equal counts."""
 
     def targets(row: Row) -> int:
@@ -262,7 +235,7 @@ def _balance(rows: list[Row], sizes: Sequence[_Sizes]) -> tuple[Row, ...]:
     return tuple(paired)
 
 
-def _count(rows: Sequence[Row], sizes: Sequence[_Sizes]) -> dict[str, int]:
+def _count(rows: Sequence[Row], sizes: Sequence[Sizes]) -> dict[str, int]:
     """The counts of a `Step`."""
     counts = {"samples": 0, "targets": 0, "tokens": 0, "unshared_tokens": 0}
     for row in rows:

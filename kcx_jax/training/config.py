@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, model_validator
 
+from kcx_jax.data import Packing, PlanOptions
 from kcx_jax.errors import UsageError
 from kcx_jax.prompts import PromptConfig
 from kcx_jax.settings import Settings, checked, read_values
@@ -66,9 +67,12 @@ class LoopSettings(Settings):
     mode: Literal["lora", "full"] = "lora"
     lora: LoraSettings = LoraSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
-    branches: Positive = 16  # samples that share one copy of their schema
-    rows_per_step: Positive = 4  # trees a step over all devices
+    packing: Packing = "tree"  # what shares a row: a schema's samples, or (to compare with) plain, none
+    branches: Positive = 16  # tree: samples that share one copy of their schema
+    row_tokens: Positive = 4096  # plain: what rows are filled to
+    rows_per_step: Positive = 4  # rows a step over all devices
     accumulate: Positive = 1  # parts of a step's rows, computed one after another: less memory, the same step
+    min_schemas_per_step: Positive = 16  # different prompts a step, as far as rows and data allow
     shapes: Positive = 4  # compiled shapes a stage, more of them pad less
     seed: Annotated[int, Field(ge=0)] = 0
     mesh: MeshSettings = MeshSettings()
@@ -90,6 +94,17 @@ class LoopSettings(Settings):
     def kept_activations(self) -> tuple[Literal["qkv", "attention", "stream", "gate", "up"], ...] | None:
         """What each layer's backward pass finds computed; None: everything."""
         return self.remat_except if self.remat else None
+
+    def plan_options(self, seed: int) -> PlanOptions:
+        """What the row plan of a stage depends on."""
+        return PlanOptions(
+            rows=self.rows_per_step,
+            branches=1 if self.packing == "none" else self.branches,
+            shapes=self.shapes,
+            seed=seed,
+            row_tokens=self.row_tokens if self.packing == "plain" else None,
+            min_schemas=self.min_schemas_per_step,
+        )
 
 
 class PromptSettings(Settings):
@@ -128,6 +143,7 @@ class DataSettings(Settings):
     language: str | None = None  # for formats that do not say
     tasks: tuple[Literal["ner", "re", "ed", "eae"], ...] = ("ner",)
     limit: Positive | None = None  # the first records only
+    weight: Annotated[float, Field(gt=0, le=1e6)] = 1.0  # of its share in an epoch, beside its size
     prompts: PromptSettings = PromptSettings()
 
 
@@ -136,6 +152,8 @@ class StageSettings(Settings):
 
     kind: Literal["align", "extract"]
     data: Annotated[tuple[DataSettings, ...], Field(min_length=1)]
+    temperature: Annotated[float, Field(ge=1, le=1e6)] = 1.0  # shares by weight x size^(1 / temperature)
+    replay: Annotated[float, Field(ge=0, lt=1)] = 0.0  # share of an epoch that is data of the stages before
     epochs: Positive = 1
     steps: Positive | None = None  # instead of whole epochs
     learning_rate: Annotated[float, Field(gt=0)] | None = None  # instead of the optimiser's
@@ -162,6 +180,10 @@ class TrainConfig(LoopSettings):
         for key in ("evaluate_every", "score_records"):
             if getattr(self, key) and not any(stage.validation for stage in self.stages):
                 raise ValueError(f"{key} needs held-out data: name it as validation in a stage")
+        if self.stages[0].replay:
+            raise ValueError(
+                "stages.0.replay: no stage comes before the first, so there is nothing to replay"
+            )
         return self
 
 

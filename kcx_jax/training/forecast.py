@@ -29,7 +29,7 @@ from kcx_jax.tokenizer import load_tokenizer
 from kcx_jax.training.collectives import Collective, collectives
 from kcx_jax.training.config import LoopSettings, TrainConfig
 from kcx_jax.training.flops import needed_flops
-from kcx_jax.training.loop import plan_stages
+from kcx_jax.training.loop import arranged, plan_stages
 from kcx_jax.training.optimiser import learning_rate, make_optimiser
 from kcx_jax.training.stages import Say, read_stages
 from kcx_jax.training.step import PyTree, abstract_state, make_step
@@ -79,7 +79,7 @@ def forecast(config: TrainConfig, say: Say) -> Forecast:
     """Read the data, plan the rows, compile the costliest step. Raises as `train` does for bad data."""
     folder = local_folder(config.model)
     model = config_from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
-    stages = read_stages(config, load_tokenizer(folder), model.max_positions, say)
+    stages = arranged(read_stages(config, load_tokenizer(folder), model.max_positions, say), config)
     plans = plan_stages(stages, config)
     shape = max((step.shape for plan in plans for step in plan.steps), key=Shape.cost)
     memory, hlo, trained = _compiled(model, config, shape)

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 
 from kcx_jax.checkpoints.run_store import RunStore
-from kcx_jax.data import PlanOptions, RowPlan, Step, TokenTree, batch_iterator, make_plan
+from kcx_jax.data import RowPlan, Step, TokenTree, arrange, batch_iterator, make_plan
 from kcx_jax.errors import UsageError
 from kcx_jax.lora import LoraConfig, joined, merge
 from kcx_jax.lora.rewrite import Adapter
@@ -101,11 +101,23 @@ class Position:
     )
 
 
+def arranged(stages: Sequence[Stage], settings: LoopSettings) -> list[Stage]:
+    """The stages with the trees that rows are cut from, by the settings' packing."""
+    return [
+        replace(
+            stage,
+            trees=arrange(stage.trees, settings.packing),
+            validation=arrange(stage.validation, settings.packing),
+        )
+        for stage in stages
+    ]
+
+
 def plan_stages(stages: Sequence[Stage], settings: LoopSettings) -> list[RowPlan]:
-    """The row plan of every stage of a run."""
+    """The row plan of every stage of a run; its rows are of the trees of `arranged`."""
     plans = []
-    for number, stage in enumerate(stages):
-        options = _plan_options(settings, number)
+    for number, stage in enumerate(arranged(stages, settings)):
+        options = settings.plan_options(_stage_seed(settings, number))
         plans.append(make_plan(stage.trees, options, None if stage.steps else stage.epochs, stage.steps))
     return plans
 
@@ -181,7 +193,7 @@ class _Run:
     """A run's fixed parts: the plans, the mesh, and the model on it."""
 
     def __init__(self, model: Model, stages: Sequence[Stage], settings: LoopSettings):
-        self.stages, self.settings = stages, settings
+        self.stages, self.settings = arranged(stages, settings), settings
         self.mesh = make_mesh(**settings.mesh.model_dump())
         shards = math.prod(self.mesh.shape[axis] for axis in ("data", "fsdp"))
         if settings.rows_per_step % (shards * settings.accumulate):
@@ -190,7 +202,7 @@ class _Run:
                 f"rows, each computing its own in {settings.accumulate} parts. Choose a multiple of "
                 f"{shards * settings.accumulate} (mesh, accumulate)."
             )
-        self.plans = plan_stages(stages, settings)
+        self.plans = plan_stages(self.stages, settings)
         self.model = model
         self.collection = "lora" if settings.mode == "lora" else "params"
         self.configs = _lora_configs(model, stages, settings)
@@ -305,7 +317,7 @@ class _Run:
         stage, settings = self.stages[number], self.settings
         if not stage.validation:
             return None
-        options = _plan_options(settings, number)
+        options = settings.plan_options(_stage_seed(settings, number))
         held_out = Validation(self.module, stage.validation, options, self.mesh, settings.attention)
 
         def evaluate(state: TrainState) -> dict[str, float | None]:
@@ -367,11 +379,6 @@ def _place(model: Model, settings: LoopSettings, mesh: Mesh) -> tuple[PyTree | N
 def _saved(chain: list[PyTree], state: PyTree) -> PyTree:
     """What a checkpoint holds: the adapters that are frozen by now, in their order, and the state of what trains."""
     return {"chain": chain, "state": state}
-
-
-def _plan_options(settings: LoopSettings, number: int) -> PlanOptions:
-    seed = _stage_seed(settings, number)
-    return PlanOptions(settings.rows_per_step, settings.branches, settings.shapes, seed)
 
 
 def _stage_seed(settings: LoopSettings, number: int) -> int:

@@ -66,14 +66,15 @@ class NotFinite(KcxError):
 _ADVICE = "Lower the learning rate or lengthen the warm-up; earlier checkpoints are whole."
 
 
-def record_languages(stage: StageSettings) -> dict[str, str]:
-    """The language of every record that a stage learns from, by its id; of a pair, both."""
+def record_languages(stages: Sequence[StageSettings]) -> dict[str, str]:
+    """The language of every record that `stages` learn from, by its id; of a pair, both."""
     languages = {}
-    for data in stage.data:
-        if stage.kind == "align":
-            for pair in read_parallel(data.path):
-                languages[pair.id] = f"{pair.source.language} and {pair.target.language}"
-        else:
-            for record in read_records(data.path, data.reader, data.language):
-                languages[record.id] = record.language
+    for stage in stages:
+        for data in stage.data:
+            if stage.kind == "align":
+                for pair in read_parallel(data.path):
+                    languages[pair.id] = f"{pair.source.language} and {pair.target.language}"
+            else:
+                for record in read_records(data.path, data.reader, data.language):
+                    languages[record.id] = record.language
     return languages

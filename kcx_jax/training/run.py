@@ -69,7 +69,7 @@ def train(
             say(f"stopped; the run is saved in {run_dir}. Go on with --resume.")
             raise
         except NotFinite as error:
-            languages = record_languages(config.stages[error.stage])
+            languages = record_languages(config.stages[: error.stage + 1])  # a stage may replay those before
             if jax.process_index() == 0:
                 error.save(run_dir / NOT_FINITE, languages, model.tokenizer.decode)
             raise error.explained(languages, run_dir / NOT_FINITE) from error
@@ -125,7 +125,11 @@ def _stages(config: TrainConfig, model: LoadedModel, say: Say) -> list[Stage]:
 
     stages = []
     for stage, settings in zip(read(list(config.stages)), config.stages, strict=True):
-        held_out = [settings.model_copy(update={"data": settings.validation})] if settings.validation else []
+        held_out = (
+            [settings.model_copy(update={"data": settings.validation, "replay": 0.0})]
+            if settings.validation
+            else []
+        )
         validation = [tree for other in read(held_out) for tree in other.trees]
         stages.append(replace(stage, adapter=settings.adapter, validation=validation))
     return stages

@@ -196,6 +196,39 @@ def test_overlong_samples_fail_the_run_unless_allowed(plain_config, tmp_path):
     assert said == [f"{data['path']}: 1 samples for ner, 1 left out as longer than 4096 tokens"]
 
 
+@pytest.mark.parametrize("kind", ["align", "extract"])
+def test_a_schema_too_long_for_the_model_is_split_into_class_groups(plain_config, kind):
+    (stage,) = [stage for stage in plain_config["stages"] if stage["kind"] == kind]
+    data = {**stage["data"][0], "tasks": ["ner"]}
+    config = parse_config({**plain_config, "stages": [{**stage, "data": [data]}]})
+    tokenizer, said = load_tokenizer(plain_config["model"]), []
+
+    def lengths(trees):
+        return [len(tree.prefix) + branch.inputs for tree in trees for branch in tree.branches]
+
+    (whole,) = read_stages(config, tokenizer, 4096, said.append)
+    room = max(lengths(whole.trees)) - 1
+    (split,) = read_stages(config, tokenizer, room, said.append)
+    assert max(lengths(split.trees)) <= room
+    assert any("split into class groups" in line for line in said)
+    assert len(split.trees) == 2 * len(whole.trees)
+    records = sorted(branch.record_id for tree in whole.trees for branch in tree.branches)
+    assert sorted(b.record_id for t in split.trees for b in t.branches) == sorted(records * 2)
+    for classes in ("Person", "City"):  # each is asked for in one of the groups
+        shown = [f"class {classes}(" in tokenizer.decode(tree.prefix.tolist()) for tree in split.trees]
+        assert sum(shown) == len(whole.trees)
+
+
+def test_a_class_too_long_for_the_model_is_named(plain_config):
+    stage = plain_config["stages"][1]
+    config = parse_config({**plain_config, "stages": [stage]})
+    tokenizer = load_tokenizer(plain_config["model"])
+    (whole,) = read_stages(config, tokenizer, 4096, lambda line: None)
+    longest = max(branch.inputs for tree in whole.trees for branch in tree.branches)
+    with pytest.raises(UsageError, match=r"jsonl: class \w+ with the classes it needs takes \d+ tokens"):
+        read_stages(config, tokenizer, 2 * longest, lambda line: None)
+
+
 def test_prompts_are_drawn_for_the_records_of_a_tree(plain_config):
     def prefixes(seed, **prompts):
         stage = plain_config["stages"][1]

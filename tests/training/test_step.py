@@ -12,7 +12,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from numpy.testing import assert_allclose
 
 from kcx_jax.checkpoints import load_pretrained
-from kcx_jax.data import TreeBatch, pack_step
+from kcx_jax.data import TreeBatch, arrange, pack_step
 from kcx_jax.lora import LoraConfig
 from kcx_jax.models import Transformer, init_lora, make_mesh
 from kcx_jax.ops import Causal
@@ -53,9 +53,11 @@ def one_by_one(module, variables, trees, step):
     return jax.tree.map(lambda *values: sum(values), *results)
 
 
-def test_a_step_of_trees_equals_its_samples_one_by_one(silent):
-    trees, settings = tiny_trees(), tiny_settings()
-    stage = Stage("s", trees, steps=1)
+@pytest.mark.parametrize("packing", ["tree", "plain", "none"])
+def test_a_step_equals_its_samples_one_by_one(packing, silent):
+    settings = tiny_settings(packing=packing, row_tokens=70)
+    stage = Stage("s", tiny_trees(), steps=1)
+    trees = arrange(stage.trees, packing)
     (step,) = plan_stages([stage], settings)[0].steps
     with jax.enable_x64(True):
         module = Transformer(TINY, LoraConfig(rank=4), jnp.float64)
