@@ -290,9 +290,9 @@ def test_what_is_taken_holds_every_invariant(pairs, data):
 
 def test_a_mark_decides_between_equal_words():
     source = Record("r", "en", "Ada and Ada.", (Mention("e0", "Person", 8, 11, "Ada"),))
-    decision = Decision("r", "艾达和艾达。", {"s0": "艾达"}, {"s0": (3, 5)})
-    assert decided_pair(source, "zh", decision).target.entities[0].start == 3
-    assert decided_pair(source, "zh", replace(decision, places={})).target.entities[0].start == 0
+    decision = Decision("r", "艾达和艾达。", {"s0": "艾达"}, {"s0": (0, 2)})
+    assert decided_pair(source, "zh", decision).target.entities[0].start == 0
+    assert decided_pair(source, "zh", replace(decision, places={})).target.entities[0].start == 3
 
 
 def test_nesting_is_kept(mark):

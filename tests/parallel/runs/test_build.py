@@ -173,7 +173,7 @@ def test_records_that_cannot_be_joined_are_refused_before_anything_is_sent(pairs
         build([], "en", "en", _client(server), tmp_path)
 
 
-@pytest.mark.parametrize("target", ["", "chinese", "z h", "zh\n", "zh-", "中文"])
+@pytest.mark.parametrize("target", ["", "chinese", "z h", "zh\n", "zh-", "zh/", "../zh", "中文"])
 def test_a_target_that_is_no_language_tag_is_refused_before_anything_is_sent(pairs, tmp_path, target):
     with ScriptedServer(pairs=pairs) as server:
         with pytest.raises(UsageError, match="no language tag"):
@@ -274,13 +274,6 @@ def test_each_of_several_targets_has_files_of_its_own(tmp_path):
             "parallel.jsonl",
             "unresolved.jsonl",
         }
-
-
-@pytest.mark.parametrize("target", ["../zh", "", "zh/", "zh_CN", "zh\n"])
-def test_a_target_that_is_no_language_tag_is_refused(tmp_path, target):
-    with ScriptedServer() as server, pytest.raises(UsageError, match="no language to translate into"):
-        build([], "en", ["zh", target], _client(server), tmp_path / "run")
-    assert not (tmp_path / "run").exists()
 
 
 def test_each_outcome_is_read_once_at_the_end(pairs, tmp_path, monkeypatch):
