@@ -96,8 +96,10 @@ def _print(forecast: "Forecast") -> None:
     listed = ", ".join(f"{name} {_human(size)}" for name, size in parts.items())
     console.print(f"memory a device, as compiled for {memory.platform}: {_human(memory.total)} ({listed})")
     console.print(f"needed operations: {forecast.flops_per_token / 1e9:,.3g} GFLOP a token")
-    sent = [f"{each.kind} {_human(each.bytes)} in {each.count:,}" for each in forecast.collectives]
-    console.print(f"collectives a step and device: {', '.join(sent) or 'none'}")
+    traffic = forecast.traffic
+    sent = [f"{kind} {_human(traffic.sent[kind])} in {n:,}" for kind, n in traffic.count.items() if n]
+    told = "" if traffic.exact else " (the program does not tell all)"
+    console.print(f"sent a step and device: {', '.join(sent) or 'nothing'}{told}")
 
 
 def _human(size: float) -> str:

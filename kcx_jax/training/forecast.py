@@ -5,34 +5,23 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax.sharding import Mesh
 
 from kcx_jax.checkpoints.hub import local_folder
 from kcx_jax.checkpoints.weights import read_json
-from kcx_jax.data import RowPlan, Shape, TreeBatch
+from kcx_jax.data import RowPlan, Shape
 from kcx_jax.errors import KcxError
-from kcx_jax.lora import LoraConfig
 from kcx_jax.models import (
     ModelConfig,
-    Transformer,
-    abstract_lora,
     abstract_params,
-    base_formats,
-    batch_sharding,
     config_from_hf,
-    lora_shardings,
-    make_mesh,
-    param_shardings,
 )
 from kcx_jax.tokenizer import load_tokenizer
-from kcx_jax.training.collectives import Collective, collectives
-from kcx_jax.training.config import LoopSettings, TrainConfig
+from kcx_jax.training.compiled import CompiledStep, compile_step, size_of
+from kcx_jax.training.config import TrainConfig
 from kcx_jax.training.flops import needed_flops
 from kcx_jax.training.loop import arranged, plan_stages
-from kcx_jax.training.optimiser import learning_rate, make_optimiser
 from kcx_jax.training.stages import Say, read_stages
-from kcx_jax.training.step import PyTree, abstract_state, make_step
+from kcx_jax.training.traffic import Traffic
 
 
 @dataclass(frozen=True)
@@ -58,7 +47,7 @@ class Forecast:
     parameters: int  # of the base
     flops_per_token: float  # needed ones, over all stages
     memory: Memory
-    collectives: list[Collective]
+    traffic: Traffic
     room: int | None  # bytes of each device, where it tells
     remedy: tuple[str, Memory] | None  # where that is too little: settings that fit, and what they need
 
@@ -82,7 +71,8 @@ def forecast(config: TrainConfig, say: Say) -> Forecast:
     stages = arranged(read_stages(config, load_tokenizer(folder), model.max_positions, say), config)
     plans = plan_stages(stages, config)
     shape = max((step.shape for plan in plans for step in plan.steps), key=Shape.cost)
-    memory, hlo, trained = _compiled(model, config, shape)
+    compiled = compile_step(model, config, shape)
+    memory = _memory(compiled, config)
     needed = sum(
         needed_flops(model, stage.trees, step, config.mode)
         for stage, plan in zip(stages, plans, strict=True)
@@ -91,11 +81,11 @@ def forecast(config: TrainConfig, say: Say) -> Forecast:
     room = device_bytes()
     return Forecast(
         stages={stage.name: plan for stage, plan in zip(stages, plans, strict=True)},
-        trained=trained,
-        parameters=_size(abstract_params(model)),
+        trained=compiled.trained,
+        parameters=size_of(abstract_params(model)),
         flops_per_token=needed / sum(plan.total("tokens") for plan in plans),
         memory=memory,
-        collectives=collectives(hlo),
+        traffic=compiled.traffic,
         room=room,
         remedy=_remedy(model, config, shape, room) if room is not None and memory.total > room else None,
     )
@@ -117,66 +107,12 @@ def _remedy(model: ModelConfig, config: TrainConfig, shape: Shape, room: int) ->
         slower.append({**slower[-1], "mesh": {"data": 1, "fsdp": devices, "tensor": 1}})
     for change in slower:
         changed = TrainConfig.model_validate(config.model_dump(by_alias=True) | change)
-        memory, _, _ = _compiled(model, changed, shape)
+        memory = _memory(compile_step(model, changed, shape), changed)
         if memory.total <= room:
             return ", ".join(f"{key}: {json.dumps(value)}" for key, value in change.items()), memory
     return None
 
 
-def _abstract(
-    model: ModelConfig, settings: LoopSettings, mesh: Mesh
-) -> tuple[LoraConfig | None, PyTree, dict[str, PyTree]]:
-    """The adapter's config, what trains and what is frozen, as the loop lays them out, but abstract."""
-
-    def placed(values: PyTree, places: PyTree) -> PyTree:
-        return jax.tree.map(
-            lambda x, place: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=place), values, places
-        )
-
-    if settings.mode == "full":
-        return None, placed(abstract_params(model, jnp.float32), param_shardings(model, mesh)), {}
-    lora = LoraConfig(**settings.lora.model_dump())
-    trained = placed(abstract_lora(model, lora), lora_shardings(model, lora, mesh))
-    held, quantisation = base_formats(settings.dtype, settings.base_dtype)
-    base = abstract_params(model, held, quantisation)
-    return lora, trained, {"params": placed(base, param_shardings(model, mesh, quantisation))}
-
-
-def _compiled(model: ModelConfig, settings: TrainConfig, shape: Shape) -> tuple[Memory, str, int]:
-    """The step of one shape, compiled for these devices: its memory, its HLO, and how many parameters it trains."""
-    mesh = make_mesh(**settings.mesh.model_dump())
-    lora, trained, frozen = _abstract(model, settings, mesh)
-    module = Transformer(model, lora, jnp.dtype(settings.dtype), settings.kept_activations)
-    optimiser = make_optimiser(settings.optimiser, learning_rate(settings.optimiser, 100))
-    state = abstract_state(trained, optimiser, mesh)
-    collection = "params" if settings.mode == "full" else "lora"
-    step = make_step(module, optimiser, collection, state, accumulate=settings.accumulate)
-    P, K, L, T, M = shape
-    sizes = TreeBatch((T,), (T,), (P,), (), (K, L), (K,), (T,), (M,), (M,), (M,))
-    rows = batch_sharding(mesh)
-    batch = TreeBatch(
-        *(jax.ShapeDtypeStruct((settings.rows_per_step, *size), jnp.int32, sharding=rows) for size in sizes)
-    )
-    with jax.set_mesh(mesh):
-        compiled = step.lower(state, frozen, batch).compile()
-    analysis, hlo = compiled.memory_analysis(), compiled.as_text()
-    assert analysis is not None  # CPUs and GPUs both have it
-    assert hlo is not None
-    copies = 2 if any(stage.adapter == "new" for stage in settings.stages[1:]) else 1  # merged, and not
-    base = copies * _bytes(frozen)
-    memory = Memory(base, _bytes(state), analysis.temp_size_in_bytes, jax.default_backend())
-    return memory, hlo, _size(trained)
-
-
-def _size(tree: PyTree) -> int:
-    return sum(leaf.size for leaf in jax.tree.leaves(tree))
-
-
-def _bytes(tree: PyTree) -> int:
-    """Bytes of one device's part."""
-    leaves = jax.tree.leaves(tree)
-    shards = (leaf.sharding.shard_shape(leaf.shape) for leaf in leaves)
-    return sum(
-        jax.ShapeDtypeStruct(s, leaf.dtype).size * leaf.dtype.itemsize
-        for s, leaf in zip(shards, leaves, strict=True)
-    )
+def _memory(step: CompiledStep, config: TrainConfig) -> Memory:
+    copies = 2 if any(stage.adapter == "new" for stage in config.stages[1:]) else 1  # merged, and not
+    return Memory(copies * step.frozen_bytes, step.state_bytes, step.step_bytes, jax.default_backend())

@@ -7,46 +7,19 @@ import pytest
 from kcx_jax.errors import KcxError
 from kcx_jax.testing.devices import run_on_fake_devices
 from kcx_jax.training import forecast as forecasting
-from kcx_jax.training.collectives import Collective, collectives
 from kcx_jax.training.config import parse_config
-
-HLO = """
-HloModule step
-
-%add (a: f32[], b: f32[]) -> f32[] {
-  ROOT %sum = f32[] add(%a, %b)
-}
-
-%body (x: (s32[], f32[4,8])) -> (s32[], f32[4,8]) {
-  %all-reduce.1 = (f32[4,8]{1,0}, bf16[2]{0}) all-reduce(%y, %z), to_apply=%add
-  %used = f32[4,8]{1,0} get-tuple-element(%all-reduce.1), index=0
-}
-
-ENTRY %main (x: f32[4,8]) -> f32[4,8] {
-  %while.1 = (s32[], f32[4,8]) while(%t), condition=%c, body=%body, backend_config={"known_trip_count":{"n":"3"}}
-  %gathered = (f32[2]{0}, f32[16]{0}) all-gather-start(%p), dimensions={0}
-  ROOT %psum = f32[] all-reduce(%q), to_apply=%add
-}
-"""
-
-
-def test_collectives_count_as_often_as_their_loop_turns():
-    assert collectives(HLO) == [
-        Collective("all-gather", 1, 16 * 4),
-        Collective("all-reduce", 4, 3 * (32 * 4 + 2 * 2) + 4),
-    ]
-    assert collectives("HloModule empty") == []
 
 
 def on_devices(values, folder):
     told = forecasting.forecast(parse_config(values), lambda line: None)
-    return told.trained, [[each.kind, each.bytes] for each in told.collectives]
+    return told.trained, {kind: bytes for kind, bytes in told.traffic.sent.items() if bytes}
 
 
 def test_data_parallel_tuning_sums_up_each_gradient_once(plain_config, tmp_path):
     values = {**plain_config, "rows_per_step": 8, "stages": plain_config["stages"][1:]}
     trained, sent = run_on_fake_devices(on_devices, values, str(tmp_path))
-    assert sent == [["all-reduce", 4 * trained + 8]]  # float32 gradients, the loss, and the number of targets
+    # By a ring of eight: float32 gradients, the loss, and the number of targets.
+    assert sent == {"all-reduce": 2 * 7 / 8 * (4 * trained + 8)}
 
 
 def test_a_run_that_does_not_fit_is_refused_with_one_that_does(plain_config, monkeypatch):
