@@ -63,7 +63,7 @@ def test_int8_passes_with_its_error_and_a_damaged_base_does_not(monkeypatch):
     assert 1e-5 < good["layer_error"] < 0.05
     assert 0.99 < good["worst_target_cosine"] <= good["gradient_cosine"] < 1
     assert bad["passed"] == 0
-    assert bad["gradient_cosine"] < 0.9
+    assert bad["gradient_cosine"] < gates.LEAST_COSINE
     assert good["exact_last_loss"] < good["exact_first_loss"]
 
 
