@@ -36,6 +36,12 @@ class TreeBatch(NamedTuple):
     target_mask_RM: Array  # 1 for real targets
 
 
+def row_sizes(shape: Shape) -> TreeBatch:
+    """The sizes of the arrays of one row, in place of the arrays."""
+    P, K, L, T, M = shape
+    return TreeBatch((T,), (T,), (P,), (), (K, L), (K,), (T,), (M,), (M,), (M,))
+
+
 def pack_step(trees: Sequence[TokenTree], step: Step, rows: slice = slice(None)) -> TreeBatch:
     """The arrays of a step, or of one process's slice of its rows."""
     packed = [_pack_row(trees[row.tree], row, step.shape) for row in step.rows[rows]]
@@ -44,10 +50,10 @@ def pack_step(trees: Sequence[TokenTree], step: Step, rows: slice = slice(None))
 
 def _pack_row(tree: TokenTree, row: Row, shape: Shape) -> TreeBatch:
     """The arrays of one row, without the row axis."""
-    P, K, L, T, M = shape
+    P, L = shape.prefix, shape.branch
     prefix_length = len(tree.prefix)
     arrays = TreeBatch(
-        *(np.zeros(size, np.int32) for size in (T, T, P, (), (K, L), K, T, M, M, M)),
+        *(np.zeros(size, np.int32) for size in row_sizes(shape)),
     )
     tokens_T, positions_T, prefix_index_P, _, branch_index_KL, branch_length_K, grid_index_T = arrays[:7]
     position_M, label_M, mask_M = arrays[7:]

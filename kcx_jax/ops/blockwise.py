@@ -18,7 +18,7 @@ from kcx_jax.ops.numerics import statistics_dtype
 MASKED = (
     -1e30
 )  # a score; also the log-sum-exp of a query without keys: finite, so that differences are no NaN
-_LOWEST_TOP = -1e29
+LOWEST_TOP = -1e29
 _BLOCK = 128  # of 64, 128 and 512 the one that is fast on CPUs and small (docs/kernels.md)
 
 
@@ -48,7 +48,7 @@ class BlockwisePart:
             return (out * kept[..., None] + product, total * kept + jnp.sum(weights, axis=-1), new_top), None
 
         nothing = jnp.zeros(q.shape[:-1], wide)
-        start = (jnp.zeros(q.shape, wide), nothing, nothing + _LOWEST_TOP)
+        start = (jnp.zeros(q.shape, wide), nothing, nothing + LOWEST_TOP)
         (out, total, top), _ = lax.scan(step, start, self._blocks(k_BSGC, v_BSGC))
         some = total > 0
         out = jnp.where(some[..., None], out / jnp.where(some, total, 1)[..., None], 0)

@@ -18,12 +18,11 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
-from kcx_jax.ops.blockwise import MASKED
+from kcx_jax.ops.blockwise import LOWEST_TOP, MASKED
 from kcx_jax.ops.distance import Distance
 from kcx_jax.ops.numerics import statistics_dtype
 
 _BLOCK = 64
-_LOWEST_TOP = -1e29
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ def _forward_kernel(length, slope, position, q, k, v, out, lse, *, block: int, w
         return sums, total * kept + jnp.sum(weights, axis=-1), new_top
 
     nothing = jnp.zeros(positions.shape, wide)
-    start = (jnp.zeros(queries.shape, wide), nothing, nothing + _LOWEST_TOP)
+    start = (jnp.zeros(queries.shape, wide), nothing, nothing + LOWEST_TOP)
     sums, total, top = lax.fori_loop(0, _blocks_seen(positions, length[0], block), step, start)
     some = total > 0
     divisor = jnp.where(some, total, 1)

@@ -1,12 +1,14 @@
 """A training step compiled for one shape of rows without a weight or a sample: what it needs and what it sends."""
 
 from dataclasses import dataclass
+from math import prod
 
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from kcx_jax.data import Shape, TreeBatch
+from kcx_jax.data.batch import row_sizes
 from kcx_jax.lora import LoraConfig
 from kcx_jax.models import (
     ModelConfig,
@@ -88,17 +90,13 @@ def _abstract(
 
 
 def _batch(shape: Shape, rows: int, mesh: Mesh) -> TreeBatch:
-    P, K, L, T, M = shape
-    sizes = TreeBatch((T,), (T,), (P,), (), (K, L), (K,), (T,), (M,), (M,), (M,))
     where = batch_sharding(mesh)
+    sizes = row_sizes(shape)
     return TreeBatch(*(jax.ShapeDtypeStruct((rows, *size), jnp.int32, sharding=where) for size in sizes))
 
 
 def _bytes(tree: PyTree) -> int:
     """Bytes of one device's part."""
-    leaves = jax.tree.leaves(tree)
-    shards = (leaf.sharding.shard_shape(leaf.shape) for leaf in leaves)
     return sum(
-        jax.ShapeDtypeStruct(s, leaf.dtype).size * leaf.dtype.itemsize
-        for s, leaf in zip(shards, leaves, strict=True)
+        prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree)
     )

@@ -19,7 +19,7 @@ from kcx_jax.tokenizer import load_tokenizer
 from kcx_jax.training.compiled import CompiledStep, compile_step, size_of
 from kcx_jax.training.config import TrainConfig
 from kcx_jax.training.flops import needed_flops
-from kcx_jax.training.loop import arranged, plan_stages
+from kcx_jax.training.loop import arranged, plan_arranged
 from kcx_jax.training.stages import Say, read_stages
 from kcx_jax.training.traffic import Traffic
 
@@ -69,7 +69,7 @@ def forecast(config: TrainConfig, say: Say) -> Forecast:
     folder = local_folder(config.model)
     model = config_from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
     stages = arranged(read_stages(config, load_tokenizer(folder), model.max_positions, say), config)
-    plans = plan_stages(stages, config)
+    plans = plan_arranged(stages, config)
     shape = max((step.shape for plan in plans for step in plan.steps), key=Shape.cost)
     compiled = compile_step(model, config, shape)
     memory = _memory(compiled, config)

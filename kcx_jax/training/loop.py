@@ -115,8 +115,13 @@ def arranged(stages: Sequence[Stage], settings: LoopSettings) -> list[Stage]:
 
 def plan_stages(stages: Sequence[Stage], settings: LoopSettings) -> list[RowPlan]:
     """The row plan of every stage of a run; its rows are of the trees of `arranged`."""
+    return plan_arranged(arranged(stages, settings), settings)
+
+
+def plan_arranged(stages: Sequence[Stage], settings: LoopSettings) -> list[RowPlan]:
+    """`plan_stages` of stages that `arranged` gave."""
     plans = []
-    for number, stage in enumerate(arranged(stages, settings)):
+    for number, stage in enumerate(stages):
         options = settings.plan_options(_stage_seed(settings, number))
         plans.append(make_plan(stage.trees, options, None if stage.steps else stage.epochs, stage.steps))
     return plans
@@ -202,7 +207,7 @@ class _Run:
                 f"rows, each computing its own in {settings.accumulate} parts. Choose a multiple of "
                 f"{shards * settings.accumulate} (mesh, accumulate)."
             )
-        self.plans = plan_stages(self.stages, settings)
+        self.plans = plan_arranged(self.stages, settings)
         self.model = model
         self.collection = "lora" if settings.mode == "lora" else "params"
         self.configs = _lora_configs(model, stages, settings)
