@@ -2,9 +2,11 @@
 
 import asyncio
 import email.utils
+import json
 import math
 import random
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +61,10 @@ def classify(error: Exception) -> Failure:
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        return classify_status(error.response)
+        response = error.response
+        return classify_status(
+            response.status_code, response.reason_phrase, response.headers, response.content
+        )
     # The client calls much a time-out that was none: what aiohttp said stands at the bottom.
     cause: BaseException = error
     while (deeper := cause.__cause__ or cause.__context__) is not None:
@@ -73,9 +78,9 @@ def classify(error: Exception) -> Failure:
     return Failure(CONNECTION, str(cause) or type(cause).__name__)
 
 
-def classify_status(response: Any) -> Failure:
-    """Sort a response (of httpx2, read to its end) whose status is none of success."""
-    status, error = response.status_code, _error_in(response)
+def classify_status(status: int, reason: str, headers: Mapping[str, str], body: bytes) -> Failure:
+    """Sort a response whose status is none of success; `headers` finds names in any case."""
+    error = _error_in(body)
     if "insufficient_quota" in (error.get("code"), error.get("type")) or status == 402:
         kind = QUOTA
     elif status == 429:
@@ -86,29 +91,29 @@ def classify_status(response: Any) -> Failure:
         kind = SERVER
     else:
         kind = BAD_REQUEST
-    message = str(error.get("message") or response.text or response.reason_phrase)
+    message = str(error.get("message") or body.decode(errors="replace") or reason)
     return Failure(
         kind,
         f"HTTP {status}: {message[:300]}",
         http_status=status,
-        request_id=response.headers.get("x-request-id"),
-        retry_after=_retry_after(response.headers),
+        request_id=headers.get("x-request-id"),
+        retry_after=_retry_after(headers),
         param=str(error["param"]) if error.get("param") else None,
-        body=response.content,
+        body=body,
     )
 
 
-def _error_in(response: Any) -> dict[str, Any]:
+def _error_in(body: bytes) -> dict[str, Any]:
     """The error that a body states, in OpenAI's form or bare; empty where it states none."""
     try:
-        value = response.json()
+        value = json.loads(body)
     except (ValueError, RecursionError):
         return {}
     error = value.get("error", value) if isinstance(value, dict) else None
     return error if isinstance(error, dict) else {}
 
 
-def _retry_after(headers: Any) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date.
 
     A date is told by the endpoint's clock where it gives its ``Date``: this machine's may be wrong.
@@ -123,7 +128,7 @@ def _retry_after(headers: Any) -> float | None:
     return None if until is None else max(0.0, until - (time.time() if now is None else now))
 
 
-def _date(headers: Any, name: str) -> float | None:
+def _date(headers: Mapping[str, str], name: str) -> float | None:
     """The date in a header, in seconds since 1970; None where there is none."""
     try:
         return email.utils.parsedate_to_datetime(headers[name]).timestamp()

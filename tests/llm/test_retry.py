@@ -3,9 +3,10 @@
 import email.utils
 import json
 import time
+from http import HTTPStatus
 
-import httpx2
 import pytest
+from multidict import CIMultiDict
 
 from kcx_jax.llm.retry import (
     BAD_REQUEST,
@@ -81,7 +82,8 @@ def test_waits_grow_to_a_ceiling():
 )
 def test_a_refusal_is_known_by_its_status_and_by_what_its_body_states(status, body, kind, message, param):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    failure = classify_status(httpx2.Response(status, content=content, headers={"x-request-id": "req_1"}))
+    reason = HTTPStatus(status).phrase
+    failure = classify_status(status, reason, CIMultiDict({"X-Request-ID": "req_1"}), content)
     assert (failure.error_class, failure.http_status, failure.param) == (kind, status, param)
     assert (failure.request_id, failure.body) == ("req_1", content)
     assert message is None or failure.message == f"HTTP {status}: {message}"

@@ -110,7 +110,8 @@ def _clean(value: Any, what: str, allowed: str) -> str:
     text = value.strip()
     if not text:
         raise Refusal("empty", f"{what} is empty")
-    for char in text:
+    suspects = () if text.isprintable() and "\ufffd" not in text else text  # most texts are told at once
+    for char in suspects:
         odd = unicodedata.category(char) in ("Cc", "Cs") or char == "\ufffd" or char in _TURNS
         if odd and char not in allowed:
             raise Refusal("control_character", f"{what} holds the character U+{ord(char):04X}")

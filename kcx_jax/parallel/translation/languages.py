@@ -84,6 +84,7 @@ def same_language(one: str, other: str) -> bool:
     return one == other or any(one in kin and other in kin for kin in _KIN)
 
 
+@functools.lru_cache
 def script_of(language: str) -> str | None:
     """The script that a language (BCP 47) is written in; None where it is not known."""
     for part in language.replace("_", "-").split("-")[1:]:
