@@ -170,6 +170,9 @@ class BatchSender:
     async def _serve(self, part: list[_Waiting]) -> None:
         try:
             if len(part) < self._settings.smallest:
+                self._say(
+                    f"{len(part)} requests are too few for a batch and go by themselves, at the full price"
+                )
                 await asyncio.gather(*(self._send_alone(waiting) for waiting in part))
             else:
                 await self._send_together(part)

@@ -7,7 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kcx_jax.errors import BudgetExceeded
@@ -235,9 +235,26 @@ class Sender:
 
 
 def _no_completion(answer: Answer) -> Failure | None:
-    """A failure for a body that no model wrote, such as a page of a proxy; None for one that begins as JSON does."""
-    start = answer.body.removeprefix(b"\xef\xbb\xbf").lstrip()[:60]
-    if start.startswith(b"{"):
-        return None
-    told = f"HTTP {answer.http_status} with {start.decode(errors='replace')!r}: is this an OpenAI-compatible endpoint?"
+    """A failure for a body that no model wrote: a page of a proxy, an error that a gateway states under a status of
+    success; None for one that looks like a completion."""
+    body = answer.body.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if body.startswith(b"{"):
+        written = b'"choices"' in body or b'"usage"' in body  # if so it is billed, whatever else it says
+        return None if written else _stated_error(answer)
+    start = body[:60].decode(errors="replace")
+    told = f"HTTP {answer.http_status} with {start!r}: is this an OpenAI-compatible endpoint?"
     return Failure(on.SERVER, told, answer.http_status, answer.request_id, body=answer.body)
+
+
+def _stated_error(answer: Answer) -> Failure | None:
+    """The failure that a body with an `error` means, by the status its code names (500 where it names none)."""
+    try:
+        error = json.loads(answer.body).get("error")
+    except (ValueError, RecursionError):
+        return None
+    if not error:
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    status = code if type(code) is int and 400 <= code < 600 else 500
+    failure = on.classify_status(status, "", {}, answer.body)
+    return replace(failure, http_status=answer.http_status, request_id=answer.request_id)

@@ -74,6 +74,15 @@ def test_a_preview_and_a_build_with_the_same_options_agree(pairs, tmp_path):
     assert [id for id in made if "glossary" in made[id]] == ["r3"]
 
 
+def test_an_unknown_variant_is_refused_before_anything_is_sent(pairs, tmp_path):
+    with ScriptedServer(pairs=pairs) as server:
+        refused = _run(*_arguments(tmp_path, server, "--variant", "tags"))
+        assert server.bill.requests == 0
+    assert isinstance(refused.exception, UsageError)
+    assert str(refused.exception) == "unknown prompt variant 'tags'; there are: joint, xml"
+    assert not (tmp_path / "run").exists()
+
+
 def test_unresolved_records_are_pointed_at(pairs, tmp_path):
     with ScriptedServer(faults={"untranslated": 1.0}, pairs=pairs) as server:
         built = _run(*_arguments(tmp_path, server))

@@ -127,7 +127,8 @@ def parts(tmp_path_factory):
     with ScriptedServer(pairs=truth) as server:
         for part in (0, 1):
             records = in_shard((pair.source for pair in truth[:12]), part, 2)
-            build(records, "en", ["zh", "ja"], ChatClient("m", server.base_url), folder / f"{part}").close()
+            client = ChatClient("m", server.base_url)
+            build(records, "en", ["zh", "ja"], client, folder / f"{part}", shard=(part, 2)).close()
     return [folder / "0", folder / "1"], truth
 
 
@@ -151,6 +152,16 @@ def test_of_several_targets_one_is_named(kcx, parts, tmp_path, command):
         sizes[language] = len(made)
     assert sizes["zh"] == sizes["ja"] > 0
     assert command == "export" or sizes["zh"] == 12
+
+
+def test_a_part_that_is_not_among_those_merged_is_named(kcx, parts, tmp_path):
+    folders, _ = parts
+    for given, missing in (((0, 1), None), ((1,), "0/2"), ((0,), "1/2")):
+        output = tmp_path / f"{given}.jsonl"
+        runs = [folders[part] for part in given]
+        code, _, told = kcx("parallel", "merge", *runs, "--output", output, "--target", "zh")
+        assert (code, "no run is part" in told) == (0, missing is not None), told
+        assert missing is None or f"no run is part {missing} of the corpus" in told
 
 
 def test_of_a_file_of_pairs_a_target_takes_its_own(kcx, parts, tmp_path):

@@ -74,10 +74,13 @@ def test_each_request_gets_its_own_answer_in_whatever_order(ledger, rules):
     assert {(calls <= 25, state) for calls, state in batches} == {(True, "collected")}
 
 
-def test_too_few_for_a_file_are_sent_by_themselves(ledger):
+def test_too_few_for_a_file_are_sent_by_themselves_and_it_is_said(ledger, capfd):
     with ScriptedServer(ANSWERS) as server:
         assert _answers(server, ledger, ALL[:4]) == list(ANSWERS.values())[:4]
         assert (server.bill.batch_answers, server.bill.answers) == (0, 4)
+    assert (
+        "4 requests are too few for a batch and go by themselves, at the full price" in capfd.readouterr().err
+    )
 
 
 def test_an_expired_batch_is_asked_only_for_what_is_missing(ledger):

@@ -86,7 +86,7 @@ LEAVES = {
     "unavailable": ("failed", "server"),
     "overloaded": ("failed", "server"),
     "html": ("failed", "server"),
-    "error_body": ("answered", "error_body"),
+    "error_body": ("failed", "server"),
     "hang": ("interrupted", "timeout"),
     "drop": ("interrupted", "connection"),
     "reset": ("interrupted", "connection"),
@@ -153,8 +153,41 @@ def test_every_fault_ends_as_it_should(ledger, fault):
         assert states == {("answered", "")} | ({left} if left else set())
         unknown = sum(row["calls"] for row in ledger.summary() if row["state"] == "interrupted")
         answered = sum(row["calls"] for row in ledger.summary() if row["state"] == "answered")
-        unbilled = fault == "error_body"
-        assert answered - unbilled <= server.bill.answers <= answered + unknown
+        assert answered <= server.bill.answers <= answered + unknown
+
+
+@pytest.mark.parametrize(
+    ("body", "left"),
+    [
+        ({"error": {"message": "slowly", "code": 429}}, ("failed", "rate_limited")),
+        ({"error": {"message": "no such model", "code": 404}}, ("failed", "refused")),
+        ({"error": "overloaded"}, ("failed", "server")),
+        ({"error": {"code": True}}, ("failed", "server")),
+        ({"error": {"code": 10**30}}, ("failed", "server")),
+        ({"error": {"code": "insufficient_quota"}}, ("failed", "quota")),
+        ({"error": {"message": "cut off"}, "usage": {"prompt_tokens": 7}}, ("answered", "error_body")),
+        ({"error": {"message": "cut off"}, "choices": []}, ("answered", "error_body")),
+        ({"error": None}, ("answered", "empty_choices")),
+    ],
+)
+def test_an_error_under_a_status_of_success_is_what_its_code_says(ledger, body, left):
+    def answer(listener: socket.socket) -> None:
+        text = json.dumps(body).encode()
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(text) + text)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=answer, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        quick = RetryPolicy(sends=2, answers=2, first_wait=0.01, longest_wait=0.02, patience=0.05)
+        with pytest.raises((ReplyError, EndpointError, BudgetExceeded)):
+            _complete(ChatClient("m", url, ledger=ledger, retry=quick))
+        listener.shutdown(socket.SHUT_RDWR)
+    assert {(row["state"], row["error_class"]) for row in ledger.summary()} == {left}
 
 
 def test_a_hanging_server_is_left_at_the_deadline(ledger):

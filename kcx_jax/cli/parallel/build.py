@@ -66,7 +66,7 @@ def command(
     work = (corpus.records(), corpus.source, corpus.targets, client, run, other)
     try:
         with BuildProgress(progress) as report:
-            made = build(*work, report, settings=settings, budget=cap)
+            made = build(*work, report, settings=settings, budget=cap, shard=corpus.part)
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from here.", file=sys.stderr)
         raise

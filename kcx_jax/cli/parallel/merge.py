@@ -27,4 +27,6 @@ def command(
         f"{merged.pairs} pairs in {output}; not in it: {merged.people} for people, {merged.pending} unfinished",
         file=sys.stderr,
     )
+    if merged.absent:
+        print(f"no run is part {', '.join(merged.absent)} of the corpus", file=sys.stderr)
     print(f"cost {merged.spent}", file=sys.stderr)

@@ -57,14 +57,18 @@ class Corpus:
         """The languages to translate into."""
         return self.target.split(",")
 
+    @property
+    def part(self) -> tuple[int, int] | None:
+        """Which part of INPUT is taken, of how many; None for all of it. Raises `UsageError` for one that is none."""
+        return shard_of(self.shard)
+
     def records(self) -> "Iterator[Record]":
         """The records of INPUT, or of its part. Raises `UsageError` for a part that is none."""
         from kcx_jax.corpora import read_records
         from kcx_jax.parallel.runs.shards import in_shard
 
-        part = shard_of(self.shard)
         records = read_records(self.input_, reader=self.reader, language=self.source)
-        return iter(records) if part is None else in_shard(records, *part)
+        return iter(records) if self.part is None else in_shard(records, *self.part)
 
 
 @dataclass(frozen=True, kw_only=True)

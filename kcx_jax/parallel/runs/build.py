@@ -21,7 +21,7 @@ from kcx_jax.files import atomic_write
 from kcx_jax.llm import Budget, ChatClient, Ledger, NotAnswered, Prices, judge_answers
 from kcx_jax.llm.crash import crash_point
 from kcx_jax.parallel.runs.duplicates import as_duplicate
-from kcx_jax.parallel.runs.run import LEDGER, PARALLEL, STATISTICS, UNRESOLVED, Run
+from kcx_jax.parallel.runs.run import LEDGER, PARALLEL, SHARD, STATISTICS, UNRESOLVED, Run
 from kcx_jax.parallel.runs.settings import Settings
 from kcx_jax.parallel.runs.statistics import Statistics
 from kcx_jax.parallel.runs.workers import work_through
@@ -45,6 +45,7 @@ def build(
     *,
     settings: Settings | None = None,
     budget: int | None = None,
+    shard: tuple[int, int] | None = None,
 ) -> Run:
     """Translate annotated `records` from `source` into `targets` (BCP 47 tags) and write the run's folder.
 
@@ -52,7 +53,8 @@ def build(
     one takes its result. A run that was stopped, by
     Ctrl-C or harder, goes on from `run_dir` and sends nothing twice that was answered. `settings` say how it
     translates. `budget` caps what the
-    whole run may cost, in billionths of a dollar. Blocks; works on `client.concurrency` records at once, and
+    whole run may cost, in billionths of a dollar. `shard` is kept with the run: that `records` are part I of N of a
+    corpus (`in_shard`). Blocks; works on `client.concurrency` records at once, and
     calls `progress` after each, from its own thread.
 
     Raises `KcxError` for records with an id twice, of another language, or inconsistent; when another process
@@ -78,7 +80,7 @@ def build(
     with Ledger(run_dir / LEDGER) as ledger:
         worklist = Worklist(ledger)
         worklist.fill(_checked(records, source), targets, config)
-        ledger.start_run(config)
+        ledger.start_run(config if shard is None else {**config, SHARD: list(shard)})
         prices = {each.model: each.price for each in clients}
         judge_answers(ledger, prices.get)
         shared = Budget(budget, ledger.spent())

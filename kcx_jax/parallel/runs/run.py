@@ -14,6 +14,7 @@ from kcx_jax.parallel.runs.statistics import Statistics
 from kcx_jax.parallel.runs.worklist import PAIR, PEOPLE, Worklist
 from kcx_jax.parallel.translation.outcomes import Outcome
 
+SHARD = "shard"  # of a run's configuration: which part of a corpus, of how many
 LEDGER, PARALLEL, UNRESOLVED, STATISTICS = (
     *("ledger.db", "parallel.jsonl", "unresolved.jsonl", "statistics.json"),
 )

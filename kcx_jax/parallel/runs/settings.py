@@ -12,13 +12,15 @@ from kcx_jax.parallel.translation.language_id import load_identifier
 @dataclass(frozen=True)
 class Settings:
     """``variant``: how stage 1 asks (of `prompts.VARIANTS`). ``glossary``: settled translations, their source surfaces
-    in any normal form. ``language_id``: whether the language of each translation is checked (extra langid)."""
+    in any normal form. ``language_id``: whether the language of each translation is checked (extra langid). Raises
+    `UsageError` for an unknown variant."""
 
     variant: str = prompts.JOINT
     glossary: Glossary = field(default_factory=dict)
     language_id: bool = False
 
     def __post_init__(self) -> None:
+        prompts.check_variant(self.variant)
         object.__setattr__(self, "glossary", with_sources_in_nfc(self.glossary))
 
     @classmethod

@@ -11,7 +11,7 @@ from kcx_jax.corpora import Record, write_parallel
 from kcx_jax.errors import KcxError
 from kcx_jax.llm import Spent
 from kcx_jax.parallel.runs.duplicates import content_digest
-from kcx_jax.parallel.runs.run import Run
+from kcx_jax.parallel.runs.run import SHARD, Run
 
 
 def in_shard(records: Iterable[Record], part: int, parts: int) -> Iterator[Record]:
@@ -32,12 +32,14 @@ def _number(record: Record) -> int:
 
 @dataclass(frozen=True)
 class Merged:
-    """What was put together: pairs written, cases for people, records unfinished, and the sum of the bills."""
+    """What was put together: pairs written, cases for people, records unfinished, and the sum of the bills; parts of
+    the corpus that none of the runs is, such as ``2/8``."""
 
     pairs: int
     people: int
     pending: int
     spent: Spent
+    absent: tuple[str, ...]
 
 
 def merge(
@@ -57,13 +59,24 @@ def merge(
         pairs = (pair for run in runs for pair in run.pairs() if pair.target.language == language)
         written = write_parallel(pairs, output, overwrite=overwrite)
         spent = sum((run.ledger.spent() for run in runs), Spent())
-    return Merged(written, counts["people"], counts["pending"], spent)
+        absent = _absent(runs)
+    return Merged(written, counts["people"], counts["pending"], spent, absent)
+
+
+def _absent(runs: Sequence[Run]) -> tuple[str, ...]:
+    parts = {tuple(shard) for run in runs if (shard := run.config.get(SHARD))}
+    return tuple(
+        f"{part}/{of}"
+        for of in sorted({of for _, of in parts})
+        for part in range(of)
+        if (part, of) not in parts
+    )
 
 
 def _check_alike(runs: Sequence[Run]) -> None:
     for run in runs[1:]:
         for key, value in runs[0].config.items():
-            if run.config.get(key) != value:
+            if key != SHARD and run.config.get(key) != value:
                 raise KcxError(
                     f"{runs[0].folder} and {run.folder} differ in {key}: {value!r} and {run.config.get(key)!r}. "
                     "Only the parts of one corpus, built with the same settings, make one file."

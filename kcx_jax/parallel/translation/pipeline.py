@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from kcx_jax.corpora import ParallelRecord, Record
-from kcx_jax.errors import UsageError
 from kcx_jax.llm import ChatClient, ReplyError
 from kcx_jax.parallel.translation import invariants, prompts
 from kcx_jax.parallel.translation.checks import (
@@ -46,8 +45,7 @@ async def translate(
     Raises what stops a run (`EndpointError`, `BudgetExceeded`, `NotAnswered`), and `UsageError` for an unknown
     variant; anything else that goes wrong is in the outcome.
     """
-    if variant not in prompts.VARIANTS:
-        raise UsageError(f"unknown prompt variant {variant!r}; there are: {', '.join(prompts.VARIANTS)}")
+    prompts.check_variant(variant)
     work = _Work(record, target, variant, glossary or {}, identify)
     for index, client in enumerate(clients):
         stage = await work.stages(client)

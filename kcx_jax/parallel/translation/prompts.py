@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kcx_jax.corpora import Record
+from kcx_jax.errors import UsageError
 from kcx_jax.parallel.translation.checks import Draft
 from kcx_jax.parallel.translation.inline import tagged
 from kcx_jax.parallel.translation.spans import SourceSpan
@@ -53,6 +54,12 @@ INSTRUCTIONS = {
         f"{_COMMON}"
     ),
 }
+
+
+def check_variant(name: str) -> None:
+    """Raise `UsageError` unless there is a variant of this name."""
+    if name not in VARIANTS:
+        raise UsageError(f"unknown prompt variant {name!r}; there are: {', '.join(VARIANTS)}")
 
 
 def _object(**properties: Any) -> dict[str, Any]:
