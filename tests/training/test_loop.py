@@ -1,6 +1,7 @@
 """The loop: resumed = uninterrupted, stages build on each other, what is broken stops by name."""
 
 import signal
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.testing.devices import run_on_fake_devices
 from kcx_jax.testing.tiny import tiny_model, tiny_settings, tiny_trees
 from kcx_jax.training import Stage, plan_stages, read_metrics, train_trees
 
@@ -65,6 +67,43 @@ def test_a_run_that_died_goes_on_from_its_last_checkpoint(tmp_path, uninterrupte
     assert [m.step for m in resumed.history] == [6, 7, 8, 9]  # the end of stage one, at 5, was saved
     assert bits_equal(resumed.trained, uninterrupted[0].trained)
     assert timeless(read_metrics(tmp_path)) == timeless(uninterrupted[1])
+
+
+ON_ANY_MESH = {"rows_per_step": 8, "shapes": 1, "save_every": 4}
+WIDE = [Stage("one", tiny_trees(0, samples=40), steps=5), Stage("two", tiny_trees(1, samples=40), steps=4)]
+
+
+def on_mesh(run_dir, mesh, last):
+    """Train, or go on, in `run_dir` on a mesh; dies at the report of step `last`. Losses and weights, as lists."""
+
+    def report(metrics):
+        if metrics.step == last:
+            raise OSError("pulled the plug")
+
+    settings = tiny_settings(mesh=mesh, **ON_ANY_MESH)
+    try:
+        result = train_trees(
+            tiny_model(), WIDE, settings, Path(run_dir), resume=True, report=report, say=lambda line: None
+        )
+    except OSError:
+        return None
+    weights = [np.asarray(leaf, np.float64).ravel().tolist() for leaf in jax.tree.leaves(result.trained)]
+    return [[metrics.step, metrics.loss] for metrics in result.history], weights
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("before", "after", "count"),
+    [({"data": 8}, {"data": 2}, 2), ({"data": 2, "fsdp": 2, "tensor": 2}, {"fsdp": 2}, 2)],
+)
+def test_a_run_of_eight_devices_goes_on_with_two(before, after, count, tmp_path):
+    whole_losses, whole_weights = on_mesh(tmp_path / "whole", {"data": 1}, None)
+    assert run_on_fake_devices(on_mesh, str(tmp_path / "moved"), before, 7) is None
+    losses, weights = run_on_fake_devices(on_mesh, str(tmp_path / "moved"), after, None, count=count)
+    assert [step for step, _ in losses] == [6, 7, 8, 9]
+    np.testing.assert_allclose(losses, whole_losses[5:], rtol=1e-5)
+    for found, wanted in zip(weights, whole_weights, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
 
 
 def test_the_second_stage_goes_on_with_the_adapter_of_the_first(uninterrupted, silent):
