@@ -350,7 +350,8 @@ def test_a_run_of_nothing_says_that_nothing_was_measured(tmp_path):
 
 def test_ten_times_the_records_need_no_more_memory(tmp_path):
     peaks = []
-    for count in (1_500, 15_000):
+    few, many = 1_500, 15_000
+    for count in (few, many):
         folder = tmp_path / str(count)
         folder.mkdir()
         with Ledger(folder / "ledger.db") as ledger:
@@ -362,7 +363,7 @@ def test_ten_times_the_records_need_no_more_memory(tmp_path):
         assert report(run)["pending"] == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] < 1.5 * peaks[0]
+    assert peaks[1] - peaks[0] < 20 * (many - few)  # bytes, in which not even the texts of the records would fit
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
