@@ -4,5 +4,6 @@ Lives here: generating tokens. Not here: turning them into grounded instances (`
 """
 
 from kcx_jax.decoding.generator import ContextTooLongError, Generated, Generator
+from kcx_jax.decoding.rules import Constraint
 
-__all__ = ["ContextTooLongError", "Generated", "Generator"]
+__all__ = ["Constraint", "ContextTooLongError", "Generated", "Generator"]

@@ -16,6 +16,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from kcx_jax.decoding.prefixes import Prefix, PrefixCache
+from kcx_jax.decoding.rules import Constraint, Rows, Rulebook
 from kcx_jax.decoding.slots import admit, decode, empty_slots, read_prefix
 from kcx_jax.errors import KcxError
 from kcx_jax.models import ModelConfig, Transformer
@@ -81,18 +82,33 @@ class Generator:
         self.model = model
         self.slots = slots
         self.prefixes = PrefixCache(prefix_bytes)
+        self._rulebook = Rulebook(model.tokenizer)
 
-    def generate(self, prefix: str, contexts: Sequence[str], max_new_tokens: int = 256) -> list[Generated]:
+    def generate(
+        self,
+        prefix: str,
+        contexts: Sequence[str],
+        max_new_tokens: int = 256,
+        constraint: Constraint | None = None,
+        sentences: Sequence[str] = (),
+    ) -> list[Generated]:
         """The answers to `contexts`, each read after `prefix`, in order.
 
         An answer ends with the end token ("stop"), after `max_new_tokens` or at the model's last position
-        ("length"). Raises `ContextTooLongError` where there is no room for an answer.
+        ("length"). With a `constraint` it is one that the constraint allows, what it quotes being of the context's
+        own of `sentences`; one that ends by "length" is the beginning of such an answer. Raises `ContextTooLongError`
+        where there is no room for an answer.
         """
         prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
-        return self.generate_ids(prefix_ids, contexts_ids, max_new_tokens)
+        rules = self._rulebook.rows(constraint, sentences) if constraint and sentences else None
+        return self.generate_ids(prefix_ids, contexts_ids, max_new_tokens, rules)
 
     def generate_ids(
-        self, prefix_ids: Sequence[int], contexts_ids: Sequence[Sequence[int]], max_new_tokens: int = 256
+        self,
+        prefix_ids: Sequence[int],
+        contexts_ids: Sequence[Sequence[int]],
+        max_new_tokens: int = 256,
+        rules: Rows | None = None,
     ) -> list[Generated]:
         """As `generate`, from token ids; a context has at least one token, the prefix may have none."""
         positions = self.model.config.max_positions
@@ -108,7 +124,8 @@ class Generator:
             queues[_power(len(ids), _SMALLEST_CONTEXT)].append(index)
         with contextlib.nullcontext() if self.model.mesh is None else jax.set_mesh(self.model.mesh):
             for width, queue in sorted(queues.items()):
-                run = _Run(self.model, self._read(prefix_ids), width, max_new_tokens, self._rows(len(queue)))
+                rows = self._rows(len(queue))
+                run = _Run(self.model, self._read(prefix_ids), width, max_new_tokens, rows, rules)
                 contexts = [(index, contexts_ids[index]) for index in queue]
                 for index, generated in run.answers(contexts, room):
                     results[index] = generated
@@ -133,15 +150,26 @@ class Generator:
 class _Run:
     """One call's contexts of one width, moving through the slots."""
 
-    def __init__(self, model: Model, prefix: Prefix, width: int, max_new_tokens: int, rows: int):
+    def __init__(
+        self,
+        model: Model,
+        prefix: Prefix,
+        width: int,
+        max_new_tokens: int,
+        rows: int,
+        rules: Rows | None,
+    ):
         self.tokenizer = model.tokenizer
-        self.network = (model.module, model.variables, model.inverse_norms, prefix)
+        self.rules = rules
+        structure = None if rules is None else rules.structure
+        self.network = (model.module, model.variables, model.inverse_norms, prefix, structure)
         self.width = width
         self.max_new_tokens = max_new_tokens
         new = _power(max_new_tokens, _SMALLEST_ANSWER)
         self.size = min(rows, max(1, _CACHED_TOKENS // (width + new)))
         self.admitted = min(max(1, self.size // 4), max(1, _ADMITTED_TOKENS // width))
-        self.slots = empty_slots(model.config, self.size, width, new, prefix[0].k.dtype)
+        none = None if rules is None else rules.none(self.size)
+        self.slots = empty_slots(model.config, self.size, width, new, prefix[0].k.dtype, none)
         self.owner: list[int | None] = [None] * self.size  # the context in each slot
 
     def answers(
@@ -175,7 +203,8 @@ class _Run:
             limit_A[row] = min(self.max_new_tokens, room - len(ids))
             self.owner[slot] = index
         arrays = (jnp.asarray(array) for array in (tokens_AC, length_A, limit_A, slot_A))
-        self.slots = admit(*self.network, self.slots, *arrays)
+        rules_A = None if self.rules is None else self.rules.of([index for index, _ in batch], A)
+        self.slots = admit(*self.network, self.slots, *arrays, rules_A)
 
     def _collect(self) -> Iterator[tuple[int, Generated]]:
         """The answers of slots that are no longer live; the slots become free."""

@@ -14,10 +14,18 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from kcx_jax.decoding.constraint import Place, Sentences, Structure, advanced, allowed
 from kcx_jax.decoding.prefixes import Prefix
 from kcx_jax.models import ModelConfig, Transformer, empty_cache, prefix_cache
 from kcx_jax.ops.layouts import KV, Cached
 from kcx_jax.ops.program import Program
+
+
+class Rules(NamedTuple):
+    """The sentences of rows, and where their answers are."""
+
+    sentences: Sentences
+    place: Place
 
 
 class Slots(NamedTuple):
@@ -32,12 +40,20 @@ class Slots(NamedTuple):
     limit_B: jax.Array  # how many may be
     live_B: jax.Array  # bool: still writing
     ended_B: jax.Array  # bool: has written the end token (which is not among its ids)
+    rules: Rules | None  # what each may write; None: anything
 
 
 def empty_slots(
-    config: ModelConfig, slots: int, width: int, max_new: int, dtype: jax.typing.DTypeLike
+    config: ModelConfig,
+    slots: int,
+    width: int,
+    max_new: int,
+    dtype: jax.typing.DTypeLike,
+    rules: Rules | None = None,
 ) -> Slots:
-    """`slots` free slots for contexts of up to `width` tokens and answers of up to `max_new`."""
+    """`slots` free slots for contexts of up to `width` tokens and answers of up to `max_new`; `rules` as for rows
+    without a sentence, where answers are constrained.
+    """
     return Slots(  # a buffer each: all are donated
         cache=empty_cache(config, slots, width + max_new, dtype),
         own_length_B=jnp.zeros(slots, jnp.int32),
@@ -48,6 +64,7 @@ def empty_slots(
         limit_B=jnp.zeros(slots, jnp.int32),
         live_B=jnp.zeros(slots, bool),
         ended_B=jnp.zeros(slots, bool),
+        rules=rules,
     )
 
 
@@ -63,11 +80,13 @@ def admit(
     variables: Any,
     inverse_norm_V: jax.Array | None,
     prefix: Prefix,
+    structure: Structure | None,
     slots: Slots,
     tokens_AC: jax.Array,
     length_A: jax.Array,
     limit_A: jax.Array,
     slot_A: jax.Array,
+    rules_A: Rules | None,
 ) -> Slots:
     """Read contexts (right-padded) and choose each answer's first token; rows for slot B hold no context."""
     A, C = tokens_AC.shape
@@ -75,7 +94,7 @@ def admit(
     own = empty_cache(module.config, A, C, slots.cache.k.dtype)
     hidden_ACD, own = _forward(module, variables, tokens_AC, layout, own)
     hidden_AD = jnp.take_along_axis(hidden_ACD, length_A[:, None, None] - 1, axis=1)[:, 0]
-    token_A, logprob_A = _choose(module, variables, inverse_norm_V, hidden_AD)
+    token_A, logprob_A, rules_A = _choose(module, variables, inverse_norm_V, hidden_AD, structure, rules_A)
 
     def put(old: jax.Array, new: Any) -> jax.Array:
         return old.at[slot_A].set(new, mode="drop")
@@ -87,6 +106,7 @@ def admit(
         limit_B=put(slots.limit_B, limit_A),
         live_B=put(slots.live_B, True),
         ended_B=put(slots.ended_B, False),
+        rules=jax.tree.map(put, slots.rules, rules_A),
     )
     chosen_B = jnp.zeros_like(slots.live_B).at[slot_A].set(True, mode="drop")
     token_B = put(slots.next_B, token_A)
@@ -100,6 +120,7 @@ def decode(
     variables: Any,
     inverse_norm_V: jax.Array | None,
     prefix: Prefix,
+    structure: Structure | None,
     slots: Slots,
     live_floor: jax.Array,
 ) -> Slots:
@@ -108,8 +129,10 @@ def decode(
     def step(slots: Slots) -> Slots:
         layout = Cached(*prefix, slots.own_length_B)
         hidden_B1D, cache = _forward(module, variables, slots.next_B[:, None], layout, slots.cache)
-        token_B, logprob_B = _choose(module, variables, inverse_norm_V, hidden_B1D[:, 0])
-        slots = slots._replace(cache=cache, own_length_B=slots.own_length_B + slots.live_B)
+        token_B, logprob_B, rules = _choose(
+            module, variables, inverse_norm_V, hidden_B1D[:, 0], structure, slots.rules
+        )
+        slots = slots._replace(cache=cache, own_length_B=slots.own_length_B + slots.live_B, rules=rules)
         return _write(slots, token_B, logprob_B, slots.live_B, module.config.eos_id)
 
     return lax.while_loop(lambda slots: jnp.sum(slots.live_B) > live_floor, step, slots)
@@ -123,13 +146,24 @@ def _forward(
 
 
 def _choose(
-    module: Transformer, variables: Any, inverse_norm_V: jax.Array | None, hidden_BD: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """The most likely next token of each row and its log-probability."""
+    module: Transformer,
+    variables: Any,
+    inverse_norm_V: jax.Array | None,
+    hidden_BD: jax.Array,
+    structure: Structure | None,
+    rules: Rules | None,
+) -> tuple[jax.Array, jax.Array, Rules | None]:
+    """The most likely next token of each row that the rules allow, its log-probability among all, and the rules
+    behind it."""
     logits_BV: Any = module.apply(variables, hidden_BD, inverse_norm_V, method="logits")
-    token_B = jnp.argmax(logits_BV, axis=-1).astype(jnp.int32)
+    wanted_BV = logits_BV
+    if structure is not None and rules is not None:
+        wanted_BV = jnp.where(allowed(structure, *rules, logits_BV.shape[1]), logits_BV, -jnp.inf)
+    token_B = jnp.argmax(wanted_BV, axis=-1).astype(jnp.int32)
+    if structure is not None and rules is not None:
+        rules = rules._replace(place=advanced(structure, *rules, token_B))
     score_B = jnp.take_along_axis(logits_BV, token_B[:, None], axis=1)[:, 0]
-    return token_B, score_B - jax.nn.logsumexp(logits_BV, axis=-1)
+    return token_B, score_B - jax.nn.logsumexp(logits_BV, axis=-1), rules
 
 
 def _write(slots: Slots, token_B: jax.Array, logprob_B: jax.Array, chosen_B: jax.Array, eos_id: int) -> Slots:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from kcx_jax.errors import KcxError
+from kcx_jax.prompts import extraction_prefix
+from kcx_jax.schema import Schema, Task
 
 
 @dataclass(frozen=True)
@@ -21,20 +23,33 @@ class Answer:
     tokens: tuple[tuple[int, float], ...] = ()
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked of every text: instances of the schema's classes, for one task."""
+
+    schema: Schema
+    task: Task
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of its prompts."""
+        return extraction_prefix(self.schema, self.task)
+
+
 class AnswerSource(Protocol):
     """A model of ours, or a chat endpoint."""
 
-    def stream(self, prefixes: Sequence[str], contexts: Iterable[str]) -> Iterator[tuple[Answer, ...]]:
-        """For each context, in order, its answers after each of the prefixes.
+    def stream(self, questions: Sequence[Question], texts: Iterable[str]) -> Iterator[tuple[Answer, ...]]:
+        """For each text, in order, its answers to each of the questions.
 
-        Reads `contexts` only some way ahead of what it yields. Raises `TextTooLongError` for a context that
-        does not fit, and other `KcxError`s for what stops the run.
+        Reads `texts` only some way ahead of what it yields. Raises `TextTooLongError` for a text that does not fit,
+        and other `KcxError`s for what stops the run.
         """
         ...
 
 
 class TextTooLongError(KcxError):
-    """A context does not fit the model; `ahead` counts the contexts between the last one answered and it."""
+    """A text does not fit the model; `ahead` counts the texts between the last one answered and it."""
 
     def __init__(self, message: str, ahead: int):
         super().__init__(message)

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from kcx_jax.extraction.answers import Answer
+from kcx_jax.extraction.answers import Answer, Question
 from kcx_jax.llm import ChatClient, Reply, ReplyError
+from kcx_jax.prompts import sentence_context
 
 SYSTEM = """\
 You complete Python code that lists what a sentence says. The user shows class definitions, a comment that \
@@ -30,11 +31,15 @@ class ChatAnswers:
         self.client = client
         self.max_tokens = max_tokens
 
-    def stream(self, prefixes: Sequence[str], contexts: Iterable[str]) -> Iterator[tuple[Answer, ...]]:
+    def stream(self, questions: Sequence[Question], texts: Iterable[str]) -> Iterator[tuple[Answer, ...]]:
         """See `AnswerSource`. Requests are sent several at a time."""
+        prefixes = [question.prefix for question in questions]
         conversations = (
-            [{"role": "system", "content": SYSTEM}, {"role": "user", "content": prefix + context}]
-            for context in contexts
+            [
+                {"role": "system", "content": SYSTEM},
+                {"role": "user", "content": prefix + sentence_context(text)},
+            ]
+            for text in texts
             for prefix in prefixes
         )
         replies = self.client.complete_many(conversations, max_tokens=self.max_tokens, stage="extract")

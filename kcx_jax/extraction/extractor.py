@@ -10,13 +10,12 @@ from typing import Literal
 from kcx_jax.corpora import Record
 from kcx_jax.corpora.pairs import pair_places
 from kcx_jax.errors import KcxError, UsageError
-from kcx_jax.extraction.answers import Answer, AnswerSource, TextTooLongError
+from kcx_jax.extraction.answers import Answer, AnswerSource, Question, TextTooLongError
 from kcx_jax.extraction.chat import ChatAnswers
 from kcx_jax.extraction.confidence import item_scores, place_scores
 from kcx_jax.extraction.merge import merge
 from kcx_jax.extraction.results import AnswerProblem, Key, Result
 from kcx_jax.llm import ChatClient
-from kcx_jax.prompts import extraction_branch, extraction_prefix
 from kcx_jax.schema import TASKS, ParsedAnswer, Schema, Task, load_schema, parse_answer
 from kcx_jax.scoring import Unresolved, ground
 
@@ -57,11 +56,13 @@ class Extractor:
         dtype: str | None = None,
         *,
         max_new_tokens: int = 256,
+        constrained: bool = True,
     ) -> "Extractor":
         """Answers from a checkpoint folder or a Hub id, with LoRA adapters on top if any are given.
 
         `dtype` ("float32", "bfloat16") is that of the computation; None keeps the checkpoint's. Answers
-        longer than `max_new_tokens` are cut off, which shows in the result's problems. Raises `KcxError` as
+        longer than `max_new_tokens` are cut off, which shows in the result's problems. Unless `constrained` is false
+        they name only classes of the schema and quote only the text (docs/decoding.md). Raises `KcxError` as
         `kcx_jax.checkpoints.load_pretrained` does.
         """
         from kcx_jax.checkpoints import load_pretrained
@@ -69,7 +70,7 @@ class Extractor:
         from kcx_jax.extraction.local import ModelAnswers
 
         model = load_pretrained(path_or_hub_id, adapter=adapter, dtype=dtype)
-        return cls(ModelAnswers(Generator(model), max_new_tokens))
+        return cls(ModelAnswers(Generator(model), max_new_tokens, constrained))
 
     def extract(
         self,
@@ -104,17 +105,17 @@ class Extractor:
         asked: deque[Record] = deque()
         broken: list[KcxError] = []
 
-        def contexts() -> Iterator[str]:
+        def wording() -> Iterator[str]:
             try:
                 for record in records:
                     asked.append(record)
-                    yield extraction_branch(record.text, schema, tasks[0]).context
+                    yield record.text
             except KcxError as error:  # a bad line: the texts before it get their results first
                 broken.append(error)
 
-        prefixes = [extraction_prefix(schema, task) for task in tasks]
+        questions = [Question(schema, task) for task in tasks]
         try:
-            for answers in self._source.stream(prefixes, contexts()):
+            for answers in self._source.stream(questions, wording()):
                 yield _result(asked.popleft(), schema, views, dict(zip(tasks, answers, strict=True)), ladder)
         except TextTooLongError as error:
             raise KcxError(f"text {asked[error.ahead].id!r}: {error}") from error

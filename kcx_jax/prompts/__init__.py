@@ -6,7 +6,12 @@ Not here: token ids (`data`).
 
 from kcx_jax.prompts.alignment import alignment_branch, alignment_tree
 from kcx_jax.prompts.exemplars import ExemplarPool
-from kcx_jax.prompts.extraction import extraction_branch, extraction_prefix, extraction_tree
+from kcx_jax.prompts.extraction import (
+    extraction_branch,
+    extraction_prefix,
+    extraction_tree,
+    sentence_context,
+)
 from kcx_jax.prompts.instances import answer_instances
 from kcx_jax.prompts.overlap import Overlap, exemplar_overlap, without_exemplars
 from kcx_jax.prompts.sampling import sample_alignment_trees, sample_schema, sample_trees, shuffle_schema
@@ -30,6 +35,7 @@ __all__ = [
     "sample_alignment_trees",
     "sample_schema",
     "sample_trees",
+    "sentence_context",
     "shuffle_schema",
     "split_schema",
     "without_exemplars",

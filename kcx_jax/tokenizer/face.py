@@ -44,6 +44,10 @@ class Tokenizer(ABC):
         """The piece of one id, with "▁" for a space; `KcxError` for an id outside the vocabulary."""
 
     @abstractmethod
+    def token_bytes(self) -> list[bytes]:
+        """The bytes of text that each id stands for; none for symbols with a role, and for ids that nothing has."""
+
+    @abstractmethod
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The ids of `text`, without a begin or end token; with `allow_special` a typed symbol becomes its id.
 

@@ -126,6 +126,11 @@ class JsonTokenizer(Tokenizer):
     def _written(self) -> dict[int, str]:
         return {token_id: piece for piece, token_id in self._content.ids.items()}
 
+    def token_bytes(self) -> list[bytes]:
+        """The bytes of text that each id stands for; none for symbols with a role, and for gaps."""
+        symbols = {self._content.ids[symbol] for symbol in self.reserved}
+        return [b"" if token_id in symbols else text for token_id, text in enumerate(self._bytes)]
+
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The ids of `text`, without a begin or end token; see the class for how they compare with others'.
 

@@ -87,6 +87,18 @@ class SentencePieceTokenizer(Tokenizer):
         self._check_ids([token_id])
         return self._processor.id_to_piece(int(token_id))
 
+    def token_bytes(self) -> list[bytes]:
+        """The bytes of text that each id stands for; none for symbols with a role."""
+        reserved = set(self.reserved)
+
+        def text_of(piece: Any) -> bytes:
+            if piece.type == PieceType.BYTE:
+                return bytes.fromhex(piece.piece[3:5])
+            is_text = piece.type in (PieceType.NORMAL, PieceType.USER_DEFINED) and piece.piece not in reserved
+            return piece.piece.replace(SPACE, " ").encode() if is_text else b""
+
+        return list(map(text_of, self.proto.pieces))
+
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The ids of `text`, without a begin or end token.
 

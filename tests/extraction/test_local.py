@@ -18,7 +18,8 @@ ANSWER = ' [Person("Ada"), Person("Ada"), City("碎叶城")]'
 @pytest.fixture(scope="module")
 def random_model(shared):
     """Random weights: what it writes is no code."""
-    return Extractor.from_pretrained(shared / "fixtures/baichuan2_tiny/base_fp32", max_new_tokens=8)
+    base = shared / "fixtures/baichuan2_tiny/base_fp32"
+    return Extractor.from_pretrained(base, max_new_tokens=8, constrained=False)
 
 
 def test_every_answer_of_random_weights_is_flagged(random_model):
@@ -28,6 +29,18 @@ def test_every_answer_of_random_weights_is_flagged(random_model):
         assert result.problems[0].kind == "length"
         assert result.answers["ner"], "the answer is kept as it was written"
         assert result.entities == ()
+
+
+def test_what_random_weights_write_under_the_constraint_stands_in_the_text(shared):
+    base = shared / "fixtures/baichuan2_tiny/base_fp32"
+    texts = [TEXT, 'He said "no\\yes" to 李白.', "a", "", "\t\n😀 e\u0301"] * 3
+    found = 0
+    for result in Extractor.from_pretrained(base, max_new_tokens=40).extract(texts, ["person", "city"]):
+        assert {problem.kind for problem in result.problems} <= {"length", "truncated", "runaway"}
+        found += len(result.entities)
+        assert all(result.text[each.start : each.end] == each.text for each in result.entities)
+        assert result.text or result.answers["ner"].strip() == "[]"
+    assert found
 
 
 def test_a_text_that_does_not_fit_is_named(random_model):
@@ -46,7 +59,7 @@ def test_an_items_score_is_the_mean_probability_of_its_tokens(shared):
         0.0 if end <= second + 1 else math.log(0.5) if end <= third + 1 else -2.0 for end in ends
     )
 
-    def generate(prefix, contexts, max_new_tokens):
+    def generate(prefix, contexts, max_new_tokens, constraint, sentences):
         return [Generated(ANSWER, tuple(ids), "stop", logprobs) for _ in contexts]
 
     generator = SimpleNamespace(generate=generate, model=SimpleNamespace(tokenizer=tokenizer))

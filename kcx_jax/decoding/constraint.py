@@ -1,0 +1,171 @@
+"""On the device: which tokens a row may write next, by its automaton and its sentence, and where a token takes it.
+
+Shapes: B rows, V vocabulary, N nodes, E their edges, K most edges of a node, P positions of a sentence, T its edges,
+X those of mixed tokens; all but V filled up, so that few programs are compiled.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kcx_jax.decoding.automaton import CLOSING, FREE, MIXED, Automaton
+from kcx_jax.decoding.spans import NOWHERE, Spans
+
+
+class Structure(NamedTuple):
+    """An `Automaton`: int32 but `slot_N` (bool). `order_K` is 0, 1, ... K - 1."""
+
+    first_N1: jax.Array
+    token_E: jax.Array
+    to_E: jax.Array
+    need_E: jax.Array
+    slot_N: jax.Array
+    order_K: jax.Array
+
+
+class Sentences(NamedTuple):
+    """The `Spans` of each row: int32 but `border_BP` (bool). Edges that only fill up are from `NOWHERE`."""
+
+    border_BP: jax.Array
+    from_BT: jax.Array
+    token_BT: jax.Array
+    to_BT: jax.Array
+    mixed_BX: jax.Array
+    mixed_from_BX: jax.Array
+    mixed_to_BX: jax.Array
+
+
+class Place(NamedTuple):
+    """Where each row is: its node, and between quotes the positions of the sentence that what is written may end at."""
+
+    node_B: jax.Array
+    at_BP: jax.Array  # bool
+    fresh_B: jax.Array  # bool: nothing is written since the quote
+
+
+class _Ways(NamedTuple):
+    """The edges that are open to each row."""
+
+    token_BK: jax.Array
+    to_BK: jax.Array
+    need_BK: jax.Array
+    open_BK: jax.Array
+    open_BT: jax.Array
+    open_BX: jax.Array
+
+
+def on_device(automaton: Automaton) -> Structure:
+    """The automaton's arrays, filled up to powers of two."""
+    edges, nodes = _power(len(automaton.token_E)), _power(len(automaton.slot_N))
+    most = _power(int(np.diff(automaton.first_N1).max()), 32)
+    first_N1 = np.full(nodes + 1, automaton.first_N1[-1], np.int32)
+    first_N1[: len(automaton.first_N1)] = automaton.first_N1
+    arrays = (
+        first_N1,
+        *(_filled(array, edges) for array in (automaton.token_E, automaton.to_E, automaton.need_E)),
+        _filled(automaton.slot_N, nodes),
+        np.arange(most, dtype=np.int32),
+    )
+    return Structure(*map(jnp.asarray, arrays))
+
+
+def stacked(spans: Sequence[Spans], sizes: tuple[int, int, int]) -> Sentences:
+    """The spans of several sentences as rows, filled up to `sizes` (`sizes_of` of them, or more)."""
+    positions, edges, mixed = sizes
+    fills = (positions, edges, edges, edges, mixed, mixed, mixed)
+    values = (False, NOWHERE, NOWHERE, 0, NOWHERE, NOWHERE, NOWHERE)
+    columns = zip(*(vars(each).values() for each in spans), strict=True)
+    return Sentences(
+        *(
+            jnp.asarray(np.stack([_filled(array, fill, value) for array in column]))
+            for column, fill, value in zip(columns, fills, values, strict=True)
+        )
+    )
+
+
+def sizes_of(spans: Sequence[Spans]) -> tuple[int, int, int]:
+    """Positions, edges and mixed edges that hold each of these sentences: powers of two."""
+    return (
+        _power(max(len(each.border_P) for each in spans), 64),
+        _power(max(len(each.from_E) for each in spans), 64),
+        _power(max(len(each.mixed_X) for each in spans), 16),
+    )
+
+
+def nowhere(rows: int, sizes: tuple[int, int, int], node: int) -> tuple[Sentences, Place]:
+    """Sentences and places of rows that hold none, at `node`."""
+    positions, edges, mixed = sizes
+    borders = jnp.zeros((rows, positions), bool)
+    others = (
+        jnp.full((rows, size), NOWHERE, jnp.int32) for size in (edges, edges, edges, mixed, mixed, mixed)
+    )
+    at_BP = jnp.zeros((rows, positions), bool)
+    return Sentences(borders, *others), Place(jnp.full(rows, node, jnp.int32), at_BP, jnp.zeros(rows, bool))
+
+
+def allowed(structure: Structure, sentences: Sentences, place: Place, vocabulary: int) -> jax.Array:
+    """bool [B, V]: the tokens that each row may write next."""
+    ways = _ways(structure, sentences, place)
+    row_B1 = jnp.arange(place.node_B.size)[:, None]
+    tokens = jnp.concatenate([ways.token_BK, sentences.token_BT], axis=1)
+    is_open = jnp.concatenate([ways.open_BK, ways.open_BT], axis=1)
+    column = jnp.where(is_open, tokens, vocabulary)
+    return jnp.zeros((place.node_B.size, vocabulary), bool).at[row_B1, column].set(True, mode="drop")
+
+
+def advanced(structure: Structure, sentences: Sentences, place: Place, token_B: jax.Array) -> Place:
+    """Where each row is behind `token_B`, which has to be allowed."""
+    ways = _ways(structure, sentences, place)
+    taken_BK = ways.open_BK & (ways.token_BK == token_B[:, None])
+    taken_B = jnp.any(taken_BK, axis=1)
+    which_B1 = jnp.argmax(taken_BK, axis=1)[:, None]
+    to_B, need_B = (jnp.take_along_axis(each, which_B1, axis=1)[:, 0] for each in (ways.to_BK, ways.need_BK))
+    node_B = jnp.where(taken_B, to_B, place.node_B)
+
+    # Positions: of a text that goes on; of one that begins in a mixed token; all borders for one that is still empty.
+    row_B1, none = jnp.arange(token_B.size)[:, None], jnp.zeros_like(place.at_BP)
+    went_BT = ways.open_BT & (sentences.token_BT == token_B[:, None])
+    went_BP = none.at[row_B1, sentences.to_BT].max(went_BT)
+    into_BX = (sentences.mixed_BX == need_B[:, None] - MIXED) & (sentences.mixed_to_BX != NOWHERE)
+    into_BP = none.at[row_B1, jnp.maximum(sentences.mixed_to_BX, 0)].max(into_BX)
+    opened_B = taken_B & structure.slot_N[node_B]
+    mixed_B = need_B >= MIXED
+    fresh_B = opened_B & (~mixed_B | ~jnp.any(into_BX, axis=1))
+    at_BP = jnp.where(taken_B[:, None], jnp.where(fresh_B[:, None], sentences.border_BP, into_BP), went_BP)
+    return Place(node_B, at_BP & (opened_B | ~taken_B)[:, None], fresh_B)
+
+
+def _ways(structure: Structure, sentences: Sentences, place: Place) -> _Ways:
+    start_B, end_B = structure.first_N1[place.node_B], structure.first_N1[place.node_B + 1]
+    edge_BK = start_B[:, None] + structure.order_K
+    there_BK = edge_BK < end_B[:, None]
+    edge_BK = jnp.where(there_BK, edge_BK, 0)
+    token_BK, to_BK, need_BK = (
+        each[edge_BK] for each in (structure.token_E, structure.to_E, structure.need_E)
+    )
+
+    def at(position: jax.Array) -> jax.Array:
+        found = jnp.take_along_axis(place.at_BP, jnp.maximum(position, 0), axis=1)
+        return found & (position != NOWHERE)
+
+    slot_B1 = structure.slot_N[place.node_B][:, None]
+    open_BT = slot_B1 & at(sentences.from_BT)
+    # A mixed token that opens has no position to come from; one that closes has, and what it says comes first.
+    open_BX = at(sentences.mixed_from_BX) | (sentences.mixed_from_BX == NOWHERE)
+    open_BX &= sentences.mixed_BX != NOWHERE
+    ends_B1 = (jnp.any(place.at_BP & sentences.border_BP, axis=1) & ~place.fresh_B)[:, None]
+    wanted_BKX = (need_BK - MIXED)[:, :, None] == sentences.mixed_BX[:, None, :]
+    mixed_BK = jnp.any(wanted_BKX & open_BX[:, None, :], axis=2)
+    met_BK = jnp.where(need_BK == FREE, True, jnp.where(need_BK == CLOSING, ends_B1, mixed_BK))
+    return _Ways(token_BK, to_BK, need_BK, there_BK & met_BK, open_BT, open_BX)
+
+
+def _filled(array: np.ndarray, size: int, value: int = 0) -> np.ndarray:
+    return np.concatenate([array, np.full(size - len(array), value, array.dtype)])
+
+
+def _power(number: int, smallest: int = 1) -> int:
+    return 1 << (max(number, smallest) - 1).bit_length()

@@ -1,0 +1,50 @@
+"""A tokenizer's pieces as bytes, and how they are found in a text or along a graph."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+from kcx_jax.tokenizer import Tokenizer
+
+QUOTE = ord('"')
+
+
+class Vocabulary:
+    """The bytes of every token that stands for text; ids of symbols stand for none.
+
+    Several ids may have the same bytes: a piece of one character, and its byte.
+    """
+
+    def __init__(self, tokenizer: Tokenizer):
+        self.tokenizer = tokenizer
+        self.size, self.eos_id = tokenizer.vocab_size, tokenizer.eos_id
+        self.bytes = tokenizer.token_bytes()
+        ids: defaultdict[bytes, list[int]] = defaultdict(list)
+        for token, text in enumerate(self.bytes):
+            if text:
+                ids[text].append(token)
+        self.ids: Mapping[bytes, list[int]] = dict(ids)
+        self.beginnings = {text[:end] for text in ids for end in range(1, len(text) + 1)}
+        self._joined: dict[tuple[int, int], bool] = {}
+
+    def at(self, text: bytes, start: int) -> Iterator[tuple[int, int]]:
+        """(token, end) of each token that stands in `text` at `start`."""
+        for end in range(start + 1, len(text) + 1):
+            piece = text[start:end]
+            if piece not in self.beginnings:
+                return
+            for token in self.ids.get(piece, ()):
+                yield token, end
+
+    def follows(self, token: int, other: int) -> bool:
+        """Whether the tokenizer itself writes `token` and then `other` for the text of both.
+
+        Where these are not whole characters nothing speaks against it.
+        """
+        pair = token, other
+        if pair not in self._joined:
+            try:
+                text = (self.bytes[token] + self.bytes[other]).decode()
+            except UnicodeDecodeError:
+                return True
+            self._joined[pair] = self.tokenizer.encode(text) == [token, other]
+        return self._joined[pair]

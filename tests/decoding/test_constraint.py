@@ -1,0 +1,268 @@
+"""What a row may write next: every answer of training, what another engine allows, and nothing that does not parse."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from kcx_jax.corpora import read_records
+from kcx_jax.decoding.automaton import make_automaton
+from kcx_jax.decoding.constraint import advanced, allowed, nowhere, on_device, sizes_of, stacked
+from kcx_jax.decoding.grammar import Grammar
+from kcx_jax.decoding.spans import find_spans
+from kcx_jax.decoding.vocabulary import Vocabulary
+from kcx_jax.errors import KcxError
+from kcx_jax.prompts.extraction import answer_text, sentence_context
+from kcx_jax.schema import TASKS, load_schema, parse_answer, quote
+from kcx_jax.tokenizer import load_tokenizer, train_tokenizer
+
+SCHEMA = load_schema(
+    """
+class Person(Entity): ...
+class Per(Entity): ...
+class City(Entity): ...
+class Capital(City): ...
+class BirthPlace(Relation):
+    head: Person
+    tail: City
+class Knows(Relation): ...
+class Attack(Event):
+    attacker: list[Person]
+    time: list[str]
+    place: list[City | str]
+class Meet(Event): ...
+"""
+)
+ODD = 'Ada said: "Per(\\"x\\")", 李白\t去了\\x碎叶城 — 😀 e\u0301 e\u0301… "."\r\n"City"'
+SENTENCES = ["Ada was born in London.", "李白生于碎叶城，李白。", ODD, "a", " ", "aaaa aaaa", "۱۲ مارس", ""]
+JITTED = jax.jit(allowed, static_argnums=3), jax.jit(advanced)
+
+
+class Walker:
+    """One row on its way."""
+
+    def __init__(self, sentence, vocabulary, automaton, structure):
+        spans = [find_spans(sentence, vocabulary, automaton.wanted)]
+        sizes = tuple(map(max, sizes_of(spans), (256, 512, 64)))
+        self.vocabulary, self.structure = vocabulary, structure
+        self.sentences = stacked(spans, sizes)
+        _, self.place = nowhere(1, sizes, automaton.start if sentence else automaton.nothing)
+        self.end = len(automaton.slot_N) - 1
+
+    def allowed(self):
+        mask_BV = JITTED[0](self.structure, self.sentences, self.place, self.vocabulary.size)
+        return set(np.flatnonzero(mask_BV[0]).tolist())
+
+    def take(self, token):
+        self.place = JITTED[1](self.structure, self.sentences, self.place, jnp.array([token]))
+
+    @property
+    def ended(self):
+        return int(self.place.node_B[0]) == self.end
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A tokenizer with pieces that mix quotes and text."""
+    texts = [f'results = [Person("{name}"), City("{name}.")]\n"{name}"\n' for name in ("Ada", "李白", "a b")]
+    return train_tokenizer([*texts, *SENTENCES[:-1]] * 20, 580, tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="module", params=["small", "released", "bytes"])
+def vocabulary(request, small):
+    """Of a small SentencePiece model, of Baichuan2's, and of a byte-level one with many quotes."""
+    if request.param == "small":
+        return Vocabulary(small)
+    if request.param == "released":
+        shared = request.getfixturevalue("shared")
+        return Vocabulary(load_tokenizer(shared / "fixtures/baichuan2_tokenizer"))
+    return Vocabulary(load_tokenizer(_byte_level(request.getfixturevalue("tmp_path_factory"))))
+
+
+def _byte_level(tmp_path_factory):
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    words = pre_tokenizers.Split(Regex(r"\s+(?!\S)|\s?\w+|\s?[^\s\w]+|\s+"), "isolated")
+    bytewise = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, bytewise])
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=900, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    texts = ['results = [Person("Ada."), City("…")] "a" "." “李白” ," ". ("', *SENTENCES[:-1]]
+    tokenizer.train_from_iterator(texts * 40, trainer)
+    tokenizer.add_special_tokens(["<|end|>"])
+    folder = tmp_path_factory.mktemp("bytes")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"eos_token": "<|end|>"}')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def automata(vocabulary):
+    """(task, canonical) -> automaton and its arrays."""
+    made = {}
+
+    def get(task, canonical):
+        if (task, canonical) not in made:
+            automaton = make_automaton(Grammar(SCHEMA, task), vocabulary, canonical)
+            made[task, canonical] = automaton, on_device(automaton)
+        return made[task, canonical]
+
+    return get
+
+
+def _text(vocabulary, ids):
+    return b"".join(vocabulary.bytes[token] for token in ids).decode()
+
+
+def _walk(walker, choose, most):
+    ids = []
+    while len(ids) < most and not walker.ended:
+        ids.append(choose(walker.allowed(), ids))
+        walker.take(ids[-1])
+    return ids
+
+
+def _hurried(rng, walker, after):
+    """Draws tokens; after so many one that ends something, where it can."""
+
+    def choose(tokens, ids):
+        text = walker.vocabulary.bytes
+        ends = [t for t in tokens if t == walker.vocabulary.eos_id or set(text[t]) & set(b'"])')]
+        ends = [t for t in ends if b"]" in text[t]] or ends
+        return int(rng.choice(sorted(ends if ends and len(ids) > after else tokens)))
+
+    return choose
+
+
+@pytest.mark.parametrize("canonical", [True, False])
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_written_at_random_is_an_answer(vocabulary, automata, task, canonical):
+    rng = np.random.default_rng([TASKS.index(task), canonical])
+    automaton, structure = automata(task, canonical)
+    listed = 0
+    for sentence in SENTENCES * 3:
+        walker = Walker(sentence, vocabulary, automaton, structure)
+        ids = _walk(walker, _hurried(rng, walker, rng.integers(0, 30)), 400)
+        assert ids[-1] == vocabulary.eos_id
+        parsed = parse_answer(_text(vocabulary, ids[:-1]), SCHEMA.for_task(task))
+        assert not parsed.problems
+        listed += len(parsed.instances)
+        for text in _strings(parsed.instances):
+            assert text
+            assert text in sentence
+    assert listed > 5
+
+
+def _strings(instances):
+    for each in instances:
+        if hasattr(each, "trigger"):
+            yield each.trigger
+            for fillers in each.arguments.values():
+                yield from (filler if isinstance(filler, str) else filler.text for filler in fillers)
+        else:
+            yield from (end.text for end in ((each.head, each.tail) if hasattr(each, "head") else (each,)))
+
+
+@pytest.mark.parametrize(
+    ("corpus", "tasks"),
+    [
+        ("re/crossre_en", ("ner", "re")),
+        ("ner/wikineural/en/val.first5000.conllu", ("ner",)),
+        ("ner/cluener/dev.json", ("ner",)),
+    ],
+)
+def test_the_ids_of_every_answer_of_training_are_canonical(shared, corpus, tasks):
+    vocabulary = Vocabulary(load_tokenizer(shared / "fixtures/baichuan2_tokenizer"))
+    path = shared / "data" / corpus
+    files = [path] if path.is_file() else sorted(path.glob("*-dev.json"))
+    records = [record for file in files for record in list(read_records(file))[:40]]
+    for task in tasks:
+        names = {m.type for r in records for m in r.entities or ()}
+        links = {link.type for r in records for link in r.relations or ()} if task == "re" else set()
+        lines = [f"class {name}(Entity): ..." for name in sorted(names)]
+        schema = load_schema("\n".join([*lines, *(f"class {name}(Relation): ..." for name in sorted(links))]))
+        automaton = make_automaton(Grammar(schema, task), vocabulary)
+        structure = on_device(automaton)
+        for record in records[:60]:
+            context = vocabulary.tokenizer.encode(sentence_context(record.text))
+            ids = vocabulary.tokenizer.encode(
+                sentence_context(record.text) + answer_text(record, schema, task)
+            )
+            assert ids[: len(context)] == context
+            walker = Walker(record.text, vocabulary, automaton, structure)
+            for token in [*ids[len(context) :], vocabulary.eos_id]:
+                assert token in walker.allowed(), (record.id, vocabulary.bytes[token])
+                walker.take(token)
+            assert walker.ended
+
+
+def _lark(task):
+    """The same answers as another engine's grammar, written down by hand."""
+    item = {
+        "ner": '("Person" | "Per" | "City" | "Capital") "(" TEXT ")"',
+        "ed": '("Attack" | "Meet") "(" TEXT ")"',
+        "re": 'birth | knows\nbirth: "BirthPlace(Person(" TEXT "), " city ")"\n'
+        'knows: "Knows(" any ", " any ")"\ncity: ("City" | "Capital") "(" TEXT ")"\n'
+        'any: ("Entity" | "Person" | "Per" | "City" | "Capital") "(" TEXT ")"',
+        "eae": 'attack | "Meet(" TEXT ")"\n'
+        'attack: "Attack(" TEXT (", attacker=[" person (", " person)* "]")? '
+        '(", time=[" TEXT (", " TEXT)* "]")? (", place=[" spot (", " spot)* "]")? ")"\n'
+        'person: "Person(" TEXT ")"\nspot: TEXT | ("City" | "Capital") "(" TEXT ")"',
+    }[task]
+    return f'%llguidance {{"no_forcing": true}}\nstart: " [" (item (", " item)*)? "]"\nitem: {item}\n'
+
+
+def _matcher(vocabulary, task, sentence):
+    from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
+
+    class Source:
+        eos_token_id, bos_token_id = vocabulary.eos_id, None
+        special_token_ids = tuple(t for t, text in enumerate(vocabulary.bytes) if not text)
+        tokens = tuple(text or b"<symbol>" for text in vocabulary.bytes)
+
+        def __call__(self, text):
+            return vocabulary.tokenizer.encode(text if isinstance(text, str) else text.decode())
+
+    chunks = json.dumps({"substring_chunks": [quote(character)[1:-1] for character in sentence]})
+    text = f'TEXT: "\\"" INNER "\\""\nINNER: SUB & /(?s:.+)/\nSUB: %regex {chunks}\n'
+    matcher = LLMatcher(LLTokenizer(TokenizerWrapper(Source()), slices=[]), _lark(task) + text)
+    assert not matcher.get_error(), matcher.get_error()
+    return matcher
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("sentence", SENTENCES[:-1], ids=range(len(SENTENCES) - 1))
+def test_plain_masks_are_those_of_llguidance_and_canonical_ones_less(vocabulary, automata, task, sentence):
+    numpy = pytest.importorskip("llguidance.numpy", reason="needs llguidance (extra interop)")
+    rng = np.random.default_rng(len(sentence))
+    plain, canonical = (Walker(sentence, vocabulary, *automata(task, which)) for which in (False, True))
+    for walker in (plain, canonical):
+        matcher = _matcher(vocabulary, task, sentence)
+        start, choose = walker.place, _hurried(rng, walker, 25)
+        ids = []
+        while not walker.ended and len(ids) < 80:
+            bits = numpy.allocate_token_bitmask(1, vocabulary.size)
+            numpy.fill_next_token_bitmask(matcher, bits, 0)
+            theirs = set(np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little")).tolist())
+            ours = walker.allowed()
+            if walker is plain:
+                assert ours == theirs, _text(vocabulary, ids)
+            assert ours <= theirs
+            ids.append(choose(ours, ids))
+            assert matcher.consume_token(ids[-1])
+            walker.take(ids[-1])
+        assert start is not walker.place
+
+
+def test_a_tokenizer_that_cannot_spell_code_is_refused(small):
+    class Mute(Vocabulary):
+        def __init__(self):
+            super().__init__(small)
+            self.ids = {text: ids for text, ids in self.ids.items() if b"[" not in text}
+
+    with pytest.raises(KcxError, match="no pieces that spell"):
+        make_automaton(Grammar(SCHEMA, "ner"), Mute(), canonical=False)
