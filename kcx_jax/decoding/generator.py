@@ -8,6 +8,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import jax
@@ -82,7 +83,10 @@ class Generator:
         self.model = model
         self.slots = slots
         self.prefixes = PrefixCache(prefix_bytes)
-        self._rulebook = Rulebook(model.tokenizer)
+
+    @cached_property
+    def _rulebook(self) -> Rulebook:
+        return Rulebook(self.model.tokenizer)
 
     def generate(
         self,

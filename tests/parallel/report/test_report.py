@@ -363,7 +363,9 @@ def test_ten_times_the_records_need_no_more_memory(tmp_path):
         assert report(run)["pending"] == count
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert peaks[1] - peaks[0] < 20 * (many - few)  # bytes, in which not even the texts of the records would fit
+    assert peaks[1] - peaks[0] < 20 * (
+        many - few
+    )  # bytes, in which not even the texts of the records would fit
 
 
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
