@@ -1,4 +1,4 @@
-"""Two processes over gloo: the same plan, order, shapes and loss as one."""
+"""Two and four processes over gloo: the same plan, order, shapes and loss as one."""
 
 import hashlib
 
@@ -30,12 +30,13 @@ def trained():
     }
 
 
-def test_two_processes_train_as_one():
+def test_two_and_four_processes_train_as_one():
     (one,) = run_in_processes(trained, count=1)
-    first, second = run_in_processes(trained, count=2)
-    assert (one["devices"], first["devices"]) == (1, 2)
-    assert first == second
-    assert one["plan"] == first["plan"]
-    assert one["shapes"] == first["shapes"]
-    assert_allclose(first["losses"], one["losses"], rtol=1e-5)
-    assert_allclose(first["norms"], one["norms"], rtol=1e-4)
+    for count in (2, 4):
+        first, *others = run_in_processes(trained, count=count)
+        assert (one["devices"], first["devices"]) == (1, count)
+        assert others == [first] * (count - 1)
+        assert one["plan"] == first["plan"]
+        assert one["shapes"] == first["shapes"]
+        assert_allclose(first["losses"], one["losses"], rtol=1e-5)
+        assert_allclose(first["norms"], one["norms"], rtol=1e-4)
