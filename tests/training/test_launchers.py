@@ -38,7 +38,7 @@ for task in "${tasks[@]}"; do wait "$task" || exit 1; done
 
 def run(folder, values, tasks):
     """The run of a config through the batch script in so many tasks, or in one process without it; what it said."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     for name, text in (("srun", SRUN), ("kcx", KCX)):
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
@@ -84,6 +84,8 @@ def test_two_and_four_tasks_of_the_batch_script_train_as_one_process(plain_confi
             np.testing.assert_allclose(ours, theirs, atol=1e-4)
         assert said.count("samples for ner, re") == 1  # one process speaks for all
         assert not list(folder.rglob("*.partial"))
+    run(tmp_path / "4", plain_config, 4)  # the same command again: nothing is left to do
+    assert read_metrics(tmp_path / "4" / "run") == lines
 
 
 def test_the_launchers_call_kcx_train_with_options_that_exist():
