@@ -26,17 +26,28 @@ def command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the newest checkpoint of the run folder.")
     ] = False,
+    distributed: Annotated[
+        bool,
+        typer.Option(
+            "--distributed", help="This is one of several processes, as scripts/train.sbatch starts them."
+        ),
+    ] = False,
 ) -> None:
     """Tune a model with LoRA (or whole) on parallel data, then on records; the adapter is written as PEFT.
 
     Example: kcx train configs/two_stages.yaml --set model=base --set run_dir=runs/first
     """
     from kcx_jax.training import load_config, train
+    from kcx_jax.training.processes import join_processes, speaks
     from kcx_jax.training.stages import say_to_stderr
 
     if plan and resume:
         raise UsageError("--plan trains nothing, so there is nothing to --resume")
+    if plan and distributed:
+        raise UsageError("--plan is made by one process: leave --distributed out")
     settings = load_config(config, sets or [])
+    if distributed:
+        join_processes()
     if plan:
         from kcx_jax.training.forecast import forecast
 
@@ -44,7 +55,8 @@ def command(
         _print(told)
         told.require_room()
     else:
-        train(settings, resume=resume, score=_score(settings.score_records))
+        say = say_to_stderr if speaks() else lambda line: None
+        train(settings, resume=resume, say=say, score=_score(settings.score_records))
 
 
 def _score(records: int) -> "Score | None":

@@ -16,6 +16,7 @@ from kcx_jax.training.config import StageSettings, TrainConfig, dump_config, loa
 from kcx_jax.training.loop import Stage, TrainResult, train_trees
 from kcx_jax.training.metrics import Report
 from kcx_jax.training.not_finite import NotFinite, record_languages
+from kcx_jax.training.processes import speaks, wait_for_all, whole
 from kcx_jax.training.stages import Say, read_stages, say_to_stderr
 from kcx_jax.training.summary import kept_summary
 from kcx_jax.training.tensorboard import writer_modules
@@ -55,11 +56,12 @@ def train(
         writer_modules()
     run_dir = Path(config.run_dir)
     _check_run(run_dir, config, resume)
+    wait_for_all("the run folder was looked at")  # before one of them writes into it
     mesh = make_mesh(**config.mesh.model_dump())
     model = load_pretrained(config.model, dtype=config.dtype, mesh=mesh, base_dtype=config.base_dtype)
     stages = _stages(config, model, say)
     with contextlib.ExitStack() as stack:
-        if jax.process_index() == 0:
+        if speaks():
             with atomic_write(run_dir / CONFIG_FILE, overwrite=True) as handle:
                 handle.write(dump_config(config))
             stack.enter_context(kept_summary(run_dir, config, model.fingerprint))
@@ -70,11 +72,12 @@ def train(
             raise
         except NotFinite as error:
             languages = record_languages(config.stages[: error.stage + 1])  # a stage may replay those before
-            if jax.process_index() == 0:
+            if speaks():
                 error.save(run_dir / NOT_FINITE, languages, model.tokenizer.decode)
             raise error.explained(languages, run_dir / NOT_FINITE) from error
         tuned = tuned_model(model, result, dump_config(config))
         _export_all(tuned, result, run_dir, say)
+        wait_for_all("the result is written")
     return tuned
 
 
@@ -109,11 +112,11 @@ def _result(
 def _export_all(tuned: LoadedModel, result: TrainResult, run_dir: Path, say: Say) -> None:
     """The result and, where there is a chain, each of its adapters."""
     if result.collection == "params":
-        return _export(tuned, run_dir / MODEL, "baichuan", say)
+        return _export(replace(tuned, params=whole(tuned.params)), run_dir / MODEL, "baichuan", say)
     for number, (lora, lora_config) in enumerate(result.chain if len(result.chain) > 1 else (), 1):
-        link = replace(tuned, lora=lora, lora_config=lora_config)
+        link = replace(tuned, lora=whole(lora), lora_config=lora_config)
         _export(link, run_dir / CHAIN / str(number), "peft", say)
-    _export(tuned, run_dir / ADAPTER, "peft", say)
+    _export(replace(tuned, lora=whole(tuned.lora)), run_dir / ADAPTER, "peft", say)
 
 
 def _stages(config: TrainConfig, model: LoadedModel, say: Say) -> list[Stage]:
@@ -136,7 +139,7 @@ def _stages(config: TrainConfig, model: LoadedModel, say: Say) -> list[Stage]:
 
 
 def _export(model: LoadedModel, out: Path, format: Literal["peft", "baichuan"], say: Say) -> None:
-    if not out.exists():  # else this very run had ended before it was resumed
+    if speaks() and not out.exists():  # else this very run had ended before it was resumed
         export_pretrained(model, out, format)
         say(f"wrote {out}")
 

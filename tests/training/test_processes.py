@@ -1,4 +1,4 @@
-"""Two processes over gloo: the same plan, order, shapes and loss as one."""
+"""Two and four processes over gloo: the same plan, order, shapes and loss as one."""
 
 import hashlib
 
@@ -30,12 +30,34 @@ def trained():
     }
 
 
-def test_two_processes_train_as_one():
+def test_two_and_four_processes_train_as_one():
     (one,) = run_in_processes(trained, count=1)
-    first, second = run_in_processes(trained, count=2)
-    assert (one["devices"], first["devices"]) == (1, 2)
-    assert first == second
-    assert one["plan"] == first["plan"]
-    assert one["shapes"] == first["shapes"]
-    assert_allclose(first["losses"], one["losses"], rtol=1e-5)
-    assert_allclose(first["norms"], one["norms"], rtol=1e-4)
+    for count in (2, 4):
+        first, *others = run_in_processes(trained, count=count)
+        assert (one["devices"], first["devices"]) == (1, count)
+        assert others == [first] * (count - 1)
+        assert one["plan"] == first["plan"]
+        assert one["shapes"] == first["shapes"]
+        assert_allclose(first["losses"], one["losses"], rtol=1e-5)
+        assert_allclose(first["norms"], one["norms"], rtol=1e-4)
+
+
+def gathered():
+    """What one process sees of an array in parts and of one that all have."""
+    import jax
+    import numpy as np
+    from jax.sharding import NamedSharding, PartitionSpec
+
+    from kcx_jax.models import make_mesh
+    from kcx_jax.training.processes import whole
+
+    numbers, mesh = np.arange(8), make_mesh(fsdp=jax.device_count())
+    arrays = [
+        jax.make_array_from_callback((8,), NamedSharding(mesh, PartitionSpec(axis)), numbers.__getitem__)
+        for axis in ("fsdp", None)
+    ]
+    return [np.asarray(array).tolist() for array in whole(arrays)]
+
+
+def test_each_process_gets_the_whole_of_what_lies_in_parts():
+    assert run_in_processes(gathered, count=2) == [[list(range(8))] * 2] * 2
