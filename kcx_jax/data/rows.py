@@ -37,8 +37,7 @@ class Sizes(NamedTuple):
 
     @classmethod
     def of(cls, tree: TokenTree) -> "Sizes":
-        inputs = np.array([b.inputs for b in tree.branches], dtype=np.int64)
-        return cls(len(tree.prefix), inputs, np.array([len(b.answer) for b in tree.branches], dtype=np.int64))
+        return cls(len(tree.prefix), tree.inputs.astype(np.int64), tree.targets.astype(np.int64))
 
     def needed(self, branches: Sequence[int]) -> Shape:
         """The smallest shape that holds a row of these branches."""

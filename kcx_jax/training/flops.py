@@ -33,7 +33,7 @@ def needed_flops(
     for row in (row for row in step.rows if row.counted):
         tree = trees[row.tree]
         prefix = len(tree.prefix)
-        inputs = [tree.branches[index].inputs for index in row.branches]
+        inputs = tree.inputs[list(row.branches)].tolist()
         pairs += prefix * (prefix + 1) // 2 + sum(n * prefix + n * (n + 1) // 2 for n in inputs)
     attention = 12 * config.num_layers * Q * pairs
     each = 4 if mode == "lora" else 6

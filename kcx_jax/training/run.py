@@ -15,7 +15,7 @@ from kcx_jax.models import Transformer, make_mesh
 from kcx_jax.training.config import StageSettings, TrainConfig, dump_config, load_config
 from kcx_jax.training.loop import Stage, TrainResult, train_trees
 from kcx_jax.training.metrics import Report
-from kcx_jax.training.not_finite import NotFinite, record_languages
+from kcx_jax.training.not_finite import NotFinite
 from kcx_jax.training.stages import Say, read_stages, say_to_stderr
 from kcx_jax.training.summary import kept_summary
 from kcx_jax.training.tensorboard import writer_modules
@@ -69,10 +69,9 @@ def train(
             say(f"stopped; the run is saved in {run_dir}. Go on with --resume.")
             raise
         except NotFinite as error:
-            languages = record_languages(config.stages[: error.stage + 1])  # a stage may replay those before
             if jax.process_index() == 0:
-                error.save(run_dir / NOT_FINITE, languages, model.tokenizer.decode)
-            raise error.explained(languages, run_dir / NOT_FINITE) from error
+                error.save(run_dir / NOT_FINITE, model.tokenizer.decode)
+            raise error.explained(run_dir / NOT_FINITE) from error
         tuned = tuned_model(model, result, dump_config(config))
         _export_all(tuned, result, run_dir, say)
     return tuned

@@ -87,7 +87,10 @@ def _fitting(
     prompts = data.prompts.config(config.seed)
     while True:
         try:
-            trees = [encode_tree(tokenizer, each) for each in made(data, prompts, config.branches, tokenizer)]
+            trees = [
+                encode_tree(tokenizer, tree, language)
+                for tree, language in made(data, prompts, config.branches, tokenizer)
+            ]
         except UsageError as error:
             raise UsageError(f"{data.path}: {error}") from error
         excess = _excess(trees, max_positions)
@@ -116,22 +119,26 @@ def _excess(trees: Iterable[TokenTree], max_positions: int) -> int:
 
 def _extraction(
     data: DataSettings, config: PromptConfig, branches: int, tokenizer: Tokenizer
-) -> Iterator[PromptTree]:
-    """The trees of a corpus; where its prompts vary, each tree is drawn for `branches` records of its own."""
+) -> Iterator[tuple[PromptTree, str]]:
+    """The trees of a corpus with the language of their records; where its prompts vary, each tree is drawn for
+    `branches` records of its own.
+    """
     schema = load_schema(Path(data.schema_path))
     records = list(islice(read_records(data.path, data.reader, data.language), data.limit))
     pool = ExemplarPool(records) if config.exemplars else None
     for task in data.tasks:
         for group in _by(records, lambda record: record.language):
+            language = group[0].language
             size = branches if config.varies else len(group)
             for start in range(0, len(group), size):
-                key, chunk = f"{task}:{group[0].language}:{start}", group[start : start + size]
-                yield from sample_trees(chunk, schema, task, config, key, pool, _counter(tokenizer))
+                key, chunk = f"{task}:{language}:{start}", group[start : start + size]
+                for tree in sample_trees(chunk, schema, task, config, key, pool, _counter(tokenizer)):
+                    yield tree, language
 
 
 def _alignment(
     data: DataSettings, config: PromptConfig, branches: int, tokenizer: Tokenizer
-) -> Iterator[PromptTree]:
+) -> Iterator[tuple[PromptTree, str]]:
     """As `_extraction`, for pairs of records."""
     schema = load_schema(Path(data.schema_path))
     pairs = list(islice(read_parallel(data.path), data.limit))
@@ -142,11 +149,13 @@ def _alignment(
     )
     for task in data.tasks:
         for group in _by(pairs, lambda pair: (pair.source.language, pair.target.language)):
+            source, target = group[0].source.language, group[0].target.language
             size = branches if config.varies else len(group)
-            languages = f"{group[0].source.language}:{group[0].target.language}"
             for start in range(0, len(group), size):
-                key, chunk = f"{task}:{languages}:{start}", group[start : start + size]
-                yield from sample_alignment_trees(chunk, schema, task, config, key, pool, _counter(tokenizer))
+                key, chunk = f"{task}:{source}:{target}:{start}", group[start : start + size]
+                trees = sample_alignment_trees(chunk, schema, task, config, key, pool, _counter(tokenizer))
+                for tree in trees:
+                    yield tree, f"{source} and {target}"
 
 
 def _counter(tokenizer: Tokenizer) -> Callable[[str], int]:
