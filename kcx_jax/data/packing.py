@@ -51,6 +51,4 @@ def arrange(trees: Sequence[TokenTree], packing: Packing) -> Sequence[TokenTree]
     for tree in trees:
         alike.setdefault(tree.passes, []).append(tree)
     nothing = np.zeros(0, np.int32)
-    return [
-        TokenTree(nothing, _WholeSamples(own), "packed samples", passes) for passes, own in alike.items()
-    ]
+    return [TokenTree(nothing, _WholeSamples(own), "packed samples", passes) for passes, own in alike.items()]

@@ -9,6 +9,7 @@ from typing import Literal
 import jax
 
 from kcx_jax.checkpoints import LoadedModel, export_pretrained, load_pretrained
+from kcx_jax.data import Forest
 from kcx_jax.errors import UsageError
 from kcx_jax.files import atomic_write
 from kcx_jax.models import Transformer, make_mesh
@@ -29,7 +30,16 @@ CHAIN = "chain"  # where stages began new adapters: each one, in PEFT's layout; 
 MODEL = "model"  # what mode full makes, in Baichuan2's layout
 
 # What may differ when a run is resumed: it changes neither the data nor the arithmetic.
-_FREE_ON_RESUME = {"save_every", "keep", "mesh", "evaluate_every", "score_records", "profile", "tensorboard"}
+_FREE_ON_RESUME = {
+    "save_every",
+    "keep",
+    "mesh",
+    "evaluate_every",
+    "score_records",
+    "profile",
+    "tensorboard",
+    "packed",
+}
 
 
 def train(
@@ -129,7 +139,7 @@ def _stages(config: TrainConfig, model: LoadedModel, say: Say) -> list[Stage]:
             if settings.validation
             else []
         )
-        validation = [tree for other in read(held_out) for tree in other.trees]
+        validation = Forest(*(other.trees for other in read(held_out)))
         stages.append(replace(stage, adapter=settings.adapter, validation=validation))
     return stages
 
