@@ -9,9 +9,10 @@ from kcx_jax.data.forest import Forest
 from kcx_jax.data.loading import batch_iterator
 from kcx_jax.data.packed import PackedTrees, write_trees
 from kcx_jax.data.packing import Packing, arrange
-from kcx_jax.data.plan import PlanOptions, RowPlan, Step, make_plan
+from kcx_jax.data.plan import PlanOptions, RowPlan, make_plan
 from kcx_jax.data.rows import Row
 from kcx_jax.data.shapes import Shape
+from kcx_jax.data.steps import Step
 
 __all__ = [
     "Forest",

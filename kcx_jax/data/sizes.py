@@ -5,6 +5,7 @@ N trees, S samples of all trees one after another.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -48,7 +49,43 @@ class Sizes:
             np.concatenate([part.targets_S for part in parts]),
         )
 
-    @property
+    @cached_property
     def counts_N(self) -> np.ndarray:
         """Samples of every tree."""
         return np.diff(self.firsts_N)
+
+    @cached_property
+    def totals_N(self) -> np.ndarray:
+        """What the model reads of all samples of every tree together."""
+        return self._over_trees(np.add, self.inputs_S)
+
+    @cached_property
+    def longest_N(self) -> np.ndarray:
+        """What the model reads of the longest sample of every tree."""
+        return self._over_trees(np.maximum, self.inputs_S)
+
+    @cached_property
+    def most_targets_N(self) -> np.ndarray:
+        """Targets of the sample of every tree that has most."""
+        return self._over_trees(np.maximum, self.targets_S)
+
+    def any_branch(self) -> np.ndarray:
+        """[trees with samples, 5]: a `Shape` for each that holds any one of its samples."""
+        sizes_N5 = np.stack(
+            [
+                self.prefixes_N,
+                np.ones_like(self.prefixes_N),
+                self.longest_N,
+                self.prefixes_N + self.longest_N,
+                self.most_targets_N,
+            ],
+            axis=1,
+        )
+        return sizes_N5[self.counts_N > 0]
+
+    def _over_trees(self, operation: np.ufunc, values_S: np.ndarray) -> np.ndarray:
+        """The samples of each tree put together; 0 for a tree without any."""
+        result_N = np.zeros(len(self.counts_N), np.int64)
+        some = self.counts_N > 0
+        result_N[some] = operation.reduceat(values_S, self.firsts_N[:-1][some], dtype=np.int64)
+        return result_N

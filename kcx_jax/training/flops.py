@@ -6,7 +6,7 @@ from typing import Literal
 import jax
 
 from kcx_jax.data.encode import TokenTree
-from kcx_jax.data.plan import Step
+from kcx_jax.data.steps import Step
 from kcx_jax.models import ModelConfig
 
 HOPPER_PEAK = 989e12  # FLOP/s of an H100 or H200 (SXM) in bfloat16, dense, by NVIDIA's data sheet
