@@ -4,6 +4,7 @@ N trees, S samples of all trees one after another, T tokens: of each tree its pr
 branch.
 """
 
+import copy
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -88,11 +89,17 @@ class PackedTrees(Sequence[TokenTree]):
     def __init__(
         self, folder: Path, kinds: Sequence[tuple[str, str]], files: Mapping[str, str], vocab_size: int
     ):
-        self.folder, self.kinds = folder, kinds
+        self.folder, self.kinds, self.passes = folder, kinds, 1.0
         self.arrays = _Arrays(*(_opened(folder / f"{name}.npy", files.get(name)) for name in _Arrays._fields))
         self._check(vocab_size)
         arrays = self.arrays
         self.sizes = Sizes(arrays.prefixes_N, arrays.firsts_N, arrays.inputs_S, arrays.targets_S)
+
+    def drawn(self, passes: float) -> "PackedTrees":
+        """The same trees, of each of which an epoch has so many passes."""
+        trees = copy.copy(self)
+        trees.passes = passes
+        return trees
 
     def __len__(self) -> int:
         return len(self.arrays.prefixes_N)
@@ -105,7 +112,7 @@ class PackedTrees(Sequence[TokenTree]):
         start = int(arrays.starts_S[first])
         prefix = arrays.tokens_T[start - int(arrays.prefixes_N[index]) : start].astype(np.int32)
         name, language = self.kinds[int(arrays.kinds_N[index])]
-        return TokenTree(prefix, _PackedBranches(arrays, first, end, language), name)
+        return TokenTree(prefix, _PackedBranches(arrays, first, end, language), name, self.passes)
 
     def _check(self, vocab_size: int) -> None:
         """Raise `KcxError` unless every place that the arrays name is inside the others."""
