@@ -1,6 +1,7 @@
-"""Writing files and folders so that nothing of the user's is lost: beside the target first, then renamed."""
+"""Writing files and folders so that nothing of the user's is lost (beside the target first, then renamed); digests."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -79,3 +80,16 @@ def _free_name(out: Path) -> Path:
         number += 1
         aside = out.with_name(f"{out.name}.replaced-{number}")
     return aside
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of names and digests of all files below a folder. `KcxError` where one is unreadable."""
+    try:
+        if not path.is_dir():
+            with path.open("rb") as handle:
+                return hashlib.file_digest(handle, "sha256").hexdigest()
+        names = sorted(each.relative_to(path) for each in path.rglob("*") if each.is_file())
+        listed = "\n".join(f"{name.as_posix()}:{digest(path / name)}" for name in names)
+        return hashlib.sha256(listed.encode()).hexdigest()
+    except OSError as error:
+        raise KcxError(f"cannot read {path}: {error.strerror or error}") from error

@@ -12,7 +12,8 @@ import optax
 from kcx_jax.bench.workload import Lengths, memory_peak, random_params, random_tree
 from kcx_jax.data.batch import pack_step
 from kcx_jax.data.encode import TokenTree
-from kcx_jax.data.plan import PlanOptions, Step, make_plan
+from kcx_jax.data.plan import PlanOptions, make_plan
+from kcx_jax.data.steps import Step
 from kcx_jax.errors import UsageError
 from kcx_jax.lora.adapter import LoraConfig
 from kcx_jax.models import ModelConfig, Transformer, frozen_base, init_lora, make_mesh

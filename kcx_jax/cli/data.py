@@ -16,7 +16,9 @@ from kcx_jax.errors import UsageError
 if TYPE_CHECKING:
     from kcx_jax.corpora import Leakage, Record
 
-app = typer.Typer(help="List benchmarks; show, convert and compare annotated files.", no_args_is_help=True)
+app = typer.Typer(
+    help="List benchmarks; show, convert, compare and pack annotated files.", no_args_is_help=True
+)
 
 ReaderOption = Annotated[str, typer.Option("--reader", help="A reader's name, or auto: by the content.")]
 LanguageOption = Annotated[
@@ -225,6 +227,29 @@ def check(
             json.dump(found.to_json(), handle, indent=2)
             handle.write("\n")
     _print_leakage(found)
+
+
+@app.command()
+def pack(
+    config: Annotated[Path, typer.Argument(metavar="CONFIG.yaml", help="What kcx train is given.")],
+    output: Annotated[Path, typer.Option(metavar="DIR", help="The folder to write.")],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=C", help="Change one setting, such as model=base."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace DIR; the old one stays beside it.")
+    ] = False,
+) -> None:
+    """Render and encode the corpora of a training config once, for kcx train to map instead of reading them.
+
+    Example: kcx data pack run.yaml --output packed && kcx train run.yaml --set packed=packed
+    """
+    from kcx_jax.training import load_config
+    from kcx_jax.training.pack import pack
+    from kcx_jax.training.stages import say_to_stderr
+
+    pack(load_config(config, sets or []), output, overwrite, say_to_stderr)
 
 
 def _print_leakage(found: "Leakage") -> None:

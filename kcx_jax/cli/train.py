@@ -84,12 +84,12 @@ def _print(forecast: "Forecast") -> None:
             name.removeprefix("stage "),
             f"{plan.total('samples'):,}",
             f"{len(plan.steps):,}",
-            f"{sum(row.counted for step in plan.steps for row in step.rows):,}",
+            f"{plan.rows:,}",
             f"{plan.total('tokens'):,}",
             f"{plan.saving:.0%}",
             f"{plan.padding:.0%}",
             f"{plan.grid_padding:.0%}",
-            str(len({step.shape for step in plan.steps})),
+            str(len(plan.shapes)),
         )
     console.print(table)
     console.print(

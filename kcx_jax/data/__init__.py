@@ -5,13 +5,18 @@ Lives here: which records form which rows, with which shapes, in which order. No
 
 from kcx_jax.data.batch import TreeBatch, pack_step
 from kcx_jax.data.encode import TokenBranch, TokenTree, drop_overlong, encode_tree, token_tree
+from kcx_jax.data.forest import Forest
 from kcx_jax.data.loading import batch_iterator
+from kcx_jax.data.packed import PackedTrees, write_trees
 from kcx_jax.data.packing import Packing, arrange
-from kcx_jax.data.plan import PlanOptions, RowPlan, Step, make_plan
+from kcx_jax.data.plan import PlanOptions, RowPlan, make_plan
 from kcx_jax.data.rows import Row
 from kcx_jax.data.shapes import Shape
+from kcx_jax.data.steps import Step
 
 __all__ = [
+    "Forest",
+    "PackedTrees",
     "Packing",
     "PlanOptions",
     "Row",
@@ -28,4 +33,5 @@ __all__ = [
     "make_plan",
     "pack_step",
     "token_tree",
+    "write_trees",
 ]

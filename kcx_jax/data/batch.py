@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kcx_jax.data.encode import TokenTree
-from kcx_jax.data.plan import Step
 from kcx_jax.data.rows import Row
 from kcx_jax.data.shapes import Shape
+from kcx_jax.data.steps import Step
 
 Array = Any  # numpy when packed, jax.Array inside a step
 

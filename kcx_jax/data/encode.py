@@ -1,7 +1,9 @@
 """Prompt trees -> token trees: one cut between schema and sentence, one between sentence and answer."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,17 +19,32 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, eq=False)
 class TokenBranch:
     """One sample below a prefix: int32 ids of its context (may be empty) and of its answer, end token
-    included.
+    included; of which record, in which language (of a pair, both), for messages.
     """
 
     context: np.ndarray
     answer: np.ndarray
     record_id: str = ""
+    language: str = ""
 
     @property
     def inputs(self) -> int:
         """Tokens the model reads: all but the end token, which is only ever a target."""
         return len(self.context) + len(self.answer) - 1
+
+
+class StoredBranches(Sequence[TokenBranch]):
+    """Branches that are made one by one when they are asked for; their lengths are known without that."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> np.ndarray:
+        """Tokens that the model reads of each branch."""
+
+    @property
+    @abstractmethod
+    def targets(self) -> np.ndarray:
+        """Tokens of each branch's answer."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,18 +57,31 @@ class TokenTree:
     """
 
     prefix: np.ndarray
-    branches: tuple[TokenBranch, ...]
+    branches: Sequence[TokenBranch]
     name: str = ""
     passes: float = 1.0
 
     def __post_init__(self) -> None:
         if not len(self.prefix):
-            for number, branch in enumerate(self.branches):
-                if not len(branch.context):
-                    raise KcxError(
-                        f"{self.name} record {branch.record_id or number!r}: neither schema nor context "
-                        "stands before its answer."
-                    )
+            for number in np.flatnonzero(self.inputs < self.targets)[:1].tolist():
+                raise KcxError(
+                    f"{self.name} record {self.branches[number].record_id or number!r}: neither schema nor context "
+                    "stands before its answer."
+                )
+
+    @cached_property
+    def inputs(self) -> np.ndarray:
+        """Tokens that the model reads of each branch."""
+        if isinstance(self.branches, StoredBranches):
+            return self.branches.inputs
+        return np.array([branch.inputs for branch in self.branches], np.int32)
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        """Tokens of each branch's answer."""
+        if isinstance(self.branches, StoredBranches):
+            return self.branches.targets
+        return np.array([len(branch.answer) for branch in self.branches], np.int32)
 
 
 def token_tree(
@@ -61,8 +91,8 @@ def token_tree(
     return TokenTree(_ids(prefix), tuple(TokenBranch(_ids(c), _ids(a)) for c, a in branches), name)
 
 
-def encode_tree(tokenizer: "Tokenizer", tree: "PromptTree") -> TokenTree:
-    """Token ids of a prompt tree, every answer closed by the end token.
+def encode_tree(tokenizer: "Tokenizer", tree: "PromptTree", language: str = "") -> TokenTree:
+    """Token ids of a prompt tree, every answer closed by the end token; `language` is that of its records.
 
     Prefix ids followed by a branch's ids are the ids of the joint text: where a branch's first characters
     change the prefix's last tokens, those tokens move into the branches. Raises `KcxError` naming the record
@@ -88,7 +118,10 @@ def encode_tree(tokenizer: "Tokenizer", tree: "PromptTree") -> TokenTree:
         )
     branches = tuple(
         TokenBranch(
-            _ids(context_ids), _ids([*joint_ids[len(context_ids) :], tokenizer.eos_id]), branch.record_id
+            _ids(context_ids),
+            _ids([*joint_ids[len(context_ids) :], tokenizer.eos_id]),
+            branch.record_id,
+            language,
         )
         for branch, context_ids, joint_ids in cuts
     )

@@ -5,32 +5,23 @@ its own slice of each step's rows, so order and shapes never depend on the numbe
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
 from kcx_jax.data.encode import TokenTree
+from kcx_jax.data.forest import Forest
 from kcx_jax.data.mixing import mixed, spread
-from kcx_jax.data.rows import Fill, Row, Sizes, cut_rows, row_counts
+from kcx_jax.data.rows import Fill, Rows, cut_rows, row_counts
 from kcx_jax.data.shapes import Shape, choose_shapes, round_up, widen
+from kcx_jax.data.sizes import Sizes
+from kcx_jax.data.steps import COUNTS, Steps
 from kcx_jax.errors import KcxError
 
 # Shapes are chosen by so many rows, which are several epochs of a small corpus: what its next shuffle brings
 # would else not fit.
 _ROWS_LOOKED_AT = 256
-
-
-class Step(NamedTuple):
-    """The rows of one step over all processes; contiguous slices have nearly equal target counts."""
-
-    shape: Shape
-    rows: tuple[Row, ...]
-    samples: int
-    targets: int
-    tokens: int  # real ones: prefixes once a row, and what the branches read
-    unshared_tokens: int  # the same if every sample came with its own copy of the prefix
 
 
 @dataclass(frozen=True)
@@ -52,17 +43,27 @@ class PlanOptions:
 class RowPlan:
     """Every step of a run, and what it costs."""
 
-    steps: tuple[Step, ...]
+    steps: Steps
     epoch_ends: tuple[int, ...]  # number of steps done at the end of each whole epoch
 
     def total(self, count: str) -> int:
         """Sum over the steps of "samples", "targets", "tokens" or "unshared_tokens"."""
-        return sum(getattr(step, count) for step in self.steps)
+        return int(self.steps.counts_S4[:, COUNTS.index(count)].sum())
+
+    @property
+    def rows(self) -> int:
+        """Rows of all steps, those that only fill them up left out."""
+        return int(self.steps.counted_SQ.sum())
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """The shapes of the steps, each once."""
+        return [self.steps.shapes[number] for number in np.unique(self.steps.shapes_S)]
 
     @property
     def padded_tokens(self) -> int:
         """Tokens computed in the linear layers, padding included."""
-        return sum(step.shape.stream * len(step.rows) for step in self.steps)
+        return self._over_rows(lambda shape: shape.stream)
 
     @property
     def saving(self) -> float:
@@ -77,8 +78,13 @@ class RowPlan:
     @property
     def grid_padding(self) -> float:
         """Share of attention's slots (prefix, and branches times the longest one) that is padding."""
-        slots = sum((s.shape.prefix + s.shape.branches * s.shape.branch) * len(s.rows) for s in self.steps)
+        slots = self._over_rows(lambda shape: shape.prefix + shape.branches * shape.branch)
         return 1 - self.total("tokens") / max(1, slots)
+
+    def _over_rows(self, size: Callable[[Shape], int]) -> int:
+        """The sizes of all rows' shapes together."""
+        each = np.array([size(shape) for shape in self.steps.shapes])
+        return int(each[self.steps.shapes_S].sum()) * self.steps.rows_SQ.shape[1]
 
 
 def make_plan(
@@ -93,71 +99,88 @@ def make_plan(
     """
     if (epochs is None) == (steps is None):
         raise ValueError("give epochs or steps")
-    if not any(tree.branches for tree in trees):
+    forest = Forest(trees)
+    if not len(forest.sizes.inputs_S):
         raise KcxError("no samples to train on: every tree is empty. Check the data and its limits.")
-    sizes = [Sizes.of(tree) for tree in trees]
-    cut = _Cutter(trees, sizes, options)
-    shapes = _shapes(cut, sizes, options)
-    planned: list[Step] = []
+    cut = _Cutter(forest, options)
+    looked_at = [cut.rows(epoch) for epoch in range(max(1, _ROWS_LOOKED_AT // int(cut.counts_N.sum())))]
+    shapes = _shapes(looked_at, forest.sizes, options)
+    planned: list[Steps] = []
     ends: list[int] = []
-    while len(ends) < epochs if epochs is not None else len(planned) < (steps or 0):
-        rng = np.random.default_rng([options.seed, len(ends)])
-        planned += _group_steps(cut.rows(len(ends)), shapes, options, sizes, rng)
-        ends.append(len(planned))
-    if steps is not None:
-        planned, ends = planned[:steps], [end for end in ends if end <= steps]
-    return RowPlan(tuple(planned), tuple(ends))
+    done = 0
+    while len(planned) < epochs if epochs is not None else done < (steps or 0):
+        epoch = len(planned)
+        rng = np.random.default_rng([options.seed, epoch])
+        rows = looked_at[epoch] if epoch < len(looked_at) else cut.rows(epoch)
+        planned.append(_group_steps(rows, shapes, options, forest.sizes, rng))
+        done += len(planned[-1])
+        ends.append(done)
+    return RowPlan(Steps.joined(planned)[:steps], tuple(end for end in ends if steps is None or end <= steps))
 
 
 class _Cutter:
     """Cuts all trees into rows, anew for each pass over them, and draws the rows of an epoch."""
 
-    def __init__(self, trees: Sequence[TokenTree], sizes: Sequence[Sizes], options: PlanOptions):
-        self.sizes, self.seed = sizes, options.seed
-        self.fill = Fill(options.branches, options.row_tokens)
-        self.counts = row_counts(sizes, self.fill, options.rows)
-        self.pools: dict[float, list[int]] = {}  # trees by how often an epoch has them
-        for index, tree in enumerate(trees):
-            if tree.branches:
-                self.pools.setdefault(tree.passes, []).append(index)
+    def __init__(self, forest: Forest, options: PlanOptions):
+        self.sizes, self.seed = forest.sizes, options.seed
+        fill = Fill(options.branches, options.row_tokens)
+        self.most = options.branches if options.row_tokens is None else len(self.sizes.inputs_S)
+        self.rooms_N = fill.rooms(self.sizes)
+        self.counts_N = row_counts(self.sizes, fill, options.rows)
+        some = np.flatnonzero(self.sizes.counts_N)
+        passes, first = np.unique(forest.passes_N[some], return_index=True)
+        # Trees by how often an epoch has them, in the order of the first of each.
+        self.pools = {
+            float(passes[number]): some[forest.passes_N[some] == passes[number]]
+            for number in np.argsort(first)
+        }
 
-    def rows(self, epoch: int) -> list[Row]:
+    def rows(self, epoch: int) -> Rows:
         """The rows of an epoch: it goes on with each pool where the epoch before stopped."""
-        drawn: list[Row] = []
+        drawn: list[Rows] = []
         for number, (passes, pool) in enumerate(self.pools.items()):
             start, end = epoch * passes, (epoch + 1) * passes
             for cycle in range(int(start), math.ceil(end)):
-                rows = self._cycle(pool, np.random.default_rng([self.seed, cycle, 1 + number]))
+                rng = np.random.default_rng([self.seed, cycle, 1 + number])
+                rows = Rows.of(self._cut(pool, rng))
                 first, last = (int(len(rows) * min(1, max(0, edge - cycle))) for edge in (start, end))
-                drawn += rows[first:last]
-        return drawn
+                drawn.append(rows.taken(spread(rows.trees_R, rng)[first:last]))
+        return Rows.joined(drawn)
 
-    def _cycle(self, pool: list[int], rng: np.random.Generator) -> list[Row]:
-        """All rows of some trees, shuffled."""
-        cut = (cut_rows(tree, self.sizes[tree], self.counts[tree], self.fill, rng) for tree in pool)
-        return spread([row for rows in cut for row in rows], rng)
+    def _cut(
+        self, pool: np.ndarray, rng: np.random.Generator
+    ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+        """The rows of some trees, tree after tree."""
+        firsts = self.sizes.firsts_N
+        for tree in pool.tolist():
+            inputs = self.sizes.inputs_S[firsts[tree] : firsts[tree + 1]]
+            count, room = int(self.counts_N[tree]), int(self.rooms_N[tree])
+            for branches, counts in cut_rows(inputs, count, self.most, room, rng):
+                yield tree, branches, counts
 
 
-def _shapes(cut: _Cutter, sizes: Sequence[Sizes], options: PlanOptions) -> list[Shape]:
-    """Shapes that hold the rows of the first epochs, and any single branch of any tree.
+def _shapes(looked_at: list[Rows], sizes: Sizes, options: PlanOptions) -> tuple[Shape, ...]:
+    """Shapes that hold the rows of the first epochs, and any single branch of any tree; the cheapest first.
 
     As many as the options allow, or fewer where the steps of a small corpus then need less filling up.
     """
-    epochs = max(1, _ROWS_LOOKED_AT // sum(cut.counts))
-    looked_at = [cut.rows(epoch) for epoch in range(epochs)]
-    needs = [sizes[row.tree].needed(row.branches) for rows in looked_at for row in rows]
-    singles = [each.any_branch() for each in sizes if len(each.inputs)]
+    epochs = len(looked_at)
+    needs = np.concatenate([rows.needed(sizes) for rows in looked_at])
+    singles = sizes.any_branch()
 
-    def cost(shapes: list[Shape]) -> float:
+    def cost(shapes: tuple[Shape, ...]) -> float:
         rng = np.random.default_rng(options.seed)
-        steps = (_group_steps(rows, shapes, options, sizes, rng) for rows in looked_at)
-        return sum(step.shape.cost() for epoch in steps for step in epoch)
+        steps = [_group_steps(rows, shapes, options, sizes, rng) for rows in looked_at]
+        return sum(shapes[number].cost() for epoch in steps for number in epoch.shapes_S.tolist())
+
+    def widened(shapes: list[Shape]) -> tuple[Shape, ...]:
+        return tuple(sorted(widen(shapes, singles), key=Shape.cost))
 
     if epochs == 1:
-        return widen(_nested(choose_shapes(needs, options.shapes, options.rows)), singles)
+        return widened(_nested(choose_shapes(needs, options.shapes, options.rows)))
     chosen = [choose_shapes(needs, n + 1, options.rows * epochs) for n in range(options.shapes)]
     nested = [_nested(shapes) for shapes in chosen]
-    return min((widen(shapes, singles) for shapes in chosen + nested), key=cost)
+    return min(map(widened, chosen + nested), key=cost)
 
 
 def _nested(shapes: list[Shape]) -> list[Shape]:
@@ -170,80 +193,56 @@ def _nested(shapes: list[Shape]) -> list[Shape]:
 
 
 def _group_steps(
-    rows: Sequence[Row],
-    shapes: Sequence[Shape],
-    options: PlanOptions,
-    sizes: Sequence[Sizes],
-    rng: np.random.Generator,
-) -> list[Step]:
-    """Rows of one shape, shuffled, `options.rows` at a time."""
-    by_shape = _by_shape(rows, shapes, sizes)
-    steps = []
-    for shape in sorted(by_shape, key=Shape.cost):
-        same = spread(by_shape[shape], rng)
-        if (larger := _taker(shape, len(same), by_shape, options.rows)) is not None:
+    rows: Rows, shapes: tuple[Shape, ...], options: PlanOptions, sizes: Sizes, rng: np.random.Generator
+) -> Steps:
+    """Rows of one shape, shuffled, `options.rows` at a time; `shapes` are sorted by cost."""
+    rows, needs_R5, shapes_R = _fitted(rows, shapes, sizes)
+    by_shape = {
+        number: same for number in range(len(shapes)) if len(same := np.flatnonzero(shapes_R == number))
+    }
+    rows_SQ = np.empty((0, options.rows), int)  # -1 where a step is to be filled up
+    shapes_S = np.empty(0, int)
+    for number in by_shape:
+        same = by_shape[number][spread(rows.trees_R[by_shape[number]], rng)]
+        if (larger := _taker(number, len(same), list(by_shape), shapes, options.rows)) is not None:
             whole = len(same) - len(same) % options.rows
-            by_shape[larger] += same[whole:]
+            by_shape[larger] = np.concatenate([by_shape[larger], same[whole:]])
             same = same[:whole]
-        for chosen in mixed(same, options.rows, options.min_schemas):
-            filler = chosen[0]._replace(counted=False)
-            chosen += [filler] * (options.rows - len(chosen))
-            steps.append(Step(shape, _balance(chosen, sizes), **_count(chosen, sizes)))
-    return [steps[i] for i in rng.permutation(len(steps))]
+        steps_SQ = np.full((-(-len(same) // options.rows), options.rows), -1)
+        for step, chosen in enumerate(mixed(rows.trees_R[same], options.rows, options.min_schemas)):
+            steps_SQ[step, : len(chosen)] = same[chosen]
+        rows_SQ = np.concatenate([rows_SQ, steps_SQ])
+        shapes_S = np.concatenate([shapes_S, np.full(len(steps_SQ), number)])
+    counted_SQ = rows_SQ >= 0
+    rows_SQ = np.where(counted_SQ, rows_SQ, rows_SQ[:, :1])
+    steps = Steps.balanced(rows, shapes, shapes_S, rows_SQ, counted_SQ, needs_R5)
+    return steps.at(rng.permutation(len(steps)))
 
 
-def _by_shape(rows: Sequence[Row], shapes: Sequence[Shape], sizes: Sequence[Sizes]) -> dict[Shape, list[Row]]:
-    """Each row under the cheapest shape that holds it; one that none holds is halved until its parts fit."""
-    by_shape: dict[Shape, list[Row]] = {}
-    waiting = list(reversed(rows))
-    while waiting:
-        row = waiting.pop()
-        need = sizes[row.tree].needed(row.branches)
-        fitting = [shape for shape in shapes if shape.holds(need)]
-        if fitting:
-            by_shape.setdefault(min(fitting, key=Shape.cost), []).append(row)
-        else:
-            waiting += row.halves()
-    return by_shape
-
-
-def _taker(shape: Shape, number: int, by_shape: dict[Shape, list[Row]], rows_per_step: int) -> Shape | None:
-    """The larger shape whose steps take what is left of `number` rows of a shape, where that costs less than
-    rows that fill up a step.
+def _fitted(rows: Rows, shapes: tuple[Shape, ...], sizes: Sizes) -> tuple[Rows, np.ndarray, np.ndarray]:
+    """The rows, what each needs, and the number of the first shape that holds it; a row that none holds is halved
+    until its parts fit.
     """
-    left = number % rows_per_step
-    larger = [other for other in by_shape if other != shape and other.holds(shape)]
+    while True:
+        needs_R5 = rows.needed(sizes)
+        shapes_R = np.full(len(rows), len(shapes))
+        for number in reversed(range(len(shapes))):
+            shapes_R[(needs_R5 <= np.array(shapes[number])).all(axis=1)] = number
+        unfit = shapes_R == len(shapes)
+        if not unfit.any():
+            return rows, needs_R5, shapes_R
+        rows = rows.halved(unfit)
+
+
+def _taker(
+    number: int, rows: int, used: list[int], shapes: tuple[Shape, ...], rows_per_step: int
+) -> int | None:
+    """The larger shape of those used whose steps take what is left of so many rows of shape `number`, where that
+    costs less than rows that fill up a step.
+    """
+    shape, left = shapes[number], rows % rows_per_step
+    larger = [other for other in used if other != number and shapes[other].holds(shape)]
     if not left or not larger:
         return None
-    taker = min(larger, key=Shape.cost)
-    dearer = left * (taker.cost() - shape.cost())
-    return taker if dearer < (rows_per_step - left) * shape.cost() else None
-
-
-def _balance(rows: list[Row], sizes: Sequence[Sizes]) -> tuple[Row, ...]:
-    """The row with most targets beside the one with fewest, and so on: shards get nearly equal counts."""
-
-    def targets(row: Row) -> int:
-        return int(sizes[row.tree].targets[list(row.branches)].sum()) if row.counted else 0
-
-    ordered = sorted(rows, key=targets, reverse=True)
-    paired = []
-    while ordered:
-        paired.append(ordered.pop(0))
-        if ordered:
-            paired.append(ordered.pop())
-    return tuple(paired)
-
-
-def _count(rows: Sequence[Row], sizes: Sequence[Sizes]) -> dict[str, int]:
-    """The counts of a `Step`."""
-    counts = {"samples": 0, "targets": 0, "tokens": 0, "unshared_tokens": 0}
-    for row in rows:
-        if row.counted:
-            size, picked = sizes[row.tree], list(row.branches)
-            inputs = int(size.inputs[picked].sum())
-            counts["samples"] += len(picked)
-            counts["targets"] += int(size.targets[picked].sum())
-            counts["tokens"] += size.prefix + inputs
-            counts["unshared_tokens"] += len(picked) * size.prefix + inputs
-    return counts
+    dearer = left * (shapes[larger[0]].cost() - shape.cost())
+    return larger[0] if dearer < (rows_per_step - left) * shape.cost() else None

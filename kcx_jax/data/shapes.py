@@ -1,7 +1,6 @@
 """The static shapes of a run's rows: few of them, so that few programs are compiled, and little padding."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,26 +31,21 @@ class Shape(NamedTuple):
 
 def round_up(shape: Shape, steps: int) -> Shape:
     """Each size up to the next of `steps` values an octave (multiples of 8, except branches)."""
-
-    def up(size: int, least: int) -> int:
-        quantum = max(least, (1 << max(0, size.bit_length() - 1)) // steps)
-        return max(least, -(-size // quantum) * quantum)
-
-    return Shape(*(up(size, 1 if name == "branches" else 8) for name, size in shape._asdict().items()))
+    return Shape(*_rounded(np.array(shape), steps).tolist())
 
 
-def choose_shapes(needs: Sequence[Shape], limit: int, rows_per_step: int) -> list[Shape]:
+def choose_shapes(needs: Sequence[Shape] | np.ndarray, limit: int, rows_per_step: int) -> list[Shape]:
     """At most `limit` shapes that hold all rows: the pair whose joining costs least is joined until few are left.
 
     Rows are counted in whole steps, so that shapes of few rows join others rather than be filled up.
     """
     octave = 64
-    counts = Counter(round_up(need, octave) for need in needs)
-    while len(counts) > _PAIRWISE and octave > 1:  # joining takes memory with the square of their number
+    needs = np.asarray(needs)
+    sides, counts = np.unique(_rounded(needs, octave), axis=0, return_counts=True)
+    while len(sides) > _PAIRWISE and octave > 1:  # joining takes memory with the square of their number
         octave //= 2
-        counts = Counter(round_up(need, octave) for need in needs)
-    sides = np.array(sorted(counts))
-    number = np.array([counts[Shape(*side)] for side in sides.tolist()], float)  # zero once joined to another
+        sides, counts = np.unique(_rounded(needs, octave), axis=0, return_counts=True)
+    number = counts.astype(float)  # zero once joined to another
 
     def total(sides: np.ndarray, number: np.ndarray) -> np.ndarray:
         return _cost(sides) * np.ceil(number / rows_per_step) * rows_per_step
@@ -75,15 +69,26 @@ def choose_shapes(needs: Sequence[Shape], limit: int, rows_per_step: int) -> lis
     return sorted({Shape(*side) for side, rows in zip(sides.tolist(), number, strict=True) if rows})
 
 
-def widen(shapes: Sequence[Shape], needs: Iterable[Shape]) -> list[Shape]:
-    """The shapes, the one for which it costs least made larger for each need that none of them holds."""
+def widen(shapes: Sequence[Shape], needs: np.ndarray) -> list[Shape]:
+    """The shapes, the one for which it costs least made larger for each need [., 5] that none of them holds."""
+    held = np.zeros(len(needs), bool)
+    for shape in shapes:
+        held |= (needs <= np.array(shape)).all(axis=1)
     widened = list(shapes)
-    for need in needs:
-        if not any(shape.holds(need) for shape in widened):
+    for need in needs[~held].tolist():
+        if not any(shape.holds(Shape(*need)) for shape in widened):
             larger = [round_up(Shape(*map(max, shape, need)), 64) for shape in widened]
             cheapest = min(range(len(widened)), key=lambda i: larger[i].cost() - widened[i].cost())
             widened[cheapest] = larger[cheapest]
     return sorted(set(widened))
+
+
+def _rounded(sides: np.ndarray, steps: int) -> np.ndarray:
+    """`round_up` of an array of shapes [..., 5]."""
+    least = np.array([1 if name == "branches" else 8 for name in Shape._fields])
+    octaves = np.maximum(0, np.frexp(sides)[1] - 1)  # of an integer, one less than its bits
+    quanta = np.maximum(least, np.left_shift(1, octaves, dtype=np.int64) // steps)
+    return np.maximum(least, -(-sides // quanta) * quanta)
 
 
 def _cost(shapes: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ of Llama, Qwen and Mistral; training a small tokenizer with Baichuan2's properti
 """
 
 from kcx_jax.tokenizer.face import Tokenizer
+from kcx_jax.tokenizer.fingerprint import fingerprint
 from kcx_jax.tokenizer.load import load_tokenizer
 from kcx_jax.tokenizer.train import train_tokenizer
 
-__all__ = ["Tokenizer", "load_tokenizer", "train_tokenizer"]
+__all__ = ["Tokenizer", "fingerprint", "load_tokenizer", "train_tokenizer"]

@@ -173,6 +173,7 @@ class TrainConfig(LoopSettings):
     model: str  # a folder, or ORG/NAME on the Hub
     run_dir: str
     stages: Annotated[tuple[StageSettings, ...], Field(min_length=1)]
+    packed: str | None = None  # the folder that kcx data pack made of the stages' corpora; None: read them
     score_records: Annotated[int, Field(ge=0)] = 0  # of each validation corpus, decoded for their F1
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ from typing import Literal
 import jax
 
 from kcx_jax.data.encode import TokenTree
-from kcx_jax.data.plan import Step
+from kcx_jax.data.steps import Step
 from kcx_jax.models import ModelConfig
 
 HOPPER_PEAK = 989e12  # FLOP/s of an H100 or H200 (SXM) in bfloat16, dense, by NVIDIA's data sheet
@@ -33,7 +33,7 @@ def needed_flops(
     for row in (row for row in step.rows if row.counted):
         tree = trees[row.tree]
         prefix = len(tree.prefix)
-        inputs = [tree.branches[index].inputs for index in row.branches]
+        inputs = tree.inputs[list(row.branches)].tolist()
         pairs += prefix * (prefix + 1) // 2 + sum(n * prefix + n * (n + 1) // 2 for n in inputs)
     attention = 12 * config.num_layers * Q * pairs
     each = 4 if mode == "lora" else 6

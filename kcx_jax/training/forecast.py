@@ -70,7 +70,7 @@ def forecast(config: TrainConfig, say: Say) -> Forecast:
     model = config_from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
     stages = arranged(read_stages(config, load_tokenizer(folder), model.max_positions, say), config)
     plans = plan_arranged(stages, config)
-    shape = max((step.shape for plan in plans for step in plan.steps), key=Shape.cost)
+    shape = max((shape for plan in plans for shape in plan.shapes), key=Shape.cost)
     compiled = compile_step(model, config, shape)
     memory = _memory(compiled, config)
     needed = sum(

@@ -285,7 +285,7 @@ class _Run:
         evaluate = self.evaluation(number, chain, frozen, around.score)
         steps = sum(len(plan.steps) for plan in self.plans)
         share = partial(self.share, stage.trees)
-        log = StepLog(number, stage.name, stage.trees, plan, self.rate(number), steps, share, around.reports)
+        log = StepLog(stage.name, stage.trees, plan, self.rate(number), steps, share, around.reports)
         end = position.total - position.step + len(plan.steps)
         while position.total < end:
             log.before(plan.steps[position.step].shape)

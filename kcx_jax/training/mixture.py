@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from kcx_jax.data import TokenTree
+from kcx_jax.data import Forest, TokenTree
 
 
 @dataclass(frozen=True)
@@ -11,22 +12,26 @@ class Source:
     """The trees of one corpus; `weight` is that of its share in an epoch."""
 
     name: str
-    trees: tuple[TokenTree, ...]
+    trees: Sequence[TokenTree]
     weight: float = 1.0
 
     @property
     def samples(self) -> int:
-        return sum(len(tree.branches) for tree in self.trees)
+        return len(self._forest.sizes.inputs_S)
 
     @property
     def drawn(self) -> float:
         """Samples that an epoch holds, on average."""
-        return sum(tree.passes * len(tree.branches) for tree in self.trees)
+        return float(self._forest.passes_N @ self._forest.sizes.counts_N)
+
+    @cached_property
+    def _forest(self) -> Forest:
+        return Forest(self.trees)
 
     def drawn_as(self, samples: float) -> "Source":
         """The source, of which an epoch holds so many samples."""
         passes = float(f"{samples / self.samples:.9g}")  # once is once, whatever the rounding of the shares
-        return replace(self, trees=tuple(replace(tree, passes=passes) for tree in self.trees))
+        return replace(self, trees=self._forest.drawn(passes))
 
 
 def mix(

@@ -9,13 +9,14 @@ from typing import Literal
 import jax
 
 from kcx_jax.checkpoints import LoadedModel, export_pretrained, load_pretrained
+from kcx_jax.data import Forest
 from kcx_jax.errors import UsageError
 from kcx_jax.files import atomic_write
 from kcx_jax.models import Transformer, make_mesh
 from kcx_jax.training.config import StageSettings, TrainConfig, dump_config, load_config
 from kcx_jax.training.loop import Stage, TrainResult, train_trees
 from kcx_jax.training.metrics import Report
-from kcx_jax.training.not_finite import NotFinite, record_languages
+from kcx_jax.training.not_finite import NotFinite
 from kcx_jax.training.processes import speaks, wait_for_all, whole
 from kcx_jax.training.stages import Say, read_stages, say_to_stderr
 from kcx_jax.training.summary import kept_summary
@@ -30,7 +31,16 @@ CHAIN = "chain"  # where stages began new adapters: each one, in PEFT's layout; 
 MODEL = "model"  # what mode full makes, in Baichuan2's layout
 
 # What may differ when a run is resumed: it changes neither the data nor the arithmetic.
-_FREE_ON_RESUME = {"save_every", "keep", "mesh", "evaluate_every", "score_records", "profile", "tensorboard"}
+_FREE_ON_RESUME = {
+    "save_every",
+    "keep",
+    "mesh",
+    "evaluate_every",
+    "score_records",
+    "profile",
+    "tensorboard",
+    "packed",
+}
 
 
 def train(
@@ -71,10 +81,9 @@ def train(
             say(f"stopped; the run is saved in {run_dir}. Go on with --resume.")
             raise
         except NotFinite as error:
-            languages = record_languages(config.stages[: error.stage + 1])  # a stage may replay those before
             if speaks():
-                error.save(run_dir / NOT_FINITE, languages, model.tokenizer.decode)
-            raise error.explained(languages, run_dir / NOT_FINITE) from error
+                error.save(run_dir / NOT_FINITE, model.tokenizer.decode)
+            raise error.explained(run_dir / NOT_FINITE) from error
         tuned = tuned_model(model, result, dump_config(config))
         _export_all(tuned, result, run_dir, say)
         wait_for_all("the result is written")
@@ -133,7 +142,7 @@ def _stages(config: TrainConfig, model: LoadedModel, say: Say) -> list[Stage]:
             if settings.validation
             else []
         )
-        validation = [tree for other in read(held_out) for tree in other.trees]
+        validation = Forest(*(other.trees for other in read(held_out)))
         stages.append(replace(stage, adapter=settings.adapter, validation=validation))
     return stages
 

@@ -14,7 +14,7 @@ from kcx_jax.training.step import StepResult
 
 
 class StepLog:
-    """Reports the steps of one stage: number `number` (from 0), called `name`, that learns from `trees` by `plan`.
+    """Reports the steps of one stage, called `name`, that learns from `trees` by `plan`.
 
     Metrics of a step are fetched after the next one is dispatched, so that the device never waits for them. `rate` is
     the learning rate by the stage's step, `steps` the number of all stages' steps, `share` that of the devices' peak
@@ -23,7 +23,6 @@ class StepLog:
 
     def __init__(
         self,
-        number: int,
         name: str,
         trees: Sequence[TokenTree],
         plan: RowPlan,
@@ -32,7 +31,7 @@ class StepLog:
         share: Callable[[Step, float], float | None],
         reports: Sequence[Report],
     ):
-        self.number, self.name, self.trees, self.plan = number, name, trees, plan
+        self.name, self.trees, self.plan = name, trees, plan
         self.rate, self.steps, self.share, self.reports = rate, steps, share, reports
         self.compiled: set[Shape] = set()
         self.compiling = False
@@ -78,7 +77,6 @@ class StepLog:
         if not (math.isfinite(loss) and math.isfinite(norm)):
             raise NotFinite(
                 f"the loss of step {total} (step {step} of {self.name}) is {loss}, its gradient's norm {norm}.",
-                self.number,
                 self.trees,
                 self.plan.steps[step - 1].rows,
             )

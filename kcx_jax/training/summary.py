@@ -1,7 +1,6 @@
 """`summary.json`: what a run folder holds, and how it came about."""
 
 import contextlib
-import hashlib
 import json
 import platform
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from kcx_jax.errors import KcxError
 from kcx_jax.files import atomic_write
 from kcx_jax.training.config import TrainConfig
 from kcx_jax.training.metrics import read_metrics
+from kcx_jax.training.packed import source_digests
 
 SUMMARY_FILE = "summary.json"
 _PACKAGES = ("kcx-jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
@@ -49,8 +49,6 @@ def kept_summary(run_dir: Path, config: TrainConfig, base: dict[str, str]) -> It
 
 def _told(config: TrainConfig, base: dict[str, str]) -> dict[str, Any]:
     """What is known when a run starts."""
-    corpora = [each for stage in config.stages for each in (*stage.data, *stage.validation)]
-    paths = dict.fromkeys([*(each.path for each in corpora), *(each.schema_path for each in corpora)])
     return {
         "started": _now(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}},
@@ -60,7 +58,7 @@ def _told(config: TrainConfig, base: dict[str, str]) -> dict[str, Any]:
             "processes": jax.process_count(),
         },
         "base": {"name": config.model, "fingerprint": base},
-        "data": {path: {"sha256": digest(Path(path))} for path in paths},
+        "data": {path: {"sha256": sha256} for path, sha256 in source_digests(config).items()},
         "config": config.model_dump(mode="json", by_alias=True),
     }
 
@@ -105,19 +103,6 @@ def _stage_figures(lines: list[dict]) -> dict[str, Any]:
             name: best[name] for name in ("step", "validation_loss", "score") if name in best
         }
     return found
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file, or of names and digests of all files below a folder. `KcxError` where one is unreadable."""
-    try:
-        if not path.is_dir():
-            with path.open("rb") as handle:
-                return hashlib.file_digest(handle, "sha256").hexdigest()
-        names = sorted(each.relative_to(path) for each in path.rglob("*") if each.is_file())
-        listed = "\n".join(f"{name.as_posix()}:{digest(path / name)}" for name in names)
-        return hashlib.sha256(listed.encode()).hexdigest()
-    except OSError as error:
-        raise KcxError(f"cannot read {path}: {error.strerror or error}") from error
 
 
 def _now() -> str:

@@ -34,7 +34,7 @@ def kcx(*arguments):
 
 def test_it_is_a_group_of_commands():
     assert isinstance(data.app, typer.Typer)
-    for name in ("list", "show", "convert", "check"):
+    for name in ("list", "show", "convert", "check", "pack"):
         assert f"kcx data {name}" in kcx(name, "--help").stdout  # each has its example
 
 
@@ -229,3 +229,18 @@ def test_convert_says_which_roles_were_merged(tmp_path):
     assert "Pledge.giver: merged from the labels sub-org, sub-per\n" in done.stderr
     (record,) = read_records(tmp_path / "out.jsonl")
     assert [argument.role for argument in record.events[0].arguments] == ["giver", "giver"]
+
+
+def test_pack_writes_a_folder_or_says_what_the_config_lacks(tmp_path):
+    with pytest.raises(UsageError, match=r"missing\.yaml"):
+        kcx("pack", tmp_path / "missing.yaml", "--output", tmp_path / "packed")
+    config = tmp_path / "run.yaml"
+    data = "{path: a.jsonl, schema: s.py}"
+    config.write_text(f"model: base\nrun_dir: run\nstages: [{{kind: extract, data: [{data}]}}]\n")
+    with pytest.raises(UsageError, match="unknown key 'modle'"):
+        kcx("pack", config, "--output", tmp_path / "packed", "--set", "modle=other")
+    model = tmp_path / "model"
+    model.mkdir()
+    with pytest.raises(KcxError, match=r"cannot read .*config\.json"):
+        kcx("pack", config, "--output", tmp_path / "packed", "--set", f"model={model}")
+    assert not (tmp_path / "packed").exists()

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.data import PlanOptions, TokenTree, arrange, make_plan, token_tree
-from kcx_jax.data.plan import _by_shape
-from kcx_jax.data.rows import Row, Sizes
+from kcx_jax.data.plan import _fitted
+from kcx_jax.data.rows import Rows
 from kcx_jax.data.shapes import Shape, choose_shapes
+from kcx_jax.data.sizes import Sizes
 from kcx_jax.errors import KcxError
 
 
@@ -24,6 +25,19 @@ def random_trees(seed: int, sizes: list[tuple[int, int]]) -> list[TokenTree]:
         )
         for prefix, number in sizes
     ]
+
+
+def needed(tree: TokenTree, branches) -> Shape:
+    """The smallest shape that holds a row of these branches."""
+    picked = [tree.branches[i] for i in branches]
+    inputs = [len(b.context) + len(b.answer) - 1 for b in picked]
+    return Shape(
+        len(tree.prefix),
+        len(picked),
+        max(inputs),
+        len(tree.prefix) + sum(inputs),
+        sum(len(b.answer) for b in picked),
+    )
 
 
 packings = st.sampled_from(["tree", "plain"])
@@ -46,17 +60,15 @@ def test_every_sample_once_an_epoch_in_a_shape_that_holds_it(seed, sizes, rows, 
     for step in plan.steps:
         assert len(step.rows) == rows
         for row in step.rows:
-            tree = trees[row.tree]
-            picked = [tree.branches[i] for i in row.branches]
-            needed = Shape(
-                len(tree.prefix),
-                len(picked),
-                max(b.inputs for b in picked),
-                len(tree.prefix) + sum(b.inputs for b in picked),
-                sum(len(b.answer) for b in picked),
-            )
-            assert step.shape.holds(needed)
-            assert len(picked) <= branches
+            assert step.shape.holds(needed(trees[row.tree], row.branches))
+            assert len(row.branches) <= branches
+        counted = [row for row in step.rows if row.counted]
+        own = [(needed(trees[row.tree], row.branches), row) for row in counted]
+        assert step.samples == sum(len(row.branches) for row in counted)
+        assert step.targets == sum(need.targets for need, _ in own)
+        assert step.tokens == sum(need.stream for need, _ in own)
+        repeated = sum((len(row.branches) - 1) * need.prefix for need, row in own)
+        assert step.unshared_tokens == step.tokens + repeated
 
 
 def test_the_plan_is_a_function_of_data_and_seed():
@@ -139,13 +151,15 @@ def test_plain_rows_are_nearly_full():
 def test_a_row_that_no_shape_holds_is_halved():
     """Later epochs add no shape, whatever their shuffle brings together."""
     tree = token_tree([7] * 9, [([8] * length, [9]) for length in (5, 1, 1, 40, 3)])
-    sizes = [Sizes.of(tree)]
-    shapes = [Shape(9, 4, 5, 9 + 8, 4), sizes[0].any_branch()]
-    by_shape = _by_shape([Row(0, (0, 1, 2, 3, 4))], shapes, sizes)
-    assert sorted(i for rows in by_shape.values() for row in rows for i in row.branches) == [0, 1, 2, 3, 4]
-    for shape, rows in by_shape.items():
-        assert shape in shapes
-        assert all(shape.holds(sizes[0].needed(row.branches)) for row in rows)
+    sizes = Sizes.of([tree])
+    shapes = (Shape(9, 4, 5, 9 + 8, 4), Shape(*sizes.any_branch()[0].tolist()))
+    rows = Rows.of([(0, np.array([3, 0, 1, 2, 3, 4]), np.array([1, 5]))])
+    fitted, needs, numbers = _fitted(rows, shapes, sizes)
+    cut = [fitted.row(index).branches for index in range(len(fitted))]
+    assert cut == [(3,), (0, 1), (2,), (3,), (4,)]
+    for branches, need, number in zip(cut, needs.tolist(), numbers, strict=True):
+        assert needed(tree, branches) == Shape(*need)
+        assert shapes[number].holds(Shape(*need))
 
 
 @pytest.mark.parametrize(("rows", "least", "expected"), [(8, 5, 5), (4, 3, 3), (4, 16, 4), (12, 16, 10)])

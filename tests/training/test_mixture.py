@@ -40,7 +40,7 @@ def test_shares_follow_size_weight_and_temperature(sizes, temperature, replay):
     for i, n in enumerate(sizes):
         wanted = (i + 1) * n ** (1 / temperature) / sizes[0] ** (1 / temperature)
         assert own_held[i] / own_held[0] == pytest.approx(wanted)
-    assert sum(replayed) / sum(held) == pytest.approx(replay, abs=1e-9)
+    assert sum(replayed) / sum(held) == pytest.approx(replay, abs=5e-9)  # passes have nine digits
     if replay:
         assert replayed[0] == pytest.approx(3 * replayed[1])
 

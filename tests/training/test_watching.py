@@ -8,10 +8,10 @@ import jax
 import pytest
 
 from kcx_jax.errors import UsageError
+from kcx_jax.files import digest
 from kcx_jax.testing.tiny import TINY, tiny_model, tiny_settings, tiny_trees
 from kcx_jax.training import Stage, StepMetrics, flops, plan_stages, train_trees
 from kcx_jax.training.metrics import ConsoleReport
-from kcx_jax.training.summary import digest
 from kcx_jax.training.tensorboard import TensorBoardReport
 
 STAGE = Stage("one", tiny_trees(), steps=4)
