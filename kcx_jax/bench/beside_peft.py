@@ -60,9 +60,7 @@ def shape(hidden: int, layers: int) -> ModelConfig:
     """
     if hidden % 64:
         raise UsageError(f"heads have 64 channels: the hidden size must be a multiple of 64, found {hidden}.")
-    return ModelConfig(
-        8000, hidden, hidden * 43 // 16, layers, hidden // 64, family="llama", norm_head=False
-    )
+    return ModelConfig(8000, hidden, hidden * 43 // 16, layers, hidden // 64, family="llama", norm_head=False)
 
 
 def bench_peft(bench: PeftBench, rounds: int, say: Callable[[str], None]) -> Report:
@@ -107,7 +105,9 @@ def _sides(bench: PeftBench, folder: Path) -> dict[str, Side]:
     tree = TrainBench(
         bench.config, bench.lengths, bench.branches, bench.trees, dtype="float32", lora=bench.lora
     )
-    plain = replace(tree, packing="plain", branches=at_once, rows=samples // at_once, parts=samples // at_once)
+    plain = replace(
+        tree, packing="plain", branches=at_once, rows=samples // at_once, parts=samples // at_once
+    )
     single = replace(tree, packing="none", branches=1, rows=samples, parts=samples // at_once)
     return {
         "tree": partial(_tune, folder, tree),

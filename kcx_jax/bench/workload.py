@@ -54,7 +54,9 @@ class Lengths:
 
 
 def lengths_of(case: str, prefix: int | None = None) -> Lengths:
-    """The counts of a corpus in `lengths.json`, below a schema of `prefix` tokens if that is given. Raises `UsageError` naming the cases there are."""
+    """The counts of a corpus in `lengths.json`, below a schema of `prefix` tokens if that is given. Raises `UsageError`
+    naming the cases there are.
+    """
     cases = _cases()
     if case not in cases:
         raise UsageError(f"no such workload: {case!r}; known: {', '.join(cases)}")

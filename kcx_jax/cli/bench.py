@@ -56,7 +56,9 @@ def train(
             f"loss {side['first_loss']:.4f} -> {side['last_loss']:.4f}"
         )
     ratio = report.settings["token_ratio"]
-    print(f"{report.ratio:.2f} times the peer's samples/s; sharing the schema saves {ratio:.2f} times the tokens")
+    print(
+        f"{report.ratio:.2f} times the peer's samples/s; sharing the schema saves {ratio:.2f} times the tokens"
+    )
 
 
 @app.command()
