@@ -86,9 +86,10 @@ def bench_peft(bench: PeftBench, rounds: int, say: Callable[[str], None]) -> Rep
 
         def measured(what: str) -> Mapping[str, float]:
             found = apart(sides[what], steps=bench.steps, warm=1)
+            cpu = found["cpu_seconds_per_step"] / samples
             say(
                 f"{what}: {found['samples_per_second']:.2f} samples/s, {found['tokens_per_second']:,.0f} tokens/s, "
-                f"peak {found['peak_bytes'] / 1e9:.2f} GB, loss {found['last_loss']:.6f}"
+                f"{cpu:.2f} s CPU each, peak {found['peak_bytes'] / 1e9:.2f} GB, loss {found['last_loss']:.6f}"
             )
             return found
 

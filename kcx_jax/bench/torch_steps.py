@@ -26,9 +26,10 @@ NO_TARGET = -100
 
 
 class Timed(NamedTuple):
-    """Seconds of the steps after the first `warm` ones, and the loss of each step."""
+    """Seconds of the steps after the first `warm` ones, of the clock and of all threads, and the loss of each step."""
 
     seconds: float
+    cpu_seconds: float
     losses: list[float]
 
 
@@ -42,7 +43,7 @@ def timed_steps(tuned: Any, steps: Sequence[Sequence[Part]], warm: int, autocast
     for number, parts in enumerate(steps):
         if number == warm:
             wait()
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), time.process_time()
         count = sum((part["labels"] != NO_TARGET).sum() for part in parts)
         total = torch.zeros((), device=device())
         for part in parts:
@@ -54,7 +55,8 @@ def timed_steps(tuned: Any, steps: Sequence[Sequence[Part]], warm: int, autocast
         optimiser.zero_grad(set_to_none=True)
         losses.append(total)
     wait()
-    return Timed(time.perf_counter() - start, [float(loss) for loss in losses])
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    return Timed(seconds, cpu, [float(loss) for loss in losses])
 
 
 def tune_folder(folder: Path, rows: Rows, samples_at_once: int, steps: int, warm: int) -> dict[str, float]:
@@ -73,7 +75,7 @@ def tune_folder(folder: Path, rows: Rows, samples_at_once: int, steps: int, warm
     cut = range(0, len(ordered), samples_at_once)
     parts = [arranged(ordered[at : at + samples_at_once]) for at in cut]
     reset_peak()
-    seconds, losses = timed_steps(tuned, [parts] * (warm + steps), warm)
+    seconds, cpu_seconds, losses = timed_steps(tuned, [parts] * (warm + steps), warm)
     tokens = sum(len(ids) - 1 for ids, _ in samples)
     read = sum(part["input_ids"].numel() for part in parts)
     return {
@@ -81,6 +83,7 @@ def tune_folder(folder: Path, rows: Rows, samples_at_once: int, steps: int, warm
         "samples_per_second": len(samples) * steps / seconds,
         "tokens_per_second": tokens * steps / seconds,
         "padding": 1 - tokens / read,
+        "cpu_seconds_per_step": cpu_seconds / steps,
         "peak_bytes": peak(),
         "first_loss": losses[0],
         "last_loss": losses[-1],

@@ -69,12 +69,14 @@ def bench_train(bench: TrainBench, params: Any = None) -> dict[str, float]:
             if number == bench.warm:
                 jax.block_until_ready((state, losses))
                 warm_seconds, start = time.perf_counter() - start, time.perf_counter()
+                cpu = time.process_time()
             state, result = step(state, {"params": params}, batch)
             losses.append(result.loss)
         jax.block_until_ready((state, losses))
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     return {
         **_rates(bench, tree, planned[bench.warm :], seconds),
+        "cpu_seconds_per_step": cpu / bench.steps,
         "warm_seconds": warm_seconds,
         "peak_bytes": memory_peak(),
         "first_loss": float(losses[0]),

@@ -50,9 +50,10 @@ def train(
     if json_file is not None:
         report.write(json_file)
     for name, side in {"tree": report.kcx, **report.peers}.items():
+        cpu = side["cpu_seconds_per_step"] / (trees * branches)
         print(
             f"{name.replace('_', ' '):12} {side['samples_per_second']:8.2f} samples/s "
-            f"{side['tokens_per_second']:10,.0f} tokens/s {side['peak_bytes'] / 1e9:6.2f} GB "
+            f"{side['tokens_per_second']:10,.0f} tokens/s {cpu:7.2f} s CPU each {side['peak_bytes'] / 1e9:6.2f} GB "
             f"loss {side['first_loss']:.4f} -> {side['last_loss']:.4f}"
         )
     ratio = report.settings["token_ratio"]
