@@ -75,7 +75,10 @@ def bench_peft(bench: PeftBench, rounds: int, say: Callable[[str], None]) -> Rep
         )
     samples = bench.trees * bench.branches
     if samples % bench.samples_at_once:
-        raise UsageError(f"{samples} samples a step are no multiple of the {bench.samples_at_once} at once.")
+        raise UsageError(
+            f"{samples} samples a step are no multiple of the {bench.samples_at_once} at once: "
+            "choose other trees or branches."
+        )
     bench = replace(bench, lengths=bench.lengths.middle(0.5).spread(samples))
     with tempfile.TemporaryDirectory(prefix="kcx-bench-") as name:
         apart(_write, Path(name), bench)

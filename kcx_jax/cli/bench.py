@@ -26,7 +26,7 @@ def train(
         int | None, typer.Option(min=1, help="Length of the schema instead of the corpus's own.")
     ] = None,
     branches: Annotated[int, typer.Option(min=1, help="Samples that share a schema.")] = 16,
-    trees: Annotated[int, typer.Option(min=1, help="Schemas a step.")] = 2,
+    trees: Annotated[int, typer.Option(min=1, help="Rows a step, each the schema and so many samples.")] = 2,
     hidden: Annotated[int, typer.Option(min=64, help="Hidden size, in heads of 64 channels.")] = 512,
     layers: Annotated[int, typer.Option(min=1, help="Layers of the model.")] = 8,
     steps: Annotated[int, typer.Option(min=1, help="Steps timed in each round, after one other.")] = 2,
