@@ -7,7 +7,6 @@ package's models. The ratio is the builder's speed, with ledger, limits and pipe
 
 import asyncio
 import json
-import multiprocessing
 import os
 import platform
 import resource
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from kcx_jax.bench.apart import apart
 from kcx_jax.bench.report import Report, in_turn
 from kcx_jax.corpora import Mention, ParallelRecord, Record, read_records, write_parallel, write_records
 from kcx_jax.errors import KcxError
@@ -50,7 +50,7 @@ def bench_parallel(
 
         def side(what: str, work: Callable[..., int]) -> Mapping[str, float]:
             with _server(folder / "pairs.jsonl", latency) as url:
-                found = _apart(work, folder, url, concurrency)
+                found = apart(_measured, work, folder, url, concurrency)
             rate, cpu, memory = (
                 found[key]
                 for key in ("requests_per_second", "cpu_milliseconds_per_request", "peak_rss_megabytes")
@@ -109,12 +109,6 @@ def _server(pairs: Path, latency: float) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait()
-
-
-def _apart(work: Callable[..., int], folder: Path, url: str, concurrency: int) -> dict[str, float]:
-    """Run `work` in a process of its own, so that its memory and time are its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (work, folder, url, concurrency))
 
 
 def _measured(work: Callable[..., int], folder: Path, url: str, concurrency: int) -> dict[str, float]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from kcx_jax.bench.workload import Lengths, random_tree
+from kcx_jax.bench.torch_steps import Part, device, padded, peak, reset_peak, timed_steps, wait
+from kcx_jax.bench.workload import Lengths, random_samples, random_tree
 from kcx_jax.lora.adapter import LoraConfig
 from kcx_jax.models import ModelConfig
 
@@ -35,7 +36,7 @@ def llama(config: ModelConfig) -> Any:
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)
     try:
-        with torch.device(_device()):
+        with torch.device(device()):
             return LlamaForCausalLM(asked)
     finally:
         torch.set_default_dtype(before)
@@ -60,50 +61,28 @@ def peer_train(
         else:
             tuned.gradient_checkpointing_disable()
         tuned.train()
-        trained = [weight for weight in tuned.parameters() if weight.requires_grad]
-        optimiser = torch.optim.AdamW(trained, lr=1e-4, fused=_device() == "cuda")
         batches = [_batch(lengths, model.config.vocab_size, rows, seed) for seed in range(warm + steps)]
-        _reset_peak()
-        for number, (ids, labels, _) in enumerate(batches):
-            if number == warm:
-                _wait()
-                start = time.perf_counter()
-            with torch.autocast(_device(), torch.bfloat16):
-                loss = tuned(input_ids=ids, labels=labels).loss
-            loss.backward()
-            optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
-        _wait()
-        seconds = time.perf_counter() - start
+        reset_peak()
+        timed = timed_steps(tuned, [[part] for part, _ in batches], warm, torch.bfloat16)
         return {
             "rows": rows,
             "recomputes": float(tuned.is_gradient_checkpointing),
-            "seconds_per_step": seconds / steps,
-            "samples_per_second": rows * steps / seconds,
-            "tokens_per_second": sum(tokens for _, _, tokens in batches[warm:]) / seconds,
-            "peak_bytes": _peak(),
-            "last_loss": float(loss.detach()),
+            "seconds_per_step": timed.seconds / steps,
+            "samples_per_second": rows * steps / timed.seconds,
+            "tokens_per_second": sum(tokens for _, tokens in batches[warm:]) / timed.seconds,
+            "peak_bytes": peak(),
+            "last_loss": timed.losses[-1],
         }
     finally:
         tuned.unload()
 
 
-def _batch(lengths: Lengths, vocabulary: int, rows: int, seed: int) -> tuple[Any, Any, int]:
-    """Ids and labels [rows, width] on the GPU, and how many real tokens are read."""
-    import torch
-
+def _batch(lengths: Lengths, vocabulary: int, rows: int, seed: int) -> tuple[Part, int]:
+    """Random samples as one part, and how many real tokens are read."""
     rng = np.random.default_rng(seed)
     chosen = [lengths.branches[i] for i in rng.integers(0, len(lengths.branches), rows)]
-    tree = random_tree(Lengths(lengths.prefix, tuple(chosen)), vocabulary, seed)
-    width = max(lengths.prefix + context + answer for context, answer in chosen)
-    ids, labels = np.zeros((rows, width), np.int64), np.full((rows, width), -100, np.int64)
-    tokens = 0
-    for row, branch in enumerate(tree.branches):
-        sample = np.concatenate([tree.prefix, branch.context, branch.answer])
-        ids[row, : len(sample)] = sample
-        labels[row, len(sample) - len(branch.answer) : len(sample)] = branch.answer
-        tokens += len(sample) - 1
-    return torch.from_numpy(ids).to(_device()), torch.from_numpy(labels).to(_device()), tokens
+    samples = random_samples(Lengths(lengths.prefix, tuple(chosen)), vocabulary, seed)
+    return padded(samples), sum(len(ids) - 1 for ids, _ in samples)
 
 
 def peer_decode(model: Any, lengths: Lengths, sentences: int, new_tokens: int, rows: int) -> dict[str, float]:
@@ -123,8 +102,8 @@ def peer_decode(model: Any, lengths: Lengths, sentences: int, new_tokens: int, r
         for row, prompt in enumerate(some):
             ids[row, width - len(prompt) :], mask[row, width - len(prompt) :] = prompt, 1
         model.generate(
-            torch.from_numpy(ids).to(_device()),
-            attention_mask=torch.from_numpy(mask).to(_device()),
+            torch.from_numpy(ids).to(device()),
+            attention_mask=torch.from_numpy(mask).to(device()),
             max_new_tokens=new_tokens,
             min_new_tokens=new_tokens,
             do_sample=False,
@@ -133,44 +112,16 @@ def peer_decode(model: Any, lengths: Lengths, sentences: int, new_tokens: int, r
 
     with torch.inference_mode():
         write(prompts[:rows])
-        _reset_peak()
-        _wait()
+        reset_peak()
+        wait()
         start = time.perf_counter()
         for at in range(0, sentences, rows):
             write(prompts[at : at + rows])
-        _wait()
+        wait()
         seconds = time.perf_counter() - start
     return {
         "sentences_per_second": sentences / seconds,
         "new_tokens_per_second": sentences * new_tokens / seconds,
         "seconds": seconds,
-        "peak_bytes": _peak(),
+        "peak_bytes": peak(),
     }
-
-
-def _device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _wait() -> None:
-    """Until the device is done; the CPU always is."""
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
-def _reset_peak() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _peak() -> int:
-    """The most bytes of the GPU in use since `_reset_peak`; 0 without a GPU."""
-    import torch
-
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0

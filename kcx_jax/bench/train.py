@@ -12,6 +12,7 @@ import optax
 from kcx_jax.bench.workload import Lengths, memory_peak, random_params, random_tree
 from kcx_jax.data.batch import pack_step
 from kcx_jax.data.encode import TokenTree
+from kcx_jax.data.packing import Packing, arrange
 from kcx_jax.data.plan import PlanOptions, make_plan
 from kcx_jax.data.steps import Step
 from kcx_jax.errors import UsageError
@@ -25,7 +26,8 @@ from kcx_jax.training.step import initial_state, make_step, put_batch
 
 @dataclass(frozen=True)
 class TrainBench:
-    """What is measured: `branches` samples share one schema, `rows` such trees make a step of `config` in `dtype`.
+    """What is measured: `branches` samples share a row as `packing` says, `rows` of them make a step of `config` in
+    `dtype`, computed in `parts` one after another.
 
     `keep` and `unrolled` as in `Transformer`, `base_dtype` as in `load_pretrained`; `steps` are timed after
     `warm` others.
@@ -38,6 +40,8 @@ class TrainBench:
     keep: tuple[Activation, ...] | None = None
     attention: Backend = "auto"
     unrolled: bool = False
+    packing: Packing = "tree"
+    parts: int = 1
     dtype: str = "bfloat16"
     base_dtype: str | None = None
     lora: LoraConfig = field(default_factory=lambda: LoraConfig(rank=32, alpha=64))
@@ -48,7 +52,7 @@ class TrainBench:
 def bench_train(bench: TrainBench, params: Any = None) -> dict[str, float]:
     """Figures of one setting: samples/s, tokens/s, model FLOP/s, peak bytes, loss. Random weights unless `params`."""
     config = bench.config
-    tree = random_tree(bench.lengths, config.vocab_size)
+    (tree,) = arrange([random_tree(bench.lengths, config.vocab_size)], bench.packing)
     planned = _steps(tree, bench)
     if params is None:
         params = random_params(config, bench.dtype)
@@ -58,7 +62,7 @@ def bench_train(bench: TrainBench, params: Any = None) -> dict[str, float]:
         module = Transformer(config, bench.lora, jnp.dtype(bench.dtype), bench.keep, bench.unrolled)
         optimiser = optax.adamw(1e-4)
         state = initial_state(init_lora(config, bench.lora, jax.random.key(1)), optimiser, mesh)
-        step = make_step(module, optimiser, "lora", state, attention=bench.attention)
+        step = make_step(module, optimiser, "lora", state, attention=bench.attention, accumulate=bench.parts)
         batches = [put_batch(pack_step([tree], one), mesh) for one in planned]
         start = time.perf_counter()
         losses: list[jax.Array] = []
@@ -66,12 +70,14 @@ def bench_train(bench: TrainBench, params: Any = None) -> dict[str, float]:
             if number == bench.warm:
                 jax.block_until_ready((state, losses))
                 warm_seconds, start = time.perf_counter() - start, time.perf_counter()
+                cpu = time.process_time()
             state, result = step(state, {"params": params}, batch)
             losses.append(result.loss)
         jax.block_until_ready((state, losses))
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
     return {
         **_rates(bench, tree, planned[bench.warm :], seconds),
+        "cpu_seconds_per_step": cpu / bench.steps,
         "warm_seconds": warm_seconds,
         "peak_bytes": memory_peak(),
         "first_loss": float(losses[0]),

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kcx_jax.bench.apart import peak_rss_bytes
 from kcx_jax.data.encode import TokenTree, token_tree
 from kcx_jax.errors import UsageError
 from kcx_jax.models import ModelConfig, abstract_params
@@ -39,18 +40,27 @@ class Lengths:
         left = round(len(ordered) * (1 - share) / 2)
         return Lengths(self.prefix, tuple(ordered[left : len(ordered) - left]))
 
+    def spread(self, count: int) -> "Lengths":
+        """`count` of the sentences, evenly over the lengths. Raises `UsageError` where there are not so many."""
+        if count > len(self.branches):
+            raise UsageError(f"{len(self.branches)} sentences are no {count}: take smaller steps.")
+        ordered = sorted(self.branches, key=sum)
+        return Lengths(self.prefix, tuple(ordered[i * len(ordered) // count] for i in range(count)))
+
     def token_ratio(self, group: int) -> float:
         """Tokens read one by one over those read with `group` sentences a schema: what sharing can gain at most."""
         mean = sum(context + answer - 1 for context, answer in self.branches) / len(self.branches)
         return (self.prefix + mean) / (self.prefix / group + mean)
 
 
-def lengths_of(case: str) -> Lengths:
-    """The counts of a corpus in `lengths.json`. Raises `UsageError` naming the cases there are."""
+def lengths_of(case: str, prefix: int | None = None) -> Lengths:
+    """The counts of a corpus in `lengths.json`, below a schema of `prefix` tokens if that is given. Raises `UsageError`
+    naming the cases there are.
+    """
     cases = _cases()
     if case not in cases:
         raise UsageError(f"no such workload: {case!r}; known: {', '.join(cases)}")
-    return Lengths(cases[case]["prefix"], tuple((c, a) for c, a in cases[case]["branches"]))
+    return Lengths(prefix or cases[case]["prefix"], tuple((c, a) for c, a in cases[case]["branches"]))
 
 
 @functools.cache
@@ -67,6 +77,15 @@ def random_tree(lengths: Lengths, vocabulary: int, seed: int = 0) -> TokenTree:
 
     branches = [(ids(context), ids(answer)) for context, answer in lengths.branches]
     return token_tree(ids(lengths.prefix), branches, "random")
+
+
+def random_samples(lengths: Lengths, vocabulary: int, seed: int = 0) -> list[tuple[list[int], int]]:
+    """The samples of `random_tree` one by one: all ids of each, and how many of them, the last, are its answer."""
+    tree = random_tree(lengths, vocabulary, seed)
+    return [
+        (np.concatenate([tree.prefix, branch.context, branch.answer]).tolist(), len(branch.answer))
+        for branch in tree.branches
+    ]
 
 
 def random_params(config: ModelConfig, dtype: jax.typing.DTypeLike, seed: int = 0) -> Any:
@@ -86,5 +105,7 @@ def random_params(config: ModelConfig, dtype: jax.typing.DTypeLike, seed: int = 
 
 
 def memory_peak() -> int:
-    """The most bytes of the first device that were ever in use in this process; 0 where it does not say."""
-    return int((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0))
+    """The most bytes of the first device that were ever in use in this process; of the process's memory where the
+    device does not say.
+    """
+    return int((jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)) or peak_rss_bytes()

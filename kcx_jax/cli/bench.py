@@ -1,12 +1,65 @@
 """``kcx bench``: measurements beside a peer, in one run."""
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 app = typer.Typer(help="Measure this project beside a peer, in one run.", no_args_is_help=True)
+
+
+class Peer(StrEnum):
+    """What tuning is measured beside: transformers with peft, in PyTorch."""
+
+    PEFT = "peft"
+
+
+@app.command()
+def train(
+    peer: Annotated[Peer, typer.Option(help="What to measure beside.")] = Peer.PEFT,
+    case: Annotated[
+        str, typer.Option(help="Whose prompts' token counts: wikineural-en or crossner-science.")
+    ] = "wikineural-en",
+    schema_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Length of the schema instead of the corpus's own.")
+    ] = None,
+    branches: Annotated[int, typer.Option(min=1, help="Samples that share a schema.")] = 16,
+    trees: Annotated[int, typer.Option(min=1, help="Rows a step, each the schema and so many samples.")] = 2,
+    hidden: Annotated[int, typer.Option(min=64, help="Hidden size, in heads of 64 channels.")] = 512,
+    layers: Annotated[int, typer.Option(min=1, help="Layers of the model.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, help="Steps timed in each round, after one other.")] = 2,
+    rounds: Annotated[int, typer.Option(min=3, help="Times each side is measured; the median counts.")] = 3,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.")
+    ] = None,
+) -> None:
+    """Time LoRA tuning beside transformers with peft: the same random weights, samples and loss, in float32.
+
+    Example: kcx bench train --peer peft --case crossner-science --json train.json
+    """
+    from kcx_jax.bench.beside_peft import PeftBench, bench_peft, shape
+    from kcx_jax.bench.workload import lengths_of
+    from kcx_jax.files import refuse_existing
+
+    if json_file is not None:
+        refuse_existing(json_file, overwrite=False)  # before minutes of measuring
+    bench = PeftBench(shape(hidden, layers), lengths_of(case, schema_tokens), trees, branches, steps=steps)
+    report = bench_peft(bench, rounds, lambda line: print(line, file=sys.stderr, flush=True))
+    if json_file is not None:
+        report.write(json_file)
+    for name, side in {"tree": report.kcx, **report.peers}.items():
+        cpu = side["cpu_seconds_per_step"] / (trees * branches)
+        print(
+            f"{name.replace('_', ' '):12} {side['samples_per_second']:8.2f} samples/s "
+            f"{side['tokens_per_second']:10,.0f} tokens/s {cpu:7.2f} s CPU each {side['peak_bytes'] / 1e9:6.2f} GB "
+            f"loss {side['first_loss']:.4f} -> {side['last_loss']:.4f}"
+        )
+    ratio = report.settings["token_ratio"]
+    print(
+        f"{report.ratio:.2f} times the peer's samples/s; sharing the schema saves {ratio:.2f} times the tokens"
+    )
 
 
 @app.command()
