@@ -15,6 +15,7 @@ from kcx_jax.errors import UsageError
 if TYPE_CHECKING:
     from kcx_jax.corpora import Record
     from kcx_jax.extraction import Extractor, Result
+    from kcx_jax.extraction.resume import ResumableOutput
     from kcx_jax.schema import Schema, Task
 
 _PROBLEMS_SHOWN = 5  # the others are counted; all of them stand in the records
@@ -88,7 +89,6 @@ def command(
     Example: kcx extract "Ada Lovelace was born in London." --labels person,city
     --chat-model M --base-url http://127.0.0.1:8000/v1
     """
-    from kcx_jax.extraction.resume import ResumableOutput
     from kcx_jax.schema import render_schema
 
     if texts and input_ is not None:
@@ -110,11 +110,7 @@ def command(
     records = _records(texts or [], input_)
     report = _Report(on_screen=show or (output is None and sys.stdout.isatty()))
     # What is wrong with the call or its files shows before a model is loaded.
-    with (
-        _Stdout(silent=show)
-        if output is None
-        else ResumableOutput(output, settings, overwrite) as destination
-    ):
+    with _destination(output, settings, overwrite, silent=show) as destination:
         pending = destination.remaining(records)
         extractor = _extractor(settings, key_from(api_key_env), concurrency)
         for result in report.counted(extractor.extract(pending, loaded, wanted, ground.value)):
@@ -197,6 +193,14 @@ def _show(result: "Result") -> None:
     from kcx_jax.cli.spans import render
 
     Console(highlight=False).print(render(result), soft_wrap=True)
+
+
+def _destination(
+    output: Path | None, settings: dict[str, Any], overwrite: bool, silent: bool
+) -> "ResumableOutput | _Stdout":
+    from kcx_jax.extraction.resume import ResumableOutput
+
+    return _Stdout(silent) if output is None else ResumableOutput(output, settings, overwrite)
 
 
 class _Stdout:
