@@ -32,7 +32,7 @@ class PlanOptions:
     """
 
     rows: int = 4
-    branches: int = 16
+    branches: int = 8
     shapes: int = 4
     seed: int = 0
     row_tokens: int | None = None

@@ -68,7 +68,7 @@ class LoopSettings(Settings):
     lora: LoraSettings = LoraSettings()
     optimiser: OptimiserSettings = OptimiserSettings()
     packing: Packing = "tree"  # what shares a row: a schema's samples, or (to compare with) plain, none
-    branches: Positive = 16  # tree: samples that share one copy of their schema
+    branches: Positive = 8  # tree: samples that share one copy of their schema (docs/packing.md says why 8)
     row_tokens: Positive = 4096  # plain: what rows are filled to
     rows_per_step: Positive = 4  # rows a step over all devices
     accumulate: Positive = 1  # parts of a step's rows, computed one after another: less memory, the same step
