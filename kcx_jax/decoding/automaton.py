@@ -78,7 +78,7 @@ def make_automaton(grammar: Grammar, vocabulary: Vocabulary, canonical: bool = T
             edges[node] = list(walk.edges(node, end))
             waiting += [edge.to for edge in edges[node]]
     edges = _without_dead_ends(edges, end, walk)
-    if not edges[starts[0]] or not edges[starts[1]]:
+    if not all(edges.get(start) for start in starts):
         raise KcxError('the tokenizer has no pieces that spell an answer in code, such as [ and " and (')
     nodes = {node: number for number, node in enumerate([*(node for node in edges if node != end), end])}
     flat = [edge for node in nodes for edge in edges[node]]

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 import transformers
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedTokenizerFast
 
@@ -96,6 +96,7 @@ def theirs(folder):
 @settings(deadline=None, max_examples=150)
 @given(text=ORDINARY)
 def test_the_ids_are_those_of_transformers(folder, family, theirs, text):
+    assume(not any(symbol in text for symbol in family.reserved))  # which become no symbols here
     found = family.encode(text)
     puts_space = folder.name in DUMMY_PREFIX
     if folder.name == "gpt2" and transformers.__version__ < "5":
