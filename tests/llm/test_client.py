@@ -334,10 +334,9 @@ def test_an_endpoint_that_answers_with_pages_stops_the_run_and_spoils_no_request
     with ScriptedServer(ANSWERS, _always("html"), passes=99) as server:
         quick = RetryPolicy(sends=2, first_wait=0.01, breaker=2)
         client = ChatClient("m", server.base_url, ledger=ledger, concurrency=1, retry=quick)
-        replies = client.complete_many(_ask(i) for i in range(20))
-        assert next(replies).error_class == "server"
         with pytest.raises(EndpointError, match=r"'<!doctype html>.*OpenAI-compatible endpoint"):
-            next(replies)
+            for reply in client.complete_many(_ask(i) for i in range(20)):
+                assert reply.error_class == "server"
     with ScriptedServer(ANSWERS) as server:
         assert _complete(ChatClient("m", server.base_url, ledger=ledger)).text == '[Person("0")]'
         assert server.bill.requests == 1

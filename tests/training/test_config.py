@@ -26,7 +26,7 @@ def test_defaults_are_the_papers_where_it_states_them():
     config = parse_config(SMALL)
     assert config.mode == "lora"
     assert config.lora.rank == 32
-    assert config.branches == 16
+    assert config.branches == 8
 
 
 @pytest.mark.parametrize(
