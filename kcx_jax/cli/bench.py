@@ -1,13 +1,20 @@
 """``kcx bench``: measurements beside a peer, in one run."""
 
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from kcx_jax.bench.report import Report
+
 app = typer.Typer(help="Measure this project beside a peer, in one run.", no_args_is_help=True)
+
+Rounds = Annotated[int, typer.Option(min=3, help="Times each side is measured; the median counts.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.")]
 
 
 class Peer(StrEnum):
@@ -30,10 +37,8 @@ def train(
     hidden: Annotated[int, typer.Option(min=64, help="Hidden size, in heads of 64 channels.")] = 512,
     layers: Annotated[int, typer.Option(min=1, help="Layers of the model.")] = 8,
     steps: Annotated[int, typer.Option(min=1, help="Steps timed in each round, after one other.")] = 2,
-    rounds: Annotated[int, typer.Option(min=3, help="Times each side is measured; the median counts.")] = 3,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.")
-    ] = None,
+    rounds: Rounds = 3,
+    json_file: JsonFile = None,
 ) -> None:
     """Time LoRA tuning beside transformers with peft: the same random weights, samples and loss, in float32.
 
@@ -41,14 +46,9 @@ def train(
     """
     from kcx_jax.bench.beside_peft import PeftBench, bench_peft, shape
     from kcx_jax.bench.workload import lengths_of
-    from kcx_jax.files import refuse_existing
 
-    if json_file is not None:
-        refuse_existing(json_file, overwrite=False)  # before minutes of measuring
     bench = PeftBench(shape(hidden, layers), lengths_of(case, schema_tokens), trees, branches, steps=steps)
-    report = bench_peft(bench, rounds, lambda line: print(line, file=sys.stderr, flush=True))
-    if json_file is not None:
-        report.write(json_file)
+    report = _kept(json_file, lambda say: bench_peft(bench, rounds, say))
     for name, side in {"tree": report.kcx, **report.peers}.items():
         cpu = side["cpu_seconds_per_step"] / (trees * branches)
         print(
@@ -66,13 +66,11 @@ def train(
 def load(
     model: Annotated[str, typer.Option(help="Model folder, or ORG/NAME on the Hugging Face Hub.")],
     dtype: Annotated[str | None, typer.Option(help="Dtype on the device (default: as stored).")] = None,
-    rounds: Annotated[int, typer.Option(min=3, help="Times each side is measured; the median counts.")] = 3,
+    rounds: Rounds = 3,
     cold: Annotated[
         bool, typer.Option("--cold", help="Drop the files from the page cache before each measurement.")
     ] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Time loading a checkpoint beside a plain read of the same files (through one small buffer, and kept in
     memory), and its peak of memory.
@@ -80,13 +78,8 @@ def load(
     Example: kcx bench load --model base --json load.json
     """
     from kcx_jax.bench.load import bench_load
-    from kcx_jax.files import refuse_existing
 
-    if json_file is not None:
-        refuse_existing(json_file, overwrite=False)  # before minutes of measuring
-    report = bench_load(model, dtype, rounds, cold, lambda line: print(line, file=sys.stderr))
-    if json_file is not None:
-        report.write(json_file)
+    report = _kept(json_file, lambda say: bench_load(model, dtype, rounds, cold, say))
     for name, side in {"load": report.kcx, **report.peers}.items():
         seconds, speed = side["seconds"], side["megabytes_per_second"]
         print(f"{name.replace('_', ' '):14} {seconds:8.2f} s {speed:10,.0f} MB/s")
@@ -99,23 +92,26 @@ def parallel(
     records: Annotated[int, typer.Option(min=1, help="Sentences to translate.")] = 20_000,
     concurrency: Annotated[int, typer.Option(min=1, help="Requests under way at once.")] = 1_000,
     latency: Annotated[float, typer.Option(min=0.0, help="Seconds until the server answers.")] = 0.5,
-    rounds: Annotated[int, typer.Option(min=3, help="Times each side is measured; the median counts.")] = 3,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the figures there.")
-    ] = None,
+    rounds: Rounds = 3,
+    json_file: JsonFile = None,
 ) -> None:
     """Time the builder of parallel data against a server on this machine, beside a bare client that keeps nothing.
 
     Example: kcx bench parallel --json parallel.json
     """
     from kcx_jax.bench.parallel import bench_parallel
+
+    report = _kept(json_file, lambda say: bench_parallel(records, concurrency, latency, rounds, say))
+    print(f"{report.kcx['requests_per_second']:,.0f} requests/s, {report.ratio:.2f} of the bare client's")
+
+
+def _kept(json_file: Path | None, measure: "Callable[[Callable[[str], None]], Report]") -> "Report":
+    """What `measure` gives, told what to say lines with; also in the file, if there is one."""
     from kcx_jax.files import refuse_existing
 
     if json_file is not None:
         refuse_existing(json_file, overwrite=False)  # before minutes of measuring
-    report = bench_parallel(
-        records, concurrency, latency, rounds, lambda line: print(line, file=sys.stderr, flush=True)
-    )
+    report = measure(lambda line: print(line, file=sys.stderr, flush=True))
     if json_file is not None:
         report.write(json_file)
-    print(f"{report.kcx['requests_per_second']:,.0f} requests/s, {report.ratio:.2f} of the bare client's")
+    return report

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from kcx_jax.decoding.automaton import CLOSING, FREE, MIXED, Automaton
+from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.spans import NOWHERE, Spans
 
 
@@ -46,7 +47,7 @@ class Place(NamedTuple):
     fresh_B: jax.Array  # bool: nothing is written since the quote
 
 
-class _Ways(NamedTuple):
+class Ways(NamedTuple):
     """The edges that are open to each row."""
 
     token_BK: jax.Array
@@ -59,8 +60,8 @@ class _Ways(NamedTuple):
 
 def on_device(automaton: Automaton) -> Structure:
     """The automaton's arrays, filled up to powers of two."""
-    edges, nodes = _power(len(automaton.token_E)), _power(len(automaton.slot_N))
-    most = _power(int(np.diff(automaton.first_N1).max()), 32)
+    edges, nodes = bucket(len(automaton.token_E)), bucket(len(automaton.slot_N))
+    most = bucket(int(np.diff(automaton.first_N1).max()), 32)
     first_N1 = np.full(nodes + 1, automaton.first_N1[-1], np.int32)
     first_N1[: len(automaton.first_N1)] = automaton.first_N1
     arrays = (
@@ -89,9 +90,9 @@ def stacked(spans: Sequence[Spans], sizes: tuple[int, int, int]) -> Sentences:
 def sizes_of(spans: Sequence[Spans]) -> tuple[int, int, int]:
     """Positions, edges and mixed edges that hold each of these sentences: powers of two."""
     return (
-        _power(max(len(each.border_P) for each in spans), 64),
-        _power(max(len(each.from_E) for each in spans), 64),
-        _power(max(len(each.mixed_X) for each in spans), 16),
+        bucket(max(len(each.border_P) for each in spans), 64),
+        bucket(max(len(each.from_E) for each in spans), 64),
+        bucket(max(len(each.mixed_X) for each in spans), 16),
     )
 
 
@@ -106,19 +107,20 @@ def nowhere(rows: int, sizes: tuple[int, int, int], node: int) -> tuple[Sentence
     return Sentences(borders, *others), Place(jnp.full(rows, node, jnp.int32), at_BP, jnp.zeros(rows, bool))
 
 
-def allowed(structure: Structure, sentences: Sentences, place: Place, vocabulary: int) -> jax.Array:
+def allowed(ways: Ways, sentences: Sentences, vocabulary: int) -> jax.Array:
     """bool [B, V]: the tokens that each row may write next."""
-    ways = _ways(structure, sentences, place)
-    row_B1 = jnp.arange(place.node_B.size)[:, None]
+    rows = len(ways.token_BK)
+    row_B1 = jnp.arange(rows)[:, None]
     tokens = jnp.concatenate([ways.token_BK, sentences.token_BT], axis=1)
     is_open = jnp.concatenate([ways.open_BK, ways.open_BT], axis=1)
     column = jnp.where(is_open, tokens, vocabulary)
-    return jnp.zeros((place.node_B.size, vocabulary), bool).at[row_B1, column].set(True, mode="drop")
+    return jnp.zeros((rows, vocabulary), bool).at[row_B1, column].set(True, mode="drop")
 
 
-def advanced(structure: Structure, sentences: Sentences, place: Place, token_B: jax.Array) -> Place:
-    """Where each row is behind `token_B`, which has to be allowed."""
-    ways = _ways(structure, sentences, place)
+def advanced(
+    structure: Structure, ways: Ways, sentences: Sentences, place: Place, token_B: jax.Array
+) -> Place:
+    """Where each row is behind `token_B`, one of the ways that are open at `place`."""
     taken_BK = ways.open_BK & (ways.token_BK == token_B[:, None])
     taken_B = jnp.any(taken_BK, axis=1)
     which_B1 = jnp.argmax(taken_BK, axis=1)[:, None]
@@ -138,7 +140,8 @@ def advanced(structure: Structure, sentences: Sentences, place: Place, token_B: 
     return Place(node_B, at_BP & (opened_B | ~taken_B)[:, None], fresh_B)
 
 
-def _ways(structure: Structure, sentences: Sentences, place: Place) -> _Ways:
+def open_ways(structure: Structure, sentences: Sentences, place: Place) -> Ways:
+    """The edges that are open to each row at its place."""
     start_B, end_B = structure.first_N1[place.node_B], structure.first_N1[place.node_B + 1]
     edge_BK = start_B[:, None] + structure.order_K
     there_BK = edge_BK < end_B[:, None]
@@ -160,12 +163,8 @@ def _ways(structure: Structure, sentences: Sentences, place: Place) -> _Ways:
     wanted_BKX = (need_BK - MIXED)[:, :, None] == sentences.mixed_BX[:, None, :]
     mixed_BK = jnp.any(wanted_BKX & open_BX[:, None, :], axis=2)
     met_BK = jnp.where(need_BK == FREE, True, jnp.where(need_BK == CLOSING, ends_B1, mixed_BK))
-    return _Ways(token_BK, to_BK, need_BK, there_BK & met_BK, open_BT, open_BX)
+    return Ways(token_BK, to_BK, need_BK, there_BK & met_BK, open_BT, open_BX)
 
 
 def _filled(array: np.ndarray, size: int, value: int = 0) -> np.ndarray:
     return np.concatenate([array, np.full(size - len(array), value, array.dtype)])
-
-
-def _power(number: int, smallest: int = 1) -> int:
-    return 1 << (max(number, smallest) - 1).bit_length()

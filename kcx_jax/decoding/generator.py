@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.prefixes import Prefix, PrefixCache
 from kcx_jax.decoding.rules import Constraint, Rows, Rulebook
 from kcx_jax.decoding.slots import admit, decode, empty_slots, read_prefix
@@ -125,7 +126,7 @@ class Generator:
         results: list[Generated | None] = [None] * len(contexts_ids)
         queues = defaultdict(list)
         for index, ids in enumerate(contexts_ids):
-            queues[_power(len(ids), _SMALLEST_CONTEXT)].append(index)
+            queues[bucket(len(ids), _SMALLEST_CONTEXT)].append(index)
         with contextlib.nullcontext() if self.model.mesh is None else jax.set_mesh(self.model.mesh):
             for width, queue in sorted(queues.items()):
                 rows = self._rows(len(queue))
@@ -143,7 +144,7 @@ class Generator:
         """The prefix's keys and values, from the cache or computed."""
 
         def compute() -> Prefix:
-            tokens_P = np.zeros(_power(len(prefix_ids), _SMALLEST_PREFIX), np.int32)
+            tokens_P = np.zeros(bucket(len(prefix_ids), _SMALLEST_PREFIX), np.int32)
             tokens_P[: len(prefix_ids)] = prefix_ids
             length = jnp.int32(len(prefix_ids))
             return read_prefix(self.model.module, self.model.variables, jnp.asarray(tokens_P), length), length
@@ -169,7 +170,7 @@ class _Run:
         self.network = (model.module, model.variables, model.inverse_norms, prefix, structure)
         self.width = width
         self.max_new_tokens = max_new_tokens
-        new = _power(max_new_tokens, _SMALLEST_ANSWER)
+        new = bucket(max_new_tokens, _SMALLEST_ANSWER)
         self.size = min(rows, max(1, _CACHED_TOKENS // (width + new)))
         self.admitted = min(max(1, self.size // 4), max(1, _ADMITTED_TOKENS // width))
         none = None if rules is None else rules.none(self.size)
@@ -228,8 +229,3 @@ class _Run:
             )
             self.owner[slot] = None
             yield index, generated
-
-
-def _power(number: int, smallest: int) -> int:
-    """The smallest power of two that is at least `number` and `smallest`."""
-    return 1 << (max(number, smallest) - 1).bit_length()

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kcx_jax.decoding.constraint import Place, Sentences, Structure, advanced, allowed
+from kcx_jax.decoding.constraint import Place, Sentences, Structure, advanced, allowed, open_ways
 from kcx_jax.decoding.prefixes import Prefix
 from kcx_jax.models import ModelConfig, Transformer, empty_cache, prefix_cache
 from kcx_jax.ops.layouts import KV, Cached
@@ -156,12 +156,13 @@ def _choose(
     """The most likely next token of each row that the rules allow, its log-probability among all, and the rules
     behind it."""
     logits_BV: Any = module.apply(variables, hidden_BD, inverse_norm_V, method="logits")
-    wanted_BV = logits_BV
-    if structure is not None and rules is not None:
-        wanted_BV = jnp.where(allowed(structure, *rules, logits_BV.shape[1]), logits_BV, -jnp.inf)
-    token_B = jnp.argmax(wanted_BV, axis=-1).astype(jnp.int32)
-    if structure is not None and rules is not None:
-        rules = rules._replace(place=advanced(structure, *rules, token_B))
+    if structure is None or rules is None:
+        token_B = jnp.argmax(logits_BV, axis=-1).astype(jnp.int32)
+    else:
+        ways = open_ways(structure, *rules)
+        mask_BV = allowed(ways, rules.sentences, logits_BV.shape[1])
+        token_B = jnp.argmax(jnp.where(mask_BV, logits_BV, -jnp.inf), axis=-1).astype(jnp.int32)
+        rules = rules._replace(place=advanced(structure, ways, *rules, token_B))
     score_B = jnp.take_along_axis(logits_BV, token_B[:, None], axis=1)[:, 0]
     return token_B, score_B - jax.nn.logsumexp(logits_BV, axis=-1), rules
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from kcx_jax.decoding.automaton import Mixed, Wanted
 from kcx_jax.decoding.vocabulary import Vocabulary
-from kcx_jax.schema import quote
+from kcx_jax.schema.strings import quote, starts_of
 
 NOWHERE = -1
 
@@ -40,7 +40,7 @@ def find_spans(sentence: str, vocabulary: Vocabulary, wanted: tuple[Wanted, ...]
     border_P[[0, *accumulate(map(len, characters))]] = True
     edges = [(start, token, end) for start in range(len(text)) for token, end in vocabulary.at(text, start)]
     found = {
-        each: [_ends(each, at) for at in _places(each.text, text) if _stands(each, at, border_P)]
+        each: [_ends(each, at) for at in starts_of(each.text, text) if _stands(each, at, border_P)]
         for each in wanted
         if isinstance(each, Mixed)
     }
@@ -62,11 +62,3 @@ def _stands(mixed: Mixed, at: int, border_P: np.ndarray) -> bool:
 
 def _ends(mixed: Mixed, at: int) -> tuple[int, int]:
     return NOWHERE if mixed.opens else at, NOWHERE if mixed.closes else at + len(mixed.text)
-
-
-def _places(part: bytes, text: bytes) -> list[int]:
-    found, at = [], text.find(part)
-    while at >= 0:
-        found.append(at)
-        at = text.find(part, at + 1)
-    return found

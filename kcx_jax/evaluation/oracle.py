@@ -12,6 +12,7 @@ from kcx_jax.corpora.pairs import pair_places
 from kcx_jax.errors import KcxError
 from kcx_jax.prompts import answer_instances
 from kcx_jax.schema import TASKS, Entity, Schema, Task, parse_answer, render_answer
+from kcx_jax.schema.strings import starts_of
 from kcx_jax.scoring import Scores, ground, score
 from kcx_jax.scoring.gold_schema import schema_of
 from kcx_jax.scoring.units import MEASURES, Unit
@@ -122,7 +123,7 @@ def _spans(unit: Unit) -> list[tuple[int, int]]:
 def _cause(record: Record, spans: list[tuple[int, int]], wanted: int) -> str:
     if wanted > 1:
         return "annotated twice at one place"
-    places = [_places(record.text, record.text[start:end]) for start, end in spans]
+    places = [starts_of(record.text[start:end], record.text) for start, end in spans]
     if all(count == 1 for count in map(len, places)):
         return "items share a surface that stands once"
     mentions = Counter(mention.text for mention in record.entities or ())
@@ -135,14 +136,6 @@ def _cause(record: Record, spans: list[tuple[int, int]], wanted: int) -> str:
 
 def _inside(span: tuple[int, int], mention: Mention) -> bool:
     return mention.start <= span[0] and span[1] <= mention.end and (mention.start, mention.end) != span
-
-
-def _places(text: str, surface: str) -> list[int]:
-    found, at = [], text.find(surface)
-    while at >= 0:
-        found.append(at)
-        at = text.find(surface, at + 1)
-    return found
 
 
 def _discontinuous(record: Record) -> int:

@@ -6,6 +6,7 @@ characters.
 """
 
 import re
+from typing import AnyStr
 
 NEEDS_ESCAPE = r"\x00-\x1f\x7f-\x9f\ud800-\udfff"
 _QUOTED = re.compile(rf'["\\{NEEDS_ESCAPE}]')
@@ -63,3 +64,12 @@ def _meaning(match: re.Match[str]) -> str:
     if len(escape) > 1 and int(escape[1:], 16) <= 0x10FFFF:
         return chr(int(escape[1:], 16))
     return match.group()
+
+
+def starts_of(part: AnyStr, text: AnyStr) -> list[int]:
+    """Where `part` stands in `text`, overlapping places too."""
+    found, at = [], text.find(part)
+    while at >= 0:
+        found.append(at)
+        at = text.find(part, at + 1)
+    return found

@@ -34,6 +34,7 @@ from kcx_jax.training.flops import needed_flops, peak_flops
 from kcx_jax.training.interrupt import Interrupt, deferred_interrupt
 from kcx_jax.training.metrics import Report, StepMetrics, open_reports
 from kcx_jax.training.optimiser import learning_rate, make_optimiser
+from kcx_jax.training.processes import speaks
 from kcx_jax.training.profiling import ProfileWindow
 from kcx_jax.training.step import TrainState, abstract_state, initial_state, make_step, put_batch
 from kcx_jax.training.step_log import StepLog
@@ -161,7 +162,7 @@ def train_trees(
                 say(f"{fault} Going on from step {position.total}.")
         history: list[StepMetrics] = []
         reports: list[Report] = [history.append]
-        if jax.process_index() == 0:
+        if speaks():
             reports += stack.enter_context(open_reports(run_dir, position.total, report))
             if run_dir and settings.tensorboard:
                 reports.append(

@@ -1,6 +1,7 @@
 """What a row may write next: every answer of training, what another engine allows, and nothing that does not parse."""
 
 import json
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import pytest
 
 from kcx_jax.corpora import read_records
 from kcx_jax.decoding.automaton import make_automaton
-from kcx_jax.decoding.constraint import advanced, allowed, nowhere, on_device, sizes_of, stacked
+from kcx_jax.decoding.constraint import advanced, allowed, nowhere, on_device, open_ways, sizes_of, stacked
 from kcx_jax.decoding.grammar import Grammar
 from kcx_jax.decoding.spans import find_spans
 from kcx_jax.decoding.vocabulary import Vocabulary
@@ -37,7 +38,16 @@ class Meet(Event): ...
 )
 ODD = 'Ada said: "Per(\\"x\\")", 李白\t去了\\x碎叶城 — 😀 e\u0301 e\u0301… "."\r\n"City"'
 SENTENCES = ["Ada was born in London.", "李白生于碎叶城，李白。", ODD, "a", " ", "aaaa aaaa", "۱۲ مارس", ""]
-JITTED = jax.jit(allowed, static_argnums=3), jax.jit(advanced)
+
+
+@partial(jax.jit, static_argnums=3)
+def _allowed(structure, sentences, place, vocabulary):
+    return allowed(open_ways(structure, sentences, place), sentences, vocabulary)
+
+
+@jax.jit
+def _advanced(structure, sentences, place, token):
+    return advanced(structure, open_ways(structure, sentences, place), sentences, place, token)
 
 
 class Walker:
@@ -52,11 +62,11 @@ class Walker:
         self.end = len(automaton.slot_N) - 1
 
     def allowed(self):
-        mask_BV = JITTED[0](self.structure, self.sentences, self.place, self.vocabulary.size)
+        mask_BV = _allowed(self.structure, self.sentences, self.place, self.vocabulary.size)
         return set(np.flatnonzero(mask_BV[0]).tolist())
 
     def take(self, token):
-        self.place = JITTED[1](self.structure, self.sentences, self.place, jnp.array([token]))
+        self.place = _advanced(self.structure, self.sentences, self.place, jnp.array([token]))
 
     @property
     def ended(self):

@@ -334,9 +334,18 @@ def test_an_endpoint_that_answers_with_pages_stops_the_run_and_spoils_no_request
     with ScriptedServer(ANSWERS, _always("html"), passes=99) as server:
         quick = RetryPolicy(sends=2, first_wait=0.01, breaker=2)
         client = ChatClient("m", server.base_url, ledger=ledger, concurrency=1, retry=quick)
+
+        async def one_after_another():
+            try:
+                with pytest.raises(ReplyError) as first:
+                    await client.complete(_ask(0))
+                assert first.value.error_class == "server"
+                await client.complete(_ask(1))
+            finally:
+                await client.aclose()
+
         with pytest.raises(EndpointError, match=r"'<!doctype html>.*OpenAI-compatible endpoint"):
-            for reply in client.complete_many(_ask(i) for i in range(20)):
-                assert reply.error_class == "server"
+            asyncio.run(one_after_another())
     with ScriptedServer(ANSWERS) as server:
         assert _complete(ChatClient("m", server.base_url, ledger=ledger)).text == '[Person("0")]'
         assert server.bill.requests == 1
