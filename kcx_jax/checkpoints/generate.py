@@ -14,20 +14,19 @@ import jax.numpy as jnp
 from kcx_jax.models import Transformer, empty_cache
 from kcx_jax.ops.layouts import KV, Cached
 from kcx_jax.ops.program import Program
-from kcx_jax.ops.sampling import Sampling, choose
+from kcx_jax.ops.sampling import READ, WRITTEN, Sampler, choose
 
 
-@partial(Program, static_argnums=(0, 1, 2))
+@partial(Program, static_argnums=(0, 1))
 def generate(
     module: Transformer,
     new_tokens: int,
-    sampling: Sampling,
+    sampler: Sampler,
     variables: Any,
     inverse_norm_V: jax.Array | None,
     tokens_BT: jax.Array,
     lengths_B: jax.Array,
     stop_id: jax.Array,
-    key: jax.Array,
 ) -> jax.Array:
     """New ids [B, N] int32 until every row has stopped; the pad id stands behind a row's `stop_id` (-1: none).
 
@@ -45,7 +44,8 @@ def generate(
         positions_BW = layout.positions(tokens_BW.shape[1])
         hidden_BWD, new_cache = module.apply(variables, tokens_BW, positions_BW, layout, cache)
         scores_BV: Any = module.apply(variables, hidden_BWD[each_B, last_B], inverse_norm_V, method="logits")
-        return new_cache, choose(scores_BV, seen, sampling, jax.random.fold_in(key, count))
+        tokens_BV = jnp.broadcast_to(jnp.arange(config.vocab_size), scores_BV.shape)
+        return new_cache, choose(scores_BV, tokens_BV, seen, sampler, each_B, jnp.full(rows, count))
 
     def go_on(state: tuple) -> jax.Array:
         count, _, _, ended_B, _, _ = state
@@ -56,12 +56,12 @@ def generate(
         new_BN = new_BN.at[:, count].set(jnp.where(ended_B, config.pad_id, next_B))
         ended_B |= next_B == stop_id
         if seen is not None:
-            seen = seen.at[each_B, next_B].set(True)
+            seen = seen.at[each_B, next_B].set(seen[each_B, next_B] | WRITTEN)
         no_offset_B = jnp.zeros(rows, jnp.int32)
         cache, next_B = step(cache, lengths_B + count, next_B[:, None], no_offset_B, seen, count + 1)
         return count + 1, cache, next_B, ended_B, new_BN, seen
 
-    seen_BV = _seen(tokens_BT, lengths_B, config.vocab_size) if sampling.remembers else None
+    seen_BV = None if sampler.repetition is None else _seen(tokens_BT, lengths_B, config.vocab_size)
     cache = empty_cache(config, rows, width + new_tokens, module.dtype)
     cache, next_B = step(cache, jnp.zeros(rows, jnp.int32), tokens_BT, lengths_B - 1, seen_BV, 0)
     new_BN = jnp.full((rows, new_tokens), config.pad_id, jnp.int32)
@@ -70,8 +70,8 @@ def generate(
 
 
 def _seen(tokens_BT: jax.Array, lengths_B: jax.Array, vocab_size: int) -> jax.Array:
-    """Which tokens the real part of each row holds, [B, V]."""
+    """`READ` for the tokens that the real part of each row holds, [B, V] uint8."""
     real_BT = jnp.arange(tokens_BT.shape[1]) < lengths_B[:, None]
     rows_B1 = jnp.arange(tokens_BT.shape[0])[:, None]
     outside = jnp.where(real_BT, tokens_BT, vocab_size)
-    return jnp.zeros((tokens_BT.shape[0], vocab_size), bool).at[rows_B1, outside].set(True, mode="drop")
+    return jnp.zeros((tokens_BT.shape[0], vocab_size), jnp.uint8).at[rows_B1, outside].set(READ, mode="drop")

@@ -20,10 +20,8 @@ from kcx_jax.lora import LoraConfig, merge
 from kcx_jax.models import ModelConfig, Transformer, output_head, quantisation_of
 from kcx_jax.ops.layouts import Causal
 from kcx_jax.ops.program import Program
-from kcx_jax.ops.sampling import Sampling
+from kcx_jax.ops.sampling import GREEDY, Sampling
 from kcx_jax.tokenizer import Tokenizer
-
-GREEDY = Sampling()
 
 
 @dataclass(frozen=True)
@@ -109,11 +107,10 @@ class LoadedModel:
         lengths: ArrayLike | None = None,
         stop_id: int | Literal["end"] | None = "end",
         sampling: Sampling = GREEDY,
-        seed: int = 0,
     ) -> np.ndarray:
         """The next token, again and again: ids [B, T] -> new ids [B, max_new_tokens] int32.
 
-        The likeliest one, or as `sampling` says, drawn by `seed`. Rows are padded on the right, `lengths` [B] as in
+        The likeliest one, or as `sampling` says. Rows are padded on the right, `lengths` [B] as in
         `logits`. A row ends with `stop_id` ("end": the tokenizer's end token, None: never) and has the pad id after
         it. The engine for many prompts of one prefix is `decoding`; this is the plain loop.
         """
@@ -121,9 +118,8 @@ class LoadedModel:
         stop = -1 if stop_id is None else self.tokenizer.eos_id if stop_id == "end" else stop_id
         with self._on_mesh():
             new_BN = generate(
-                *(self.module, max_new_tokens, sampling),
+                *(self.module, max_new_tokens, sampling.sampler(self.config.vocab_size)),
                 *(self.variables, self.inverse_norms, tokens_BT, lengths_B, stop),
-                jax.random.key(seed),
             )
         return np.asarray(new_BN)
 

@@ -1,9 +1,9 @@
-"""From prompts to answers: prefix cache and batched greedy decoding, jitted with static shapes.
+"""From prompts to answers: prefix cache, answer automaton, drafts and sampler, jitted with static shapes.
 
 Lives here: generating tokens. Not here: turning them into grounded instances (`extraction`).
 """
 
-from kcx_jax.decoding.generator import ContextTooLongError, Generated, Generator
+from kcx_jax.decoding.generator import ContextTooLongError, Generated, Generator, Stops
 from kcx_jax.decoding.rules import Constraint
 
-__all__ = ["Constraint", "ContextTooLongError", "Generated", "Generator"]
+__all__ = ["Constraint", "ContextTooLongError", "Generated", "Generator", "Stops"]

@@ -66,8 +66,8 @@ def on_device(automaton: Automaton) -> Structure:
     first_N1[: len(automaton.first_N1)] = automaton.first_N1
     arrays = (
         first_N1,
-        *(_filled(array, edges) for array in (automaton.token_E, automaton.to_E, automaton.need_E)),
-        _filled(automaton.slot_N, nodes),
+        *(filled(array, edges) for array in (automaton.token_E, automaton.to_E, automaton.need_E)),
+        filled(automaton.slot_N, nodes),
         np.arange(most, dtype=np.int32),
     )
     return Structure(*map(jnp.asarray, arrays))
@@ -81,7 +81,7 @@ def stacked(spans: Sequence[Spans], sizes: tuple[int, int, int]) -> Sentences:
     columns = zip(*(vars(each).values() for each in spans), strict=True)
     return Sentences(
         *(
-            jnp.asarray(np.stack([_filled(array, fill, value) for array in column]))
+            jnp.asarray(np.stack([filled(array, fill, value) for array in column]))
             for column, fill, value in zip(columns, fills, values, strict=True)
         )
     )
@@ -166,5 +166,5 @@ def open_ways(structure: Structure, sentences: Sentences, place: Place) -> Ways:
     return Ways(token_BK, to_BK, need_BK, there_BK & met_BK, open_BT, open_BX)
 
 
-def _filled(array: np.ndarray, size: int, value: int = 0) -> np.ndarray:
+def filled(array: np.ndarray, size: int, value: int = 0) -> np.ndarray:
     return np.concatenate([array, np.full(size - len(array), value, array.dtype)])

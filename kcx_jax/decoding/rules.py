@@ -9,10 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from kcx_jax.decoding.automaton import Automaton, make_automaton
-from kcx_jax.decoding.constraint import Place, Structure, nowhere, on_device, sizes_of, stacked
+from kcx_jax.decoding.constraint import Structure, on_device, sizes_of, stacked
+from kcx_jax.decoding.drafts import Copies, Tally, copying, empty_tally, find_copies, unique_size
 from kcx_jax.decoding.grammar import Grammar
-from kcx_jax.decoding.slots import Rules
 from kcx_jax.decoding.spans import Spans, find_spans
+from kcx_jax.decoding.state import Rules
 from kcx_jax.decoding.vocabulary import Vocabulary
 from kcx_jax.schema import Schema, Task
 from kcx_jax.tokenizer import Tokenizer
@@ -32,23 +33,33 @@ class Constraint:
     canonical: bool = True
 
 
+@dataclass
+class Rule:
+    """A constraint's automaton, its arrays on the device, and what answers did so far."""
+
+    automaton: Automaton
+    structure: Structure
+    tally: Tally
+
+
 class Rulebook:
     """Automata for one tokenizer, made when they are asked for."""
 
     def __init__(self, tokenizer: Tokenizer):
         self._tokenizer = tokenizer
-        self._kept: OrderedDict[Constraint, tuple[Automaton, Structure]] = OrderedDict()
+        self._kept: OrderedDict[Constraint, Rule] = OrderedDict()
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
         return Vocabulary(self._tokenizer)
 
-    def automaton(self, constraint: Constraint) -> tuple[Automaton, Structure]:
-        """The automaton of a constraint, and its arrays on the device. Raises as `Grammar` and `make_automaton`."""
+    def rule(self, constraint: Constraint) -> Rule:
+        """The automaton of a constraint. Raises as `Grammar` and `make_automaton`."""
         if constraint not in self._kept:
             grammar = Grammar(constraint.schema, constraint.task)
             automaton = make_automaton(grammar, self._vocabulary, constraint.canonical)
-            self._kept[constraint] = automaton, on_device(automaton)
+            structure = on_device(automaton)
+            self._kept[constraint] = Rule(automaton, structure, empty_tally(structure))
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(constraint)
@@ -56,30 +67,30 @@ class Rulebook:
 
     def rows(self, constraint: Constraint, sentences: Sequence[str]) -> "Rows":
         """The rules of answers to these sentences."""
-        automaton, structure = self.automaton(constraint)
-        return Rows(
-            automaton, structure, [find_spans(each, self._vocabulary, automaton.wanted) for each in sentences]
-        )
+        rule = self.rule(constraint)
+        spans = [find_spans(each, self._vocabulary, rule.automaton.wanted) for each in sentences]
+        copies = [
+            find_copies(each, its, self._vocabulary) for each, its in zip(sentences, spans, strict=True)
+        ]
+        return Rows(rule, spans, copies)
 
 
 class Rows:
-    """The rules of a batch of sentences: of one `structure`, in arrays of one size."""
+    """The rules of answers to some sentences."""
 
-    def __init__(self, automaton: Automaton, structure: Structure, spans: Sequence[Spans]):
-        self._automaton, self.structure, self._spans = automaton, structure, spans
-        self._sizes = sizes_of(spans)
-
-    def none(self, rows: int) -> Rules:
-        """Rules for `rows` slots that hold no sentence."""
-        return Rules(*nowhere(rows, self._sizes, len(self._automaton.slot_N) - 1))
+    def __init__(self, rule: Rule, spans: Sequence[Spans], copies: Sequence[Copies]):
+        self.rule, self._spans, self._copies = rule, spans, copies
 
     def of(self, sentences: Sequence[int], rows: int) -> Rules:
         """Those of some of the sentences, by their places, at the beginning of their answers; as `rows` rows."""
-        chosen = [self._spans[number] for number in sentences]
-        chosen += [chosen[0]] * (rows - len(chosen))
-        starts = [
-            self._automaton.start if each.border_P.size > 1 else self._automaton.nothing for each in chosen
-        ]
-        at_BP = jnp.zeros((rows, self._sizes[0]), bool)
-        place = Place(jnp.asarray(np.array(starts, np.int32)), at_BP, jnp.zeros(rows, bool))
-        return Rules(stacked(chosen, self._sizes), place)
+        numbers = [*sentences, *[sentences[0]] * (rows - len(sentences))]
+        spans = [self._spans[number] for number in numbers]
+        copies = [self._copies[number] for number in numbers]
+        positions, edges, mixed = sizes_of(spans)
+        automaton = self.rule.automaton
+        nodes = [automaton.start if each.border_P.size > 1 else automaton.nothing for each in spans]
+        return Rules(
+            stacked(spans, (positions, edges, mixed)),
+            copying(copies, unique_size(copies), positions, edges),
+            jnp.asarray(np.array(nodes, np.int32)),
+        )

@@ -1,184 +1,164 @@
-"""The jitted half of decoding: a fixed number of slots, each writing one answer after the shared prefix.
+"""The jitted half of decoding: a fixed number of slots, through which the contexts of a queue move.
 
-`admit` puts new contexts into free slots, `decode` writes one token a step in all slots that are live. Slots
-that are not live compute along and change nothing.
+In each step a slot reads the token that was chosen last and the drafts behind it, and writes those that are right and
+one more. A slot that is done takes the next context without leaving the loop. Slots that are not live compute along
+and change nothing.
 
-Shapes: B = slots, A = contexts admitted at once, C = their width, N = most new tokens, S = C + N slots of a
-row's own cache, P = prefix slots, D = hidden size, V = vocabulary.
+Shapes: B = slots, A = contexts that are read at once, R = rows of either kind, Q = contexts in the queue, C = their
+width, W = tokens of a step, D = hidden size.
 """
 
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kcx_jax.decoding.constraint import Place, Sentences, Structure, advanced, allowed, open_ways
-from kcx_jax.decoding.prefixes import Prefix
-from kcx_jax.models import ModelConfig, Transformer, empty_cache, prefix_cache
+from kcx_jax.decoding.constraint import Place
+from kcx_jax.decoding.drafts import Line, Tally, make_line, tallied
+from kcx_jax.decoding.state import Engine, Network, Queue, Slots, State
+from kcx_jax.decoding.verify import Written, of_rows, verify
+from kcx_jax.models import empty_cache
 from kcx_jax.ops.layouts import KV, Cached
 from kcx_jax.ops.program import Program
+from kcx_jax.ops.sampling import READ
 
 
-class Rules(NamedTuple):
-    """The sentences of rows, and where their answers are."""
+@partial(Program, static_argnames="engine", donate_argnames="state")
+def run(engine: Engine, network: Network, queue: Queue, state: State) -> State:
+    """Answer what is in the queue, in at most `state.steps` steps; what is not done goes on in the next call."""
 
-    sentences: Sentences
-    place: Place
+    def can_admit(state: State) -> jax.Array:
+        waiting = queue.filled - state.asked
+        return (waiting > 0) & (jnp.sum(~state.slots.live_B) >= jnp.minimum(engine.admitted, waiting))
 
+    def can_step(state: State) -> jax.Array:
+        return jnp.any(state.slots.live_B) & (state.steps > 0)
 
-class Slots(NamedTuple):
-    """All rows in work; int32 unless said otherwise."""
+    def go_on(state: State) -> State:
+        state = lax.while_loop(can_admit, partial(_admit, engine, network, queue), state)
+        return lax.while_loop(
+            lambda state: can_step(state) & ~can_admit(state), partial(_step, engine, network, queue), state
+        )
 
-    cache: KV  # [layers, B, H, S, C]
-    own_length_B: jax.Array  # filled slots of the cache
-    next_B: jax.Array  # the token that was chosen last and not read yet
-    ids_BN: jax.Array
-    logprobs_BN: jax.Array  # float32, of the same tokens
-    count_B: jax.Array  # how many of them are written
-    limit_B: jax.Array  # how many may be
-    live_B: jax.Array  # bool: still writing
-    ended_B: jax.Array  # bool: has written the end token (which is not among its ids)
-    rules: Rules | None  # what each may write; None: anything
+    return lax.while_loop(lambda state: can_step(state) | can_admit(state), go_on, state)
 
 
-def empty_slots(
-    config: ModelConfig,
-    slots: int,
-    width: int,
-    max_new: int,
-    dtype: jax.typing.DTypeLike,
-    rules: Rules | None = None,
-) -> Slots:
-    """`slots` free slots for contexts of up to `width` tokens and answers of up to `max_new`; `rules` as for rows
-    without a sentence, where answers are constrained.
-    """
-    return Slots(  # a buffer each: all are donated
-        cache=empty_cache(config, slots, width + max_new, dtype),
-        own_length_B=jnp.zeros(slots, jnp.int32),
-        next_B=jnp.zeros(slots, jnp.int32),
-        ids_BN=jnp.zeros((slots, max_new), jnp.int32),
-        logprobs_BN=jnp.zeros((slots, max_new), jnp.float32),
-        count_B=jnp.zeros(slots, jnp.int32),
-        limit_B=jnp.zeros(slots, jnp.int32),
-        live_B=jnp.zeros(slots, bool),
-        ended_B=jnp.zeros(slots, bool),
-        rules=rules,
+def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> State:
+    """Read the next contexts into free slots, and choose the first token of their answers."""
+    slots, A = state.slots, engine.admitted
+    B, C = slots.live_B.size, queue.tokens_QC.shape[1]
+    wanted_A = state.asked + jnp.arange(A, dtype=jnp.int32)
+    slot_A = jnp.nonzero(~slots.live_B, size=A, fill_value=B)[0]
+    slot_A = jnp.where(wanted_A < queue.filled, slot_A, B)  # B: no slot
+    request_A = jnp.minimum(wanted_A, queue.filled - 1)
+    tokens_AC, length_A = queue.tokens_QC[request_A], queue.length_Q[request_A]
+    own = empty_cache(engine.module.config, A, C, slots.cache.k.dtype)
+    hidden_ACD, own = _forward(engine, network, tokens_AC, jnp.zeros(A, jnp.int32), own)
+    hidden_A1D = jnp.take_along_axis(hidden_ACD, length_A[:, None, None] - 1, axis=1)
+    none_A = jnp.zeros(A, jnp.int32)
+    rows = Slots(
+        cache=own,
+        own_length_B=length_A,
+        next_B=none_A,
+        request_B=request_A,
+        count_B=none_A,
+        live_B=slot_A < B,
+        place=_start(queue, request_A),
+        seen_BV=None if queue.seen_V is None else _read(queue.seen_V, tokens_AC, length_A),
+        stop_B=None if slots.stop_B is None else none_A,
     )
+    line = _line(network, queue, rows, state.tally, 1)
+    rows, written = verify(engine, network, queue, rows, hidden_A1D, line)
 
-
-@partial(Program, static_argnames="module")
-def read_prefix(module: Transformer, variables: Any, tokens_P: jax.Array, length: jax.Array) -> KV:
-    """Keys and values [layers, H, P, C] of a prefix whose first `length` tokens are real."""
-    return prefix_cache(module, variables, tokens_P, length)
-
-
-@partial(Program, static_argnames="module", donate_argnames="slots")
-def admit(
-    module: Transformer,
-    variables: Any,
-    inverse_norm_V: jax.Array | None,
-    prefix: Prefix,
-    structure: Structure | None,
-    slots: Slots,
-    tokens_AC: jax.Array,
-    length_A: jax.Array,
-    limit_A: jax.Array,
-    slot_A: jax.Array,
-    rules_A: Rules | None,
-) -> Slots:
-    """Read contexts (right-padded) and choose each answer's first token; rows for slot B hold no context."""
-    A, C = tokens_AC.shape
-    layout = Cached(*prefix, jnp.zeros(A, jnp.int32))
-    own = empty_cache(module.config, A, C, slots.cache.k.dtype)
-    hidden_ACD, own = _forward(module, variables, tokens_AC, layout, own)
-    hidden_AD = jnp.take_along_axis(hidden_ACD, length_A[:, None, None] - 1, axis=1)[:, 0]
-    token_A, logprob_A, rules_A = _choose(module, variables, inverse_norm_V, hidden_AD, structure, rules_A)
-
-    def put(old: jax.Array, new: Any) -> jax.Array:
+    def put(old: jax.Array, new: jax.Array) -> jax.Array:
         return old.at[slot_A].set(new, mode="drop")
 
-    slots = slots._replace(
-        cache=jax.tree.map(lambda old, new: old.at[:, slot_A, :, :C].set(new, mode="drop"), slots.cache, own),
-        own_length_B=put(slots.own_length_B, length_A),
-        count_B=put(slots.count_B, 0),
-        limit_B=put(slots.limit_B, limit_A),
-        live_B=put(slots.live_B, True),
-        ended_B=put(slots.ended_B, False),
-        rules=jax.tree.map(put, slots.rules, rules_A),
+    cache = jax.tree.map(lambda old, new: old.at[:, slot_A, :, :C].set(new, mode="drop"), slots.cache, own)
+    slots = Slots(cache, *(jax.tree.map(put, *each) for each in zip(slots[1:], rows[1:], strict=True)))
+    state = state._replace(slots=slots, asked=jnp.minimum(state.asked + A, queue.filled))
+    return _noted(network, queue, state, rows, line, written)
+
+
+def _step(engine: Engine, network: Network, queue: Queue, state: State) -> State:
+    """One forward of all slots, over their last tokens and drafts."""
+    slots, live_B = state.slots, state.slots.live_B
+    line = _line(network, queue, slots, state.tally, engine.width)
+    tokens_BW = slots.next_B[:, None]
+    if line is not None:
+        tokens_BW = jnp.concatenate([tokens_BW, jnp.maximum(line.token_WB[:-1], 0).T], axis=1)
+    hidden_BWD, cache = _forward(engine, network, tokens_BW, slots.own_length_B, slots.cache)
+    slots, written = verify(engine, network, queue, slots._replace(cache=cache), hidden_BWD, line)
+    # The cache keeps what was read before this step's last token; wrong drafts are overwritten.
+    read_B = jnp.where(live_B, 1 + written.accepted_R, 0)
+    slots = slots._replace(own_length_B=slots.own_length_B + read_B)
+    answers = state.answers
+    at_B = jnp.where(live_B, slots.request_B, answers.count_Q.size)
+    answers = answers._replace(
+        forwards_Q=answers.forwards_Q.at[at_B].add(1, mode="drop"),
+        drafted_Q=answers.drafted_Q.at[at_B].add(written.drafted_R, mode="drop"),
+        accepted_Q=answers.accepted_Q.at[at_B].add(written.accepted_R, mode="drop"),
     )
-    chosen_B = jnp.zeros_like(slots.live_B).at[slot_A].set(True, mode="drop")
-    token_B = put(slots.next_B, token_A)
-    logprob_B = put(jnp.zeros(slots.live_B.size, logprob_A.dtype), logprob_A)
-    return _write(slots, token_B, logprob_B, chosen_B, module.config.eos_id)
-
-
-@partial(Program, static_argnames="module", donate_argnames="slots")
-def decode(
-    module: Transformer,
-    variables: Any,
-    inverse_norm_V: jax.Array | None,
-    prefix: Prefix,
-    structure: Structure | None,
-    slots: Slots,
-    live_floor: jax.Array,
-) -> Slots:
-    """Greedy steps until at most `live_floor` slots are live."""
-
-    def step(slots: Slots) -> Slots:
-        layout = Cached(*prefix, slots.own_length_B)
-        hidden_B1D, cache = _forward(module, variables, slots.next_B[:, None], layout, slots.cache)
-        token_B, logprob_B, rules = _choose(
-            module, variables, inverse_norm_V, hidden_B1D[:, 0], structure, slots.rules
-        )
-        slots = slots._replace(cache=cache, own_length_B=slots.own_length_B + slots.live_B, rules=rules)
-        return _write(slots, token_B, logprob_B, slots.live_B, module.config.eos_id)
-
-    return lax.while_loop(lambda slots: jnp.sum(slots.live_B) > live_floor, step, slots)
+    state = state._replace(slots=slots, answers=answers, steps=state.steps - 1)
+    return _noted(network, queue, state, slots, line, written)
 
 
 def _forward(
-    module: Transformer, variables: Any, tokens_BW: jax.Array, layout: Cached, cache: KV
+    engine: Engine, network: Network, tokens_RW: jax.Array, own_length_R: jax.Array, cache: KV
 ) -> tuple[jax.Array, KV]:
-    result: Any = module.apply(variables, tokens_BW, layout.positions(tokens_BW.shape[1]), layout, cache)
+    layout = Cached(*network.prefix, own_length_R)
+    positions_RW = layout.positions(tokens_RW.shape[1])
+    result: Any = engine.module.apply(network.variables, tokens_RW, positions_RW, layout, cache)
     return result
 
 
-def _choose(
-    module: Transformer,
-    variables: Any,
-    inverse_norm_V: jax.Array | None,
-    hidden_BD: jax.Array,
-    structure: Structure | None,
-    rules: Rules | None,
-) -> tuple[jax.Array, jax.Array, Rules | None]:
-    """The most likely next token of each row that the rules allow, its log-probability among all, and the rules
-    behind it."""
-    logits_BV: Any = module.apply(variables, hidden_BD, inverse_norm_V, method="logits")
-    if structure is None or rules is None:
-        token_B = jnp.argmax(logits_BV, axis=-1).astype(jnp.int32)
-    else:
-        ways = open_ways(structure, *rules)
-        mask_BV = allowed(ways, rules.sentences, logits_BV.shape[1])
-        token_B = jnp.argmax(jnp.where(mask_BV, logits_BV, -jnp.inf), axis=-1).astype(jnp.int32)
-        rules = rules._replace(place=advanced(structure, ways, *rules, token_B))
-    score_B = jnp.take_along_axis(logits_BV, token_B[:, None], axis=1)[:, 0]
-    return token_B, score_B - jax.nn.logsumexp(logits_BV, axis=-1), rules
+def _start(queue: Queue, request_A: jax.Array) -> Place | None:
+    """Where the answers to these contexts begin."""
+    if queue.rules is None:
+        return None
+    nowhere_AP = jnp.zeros((request_A.size, queue.rules.sentences.border_BP.shape[1]), bool)
+    return Place(queue.rules.node_Q[request_A], nowhere_AP, jnp.zeros(request_A.size, bool))
 
 
-def _write(slots: Slots, token_B: jax.Array, logprob_B: jax.Array, chosen_B: jax.Array, eos_id: int) -> Slots:
-    """Append the tokens of the `chosen_B` slots to their answers; the end token and the limit end a slot."""
-    ended_B = chosen_B & (token_B == eos_id)
-    written_B = chosen_B & ~ended_B
-    row_B = jnp.arange(token_B.size)
-    column_B = jnp.where(written_B, slots.count_B, slots.ids_BN.shape[1])  # one past the end: not written
-    count_B = slots.count_B + written_B
-    return slots._replace(
-        next_B=token_B,
-        ids_BN=slots.ids_BN.at[row_B, column_B].set(token_B, mode="drop"),
-        logprobs_BN=slots.logprobs_BN.at[row_B, column_B].set(logprob_B, mode="drop"),
-        count_B=count_B,
-        live_B=slots.live_B & ~ended_B & (count_B < slots.limit_B),
-        ended_B=slots.ended_B | ended_B,
+def _read(seen_V: jax.Array, tokens_AC: jax.Array, length_A: jax.Array) -> jax.Array:
+    """`READ` for the tokens of prefix and context, [A, V] uint8."""
+    A, C = tokens_AC.shape
+    seen_AV = jnp.broadcast_to(seen_V, (A, seen_V.size))
+    column_AC = jnp.where(jnp.arange(C) < length_A[:, None], tokens_AC, seen_V.size)
+    return seen_AV.at[jnp.arange(A)[:, None], column_AC].set(READ, mode="drop")
+
+
+def _line(network: Network, queue: Queue, rows: Slots, tally: Tally | None, width: int) -> Line | None:
+    """The rows' places along their drafts; None where anything may be written."""
+    if network.structure is None or queue.rules is None or tally is None or rows.place is None:
+        return None
+    rules = of_rows(queue.rules, rows)
+    return make_line(network.structure, rules.sentences, rules.copying, tally, rows.place, width)
+
+
+def _noted(
+    network: Network, queue: Queue, state: State, rows: Slots, line: Line | None, written: Written
+) -> State:
+    """The state with what rows wrote: their answers, and the tally."""
+    answers, tally = state.answers, state.tally
+    Q, N = answers.ids_QN.shape
+    was_live_R = written.taken_RW[:, 0]
+    row_R = jnp.where(was_live_R, rows.request_B, Q)  # Q: no request
+    before_R = rows.count_B - jnp.sum(written.answer_RW, axis=1, dtype=jnp.int32)
+    column_RW = before_R[:, None] + jnp.arange(written.token_RW.shape[1])
+    where = row_R[:, None], jnp.where(written.answer_RW, column_RW, N)
+    answers = answers._replace(
+        ids_QN=answers.ids_QN.at[where].set(written.token_RW, mode="drop"),
+        logprob_QN=answers.logprob_QN.at[where].set(written.logprob_RW, mode="drop"),
+        raw_QN=answers.raw_QN
+        if answers.raw_QN is None
+        else answers.raw_QN.at[where].set(written.raw_RW, mode="drop"),
+        count_Q=answers.count_Q.at[row_R].set(rows.count_B, mode="drop"),
+        done_Q=answers.done_Q.at[row_R].set(~rows.live_B, mode="drop"),
+        ended_Q=answers.ended_Q.at[row_R].set(written.ended_R, mode="drop"),
     )
+    if line is not None and tally is not None and network.structure is not None and queue.rules is not None:
+        copying = of_rows(queue.rules, rows).copying
+        tally = tallied(tally, network.structure, copying, line, written.token_RW.T, written.taken_RW.T)
+    return state._replace(answers=answers, tally=tally)

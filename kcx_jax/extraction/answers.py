@@ -14,7 +14,8 @@ class Answer:
     """The code a model wrote for one prompt.
 
     `finish` is "length" when the answer was cut off and "none" when there is no answer (`detail` says why).
-    `tokens` holds, for our own models, where each token ends in `text` and its natural-log probability.
+    `tokens` holds, for our own models, where each token ends in `text` and its natural-log probability among
+    the tokens that were allowed.
     """
 
     text: str

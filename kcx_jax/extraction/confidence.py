@@ -15,7 +15,7 @@ Instance = Entity | Relation | Event
 
 
 def item_scores(answer: Answer, instances: Sequence[Instance]) -> list[float | None]:
-    """The geometric mean of the probabilities of the tokens that spell each item.
+    """The probability of each item where it stands: the product of those of the tokens that spell it.
 
     None for every item when the source gives no probabilities or the answer is not spelled as `render_answer`
     would, so that an item's place in it is not known.
@@ -29,7 +29,7 @@ def item_scores(answer: Answer, instances: Sequence[Instance]) -> list[float | N
     for instance in instances:
         end = position + len(render_answer([instance])) - len("[]")
         logprobs = [logprob for start, stop, logprob in tokens if start < end and stop > position]
-        scores.append(math.exp(sum(logprobs) / len(logprobs)))
+        scores.append(math.exp(min(0.0, sum(logprobs))))
         position = end + len(", ")
     return scores
 

@@ -15,7 +15,7 @@ Key = tuple
 class FoundEntity:
     """A mention with half-open offsets in code points; `label` is the user's own word or the class name.
 
-    `score` is the geometric mean of the probabilities of the item's tokens; None for chat endpoints, for
+    `score` is the probability that the model writes the item where it did, among what it may write; None for chat endpoints, for
     answers that are not spelled as ours are, and for entities that only another item mentions.
     """
 

@@ -22,6 +22,7 @@ from kcx_jax.models.sharding import constrain
 from kcx_jax.ops.layouts import KV, Causal, Layout
 from kcx_jax.ops.numerics import (
     head_logits,
+    head_logits_of,
     inverse_row_norms,
     linear,
     rms_norm,
@@ -187,6 +188,13 @@ class Transformer(nn.Module):
         """
         head_VD, norms_V = output_head(self.config, self.outer, inverse_norm_V)
         return head_logits(hidden, head_VD, norms_V)
+
+    def logits_of(
+        self, hidden: jax.Array, tokens: jax.Array, inverse_norm_V: jax.Array | None = None
+    ) -> jax.Array:
+        """As `logits`, of some tokens only: [..., D] and ids [..., X] -> [..., X] in float32."""
+        head_VD, norms_V = output_head(self.config, self.outer, inverse_norm_V)
+        return head_logits_of(hidden, tokens, head_VD, norms_V)
 
 
 def output_head(

@@ -1,6 +1,7 @@
 """The small functions of a layer and of the head: linear map, RMSNorm, logits.
 
-Shapes: ... any leading axes, N = tokens flattened, D = hidden size, F = outputs, V = vocabulary.
+Shapes: ... any leading axes, N = tokens flattened, D = hidden size, F = outputs, V = vocabulary, X = some of
+its tokens.
 """
 
 import jax
@@ -57,3 +58,13 @@ def head_logits(hidden: jax.Array, head_VD: jax.Array, inverse_norm_V: jax.Array
     if inverse_norm_V is not None:
         product_NV *= inverse_norm_V.astype(wide)
     return product_NV.reshape(*hidden.shape[:-1], head_VD.shape[0])
+
+
+def head_logits_of(
+    hidden: jax.Array, tokens: jax.Array, head_VD: jax.Array, inverse_norm_V: jax.Array | None
+) -> jax.Array:
+    """`head_logits` of some tokens only: [..., D] and ids [..., X] -> [..., X]. Reads their rows of the head alone."""
+    wide = statistics_dtype(hidden.dtype)
+    rows = head_VD[tokens].astype(hidden.dtype)
+    product = jnp.einsum("...d,...xd->...x", hidden, rows, preferred_element_type=wide)
+    return product if inverse_norm_V is None else product * inverse_norm_V[tokens].astype(wide)

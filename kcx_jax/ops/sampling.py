@@ -1,9 +1,13 @@
-"""Choosing the next token: repetition penalty, then temperature, top-k and top-p, then the draw.
+"""Choosing the next token: penalties, then temperature, top-k, top-p and min-p, then the draw.
 
-Shapes: B = rows, V = vocabulary.
+A draw takes the token whose score and noise are highest (Gumbel-max). The noise of a token depends on seed, request,
+position and token only, so that an answer does not depend on what else is decoded, nor on how many tokens at once.
+
+Shapes: ... = any leading axes, X = tokens to choose among (some, or the vocabulary), V = vocabulary.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,72 +15,151 @@ import jax.numpy as jnp
 from kcx_jax.errors import UsageError
 
 _NEVER = -jnp.inf
+READ, WRITTEN = 1, 2
+"""Bits of a token that stood in the prompt; in the answer so far."""
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How to choose; the default takes the likeliest token.
 
-    `temperature` 0 draws nothing, `top_k` keeps the k likeliest tokens (and their equals), `top_p` the fewest whose
-    probabilities reach p. `repetition_penalty` divides the positive scores of tokens that were there before, and
-    multiplies the negative ones (Keskar et al. 2019). `UsageError` if invalid.
+    `temperature` 0 draws nothing. `top_k` keeps the k likeliest tokens, `top_p` the fewest whose probabilities reach p,
+    `min_p` those with at least this share of the likeliest one's probability; each with their equals.
+    `repetition_penalty` divides the positive scores of tokens of prompt and answer, and multiplies the negative ones
+    (Keskar et al. 2019); `presence_penalty` is taken from the scores of tokens of the answer. `logit_bias` is added to
+    the scores of its (token id, bias). `seed` goes with the requests' numbers. `UsageError` if invalid.
     """
 
     temperature: float = 0.0
     top_k: int | None = None
     top_p: float | None = None
+    min_p: float | None = None
     repetition_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
+        if not 0 <= self.temperature < float("inf"):
             raise UsageError(f"temperature must be zero or more, found {self.temperature}.")
         if self.top_k is not None and self.top_k < 1:
             raise UsageError(f"top_k must be at least 1, found {self.top_k}.")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise UsageError(f"top_p must be above 0 and at most 1, found {self.top_p}.")
-        if not self.repetition_penalty > 0:
+        if self.min_p is not None and not 0 <= self.min_p <= 1:
+            raise UsageError(f"min_p must be from 0 to 1, found {self.min_p}.")
+        if not 0 < self.repetition_penalty < float("inf"):
             raise UsageError(f"repetition_penalty must be positive, found {self.repetition_penalty}.")
+        if not abs(self.presence_penalty) < float("inf"):
+            raise UsageError(f"presence_penalty must be a number, found {self.presence_penalty}.")
+        if not all(token >= 0 and abs(bias) < float("inf") for token, bias in self.logit_bias):
+            raise UsageError("logit_bias must be pairs of a token id and a number.")
+        if not -(1 << 31) <= self.seed < 1 << 32:
+            raise UsageError(f"seed must have at most 32 bits, found {self.seed}.")
 
     @property
     def remembers(self) -> bool:
         """Whether it matters which tokens were there before."""
-        return self.repetition_penalty != 1.0
+        return self.repetition_penalty != 1.0 or self.presence_penalty != 0.0
+
+    def sampler(self, vocabulary: int) -> "Sampler":
+        """Its numbers as arrays; what it does not do is None. `UsageError` for a bias outside the vocabulary."""
+        bias_V = None
+        if self.logit_bias:
+            tokens, biases = zip(*self.logit_bias, strict=True)
+            if max(tokens) >= vocabulary:
+                raise UsageError(f"logit_bias names token {max(tokens)}; the vocabulary has {vocabulary}.")
+            bias_V = jnp.zeros(vocabulary).at[jnp.array(tokens)].set(jnp.array(biases))
+        drawn = self.temperature > 0
+        return Sampler(
+            repetition=jnp.float32(self.repetition_penalty) if self.remembers else None,
+            presence=jnp.float32(self.presence_penalty) if self.remembers else None,
+            bias_V=bias_V,
+            temperature=jnp.float32(self.temperature) if drawn else None,
+            top_k=None if self.top_k is None or not drawn else jnp.int32(min(self.top_k, vocabulary)),
+            top_p=None if self.top_p is None or not drawn else jnp.float32(self.top_p),
+            min_p=None if self.min_p is None or not drawn else jnp.float32(self.min_p),
+            key=jax.random.key(self.seed) if drawn else None,
+        )
 
 
-def choose(scores_BV: jax.Array, seen_BV: jax.Array | None, sampling: Sampling, key: jax.Array) -> jax.Array:
-    """The next token of each row, [B] int32; `seen_BV` as in `distribution`."""
-    if sampling.temperature == 0:
-        return jnp.argmax(_penalised(scores_BV, seen_BV, sampling), axis=-1).astype(jnp.int32)
-    return jax.random.categorical(key, distribution(scores_BV, seen_BV, sampling)).astype(jnp.int32)
+GREEDY = Sampling()
 
 
-def distribution(scores_BV: jax.Array, seen_BV: jax.Array | None, sampling: Sampling) -> jax.Array:
-    """Log-probabilities [B, V] in float32 that tokens are drawn from; -inf for those left out.
+class Sampler(NamedTuple):
+    """A `Sampling` on the device: scalars, and a bias of each token; None for what is not done."""
 
-    `seen_BV` is true for the tokens that were there before (needed where `sampling.remembers`).
+    repetition: jax.Array | None
+    presence: jax.Array | None
+    bias_V: jax.Array | None
+    temperature: jax.Array | None
+    top_k: jax.Array | None
+    top_p: jax.Array | None
+    min_p: jax.Array | None
+    key: jax.Array | None
+
+
+def choose(
+    scores: jax.Array,
+    tokens: jax.Array,
+    seen: jax.Array | None,
+    sampler: Sampler,
+    request: jax.Array,
+    position: jax.Array,
+) -> jax.Array:
+    """Which of `tokens` [..., X] comes next: indices [...] int32 into X.
+
+    `scores` are float32, -inf for what may not be chosen; `seen` as in `weighed`. `request` and `position` [...] name
+    the draw. Equal scores: the first token.
     """
-    scores_BV = _penalised(scores_BV, seen_BV, sampling) / (sampling.temperature or 1.0)
-    if sampling.top_k is not None and sampling.top_k < scores_BV.shape[-1]:
-        least_B1 = jax.lax.top_k(scores_BV, sampling.top_k)[0][:, -1:]
-        scores_BV = jnp.where(scores_BV < least_B1, _NEVER, scores_BV)
-    if sampling.top_p is not None:
-        scores_BV = _within_top_p(scores_BV, sampling.top_p)
-    return jax.nn.log_softmax(scores_BV, axis=-1)
+    scores = weighed(scores, tokens, seen, sampler)
+    if sampler.key is not None:
+        scores = cut(scores, sampler) + _noise(sampler.key, request, position, tokens)
+    return jnp.argmax(scores, axis=-1).astype(jnp.int32)
 
 
-def _penalised(scores_BV: jax.Array, seen_BV: jax.Array | None, sampling: Sampling) -> jax.Array:
-    scores_BV = scores_BV.astype(jnp.float32)
-    if not sampling.remembers or seen_BV is None:
-        return scores_BV
-    penalty = sampling.repetition_penalty
-    return jnp.where(seen_BV, jnp.where(scores_BV > 0, scores_BV / penalty, scores_BV * penalty), scores_BV)
+def weighed(scores: jax.Array, tokens: jax.Array, seen: jax.Array | None, sampler: Sampler) -> jax.Array:
+    """`scores` with penalties and bias. `seen` [..., X] has the bits `READ` and `WRITTEN` (needed for penalties)."""
+    scores = scores.astype(jnp.float32)
+    if sampler.repetition is not None and sampler.presence is not None:
+        assert seen is not None
+        penalised = jnp.where(scores > 0, scores / sampler.repetition, scores * sampler.repetition)
+        scores = jnp.where(seen > 0, penalised, scores) - jnp.where(seen & WRITTEN, sampler.presence, 0)
+    return scores if sampler.bias_V is None else scores + sampler.bias_V[tokens]
 
 
-def _within_top_p(scores_BV: jax.Array, top_p: float) -> jax.Array:
-    """A token stays while those likelier than it do not reach `top_p`; the likeliest always does."""
-    order_BV = jnp.argsort(-scores_BV, axis=-1)
-    probability_BV = jax.nn.softmax(jnp.take_along_axis(scores_BV, order_BV, axis=-1), axis=-1)
-    before_BV = jnp.cumsum(probability_BV, axis=-1) - probability_BV
-    back_BV = jnp.argsort(order_BV, axis=-1)
-    kept_BV = jnp.take_along_axis((before_BV < top_p).at[:, 0].set(True), back_BV, axis=-1)
-    return jnp.where(kept_BV, scores_BV, _NEVER)
+def cut(scores: jax.Array, sampler: Sampler) -> jax.Array:
+    """Log-probabilities [..., X] up to a constant, at the sampler's temperature; -inf for those that it leaves out."""
+    assert sampler.temperature is not None
+    scores = scores / sampler.temperature
+    if sampler.top_k is None and sampler.top_p is None and sampler.min_p is None:
+        return scores
+    falling = -jnp.sort(-scores, axis=-1)
+    least = jnp.full((*scores.shape[:-1], 1), _NEVER)
+    if sampler.top_k is not None:
+        last = jnp.minimum(sampler.top_k, scores.shape[-1]) - 1
+        least = jnp.take(falling, last[None], axis=-1)
+        falling = jnp.where(falling < least, _NEVER, falling)
+    if sampler.top_p is not None:
+        # A token stays while those before it do not reach p; the likeliest always does.
+        probability = jax.nn.softmax(falling, axis=-1)
+        stays = (jnp.cumsum(probability, axis=-1) - probability < sampler.top_p).at[..., 0].set(True)
+        least = jnp.maximum(least, jnp.min(jnp.where(stays, falling, jnp.inf), axis=-1, keepdims=True))
+    if sampler.min_p is not None:
+        least = jnp.maximum(least, falling[..., :1] + jnp.log(sampler.min_p))
+    return jnp.where(scores < least, _NEVER, scores)
+
+
+def _noise(key: jax.Array, request: jax.Array, position: jax.Array, tokens: jax.Array) -> jax.Array:
+    """Gumbel noise [..., X] of each token in this draw."""
+
+    def of_token(request: jax.Array, position: jax.Array, token: jax.Array) -> jax.Array:
+        folded = key
+        for number in (request, position, token):
+            folded = jax.random.fold_in(folded, number)
+        return jax.random.gumbel(folded)
+
+    request, position = (
+        jnp.broadcast_to(each[..., None], tokens.shape).reshape(-1) for each in (request, position)
+    )
+    return jax.vmap(of_token)(request, position, tokens.reshape(-1)).reshape(tokens.shape)

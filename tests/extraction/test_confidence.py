@@ -39,8 +39,9 @@ def test_only_the_tokens_that_touch_an_item_count_for_it(names, cuts, data):
     assert text[start:end] == render_answer([instances[chosen]])[1:-1]
     sure = _answer(text, cuts, lambda s, e: math.log(0.5) if s < end and e > start else 0.0)
     scores = item_scores(sure, instances)
-    assert scores[chosen] == pytest.approx(0.5)
-    assert all(0.5 <= score <= 1.0 for score in scores)
+    touching = sum(1 for _, logprob in sure.tokens if logprob)
+    assert scores[chosen] == pytest.approx(0.5**touching)
+    assert all(0.5**touching <= score <= 1.0 for score in scores)
     exact = _answer(text, {start, end}, lambda s, e: math.log(0.5) if s == start else 0.0)
     scores = item_scores(exact, instances)
     assert scores[:chosen] + scores[chosen + 1 :] == [1.0] * (len(names) - 1)

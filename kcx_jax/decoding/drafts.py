@@ -1,0 +1,197 @@
+"""Drafts: the tokens that a row will probably write next, so that several are verified in one step of the model.
+
+Where the automaton leaves one token, that; in a text the sentence's next token, as the tokenizer would go on; where
+there is a choice, what answers took most often at this node. A draft changes how fast an answer is written, and nothing
+else: it stays if it is the token that would have been chosen.
+
+Shapes: B rows, N nodes, E edges of the automaton, K most edges of a node, P positions of a sentence, T its edges,
+U distinct tokens of these.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from kcx_jax.decoding.buckets import bucket
+from kcx_jax.decoding.constraint import Place, Sentences, Structure, Ways, advanced, filled, open_ways
+from kcx_jax.decoding.spans import NOWHERE, Spans
+from kcx_jax.decoding.vocabulary import Vocabulary
+from kcx_jax.schema.strings import quote
+
+_WORD = re.compile(r"\w+")
+_UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
+
+
+@dataclass(frozen=True)
+class Copies:
+    """How a sentence is copied. int32 but `end_P` (bool).
+
+    `unique_U` are its tokens, `which_E` says which of them an edge of `Spans` has. From position p the tokenizer would
+    go on with `next_P`, `NOWHERE` where nothing goes on. At `end_P` a word ends.
+    """
+
+    unique_U: np.ndarray
+    which_E: np.ndarray
+    next_P: np.ndarray
+    end_P: np.ndarray
+
+
+class Copying(NamedTuple):
+    """The `Copies` of each row, filled up to one size."""
+
+    unique_BU: jax.Array
+    which_BT: jax.Array
+    next_BP: jax.Array
+    end_BP: jax.Array
+
+
+class Tally(NamedTuple):
+    """What answers did so far, int32: how often they took each edge, and went on with a text where a word ended."""
+
+    taken_E: jax.Array
+    copied_N: jax.Array
+
+
+class Line(NamedTuple):
+    """A row's drafts one after another, with a leading axis W: the place before each token, the ways from there, and
+    the token, -1 where nothing is drafted.
+    """
+
+    place: Place
+    ways: Ways
+    token_WB: jax.Array
+
+
+def find_copies(sentence: str, spans: Spans, vocabulary: Vocabulary) -> Copies:
+    """How this sentence is copied; `spans` are its own."""
+    characters = [quote(character)[1:-1] for character in sentence]
+    starts = [0, *accumulate(len(each.encode()) for each in characters)]
+    next_P = np.full(starts[-1] + 1, NOWHERE, np.int32)
+    next_P[spans.from_E] = spans.token_E  # the longest, where nothing below says otherwise
+    for word in _WORD.finditer(sentence):
+        _follow("".join(characters[word.start() : word.end()]), starts[word.start()], vocabulary, next_P)
+    _follow("".join(characters), 0, vocabulary, next_P)
+    end_P = np.zeros(starts[-1] + 1, bool)
+    for place, (before, behind) in enumerate(zip(sentence, f"{sentence[1:]} ", strict=False)):
+        end_P[starts[place + 1]] = not behind.isalnum() or _unspaced(before) or _unspaced(behind)
+    unique_U, which_E = np.unique(spans.token_E, return_inverse=True)
+    return Copies(unique_U.astype(np.int32), which_E.astype(np.int32), next_P, end_P)
+
+
+def _follow(text: str, start: int, vocabulary: Vocabulary, next_P: np.ndarray) -> None:
+    """Note the tokens of a text that stands at `start`, as they are behind a quote."""
+    place = start - 1
+    for token in vocabulary.tokenizer.encode(f'"{text}'):
+        length = len(vocabulary.bytes[token] or b"")
+        if place >= start:
+            next_P[place] = token
+        place += length
+
+
+def _unspaced(character: str) -> bool:
+    """Whether words of its script have no spaces between them."""
+    return unicodedata.east_asian_width(character) in "WF" or _UNSPACED.match(character) is not None
+
+
+def empty_tally(structure: Structure) -> Tally:
+    """The tally before any answer."""
+    return Tally(jnp.zeros_like(structure.token_E), jnp.zeros(structure.slot_N.size, jnp.int32))
+
+
+def unique_size(copies: Sequence[Copies]) -> int:
+    """How many distinct tokens the `Copying` of these has room for."""
+    return bucket(max(each.unique_U.size for each in copies), 32)
+
+
+def copying(copies: Sequence[Copies], unique: int, positions: int, edges: int) -> Copying:
+    """The copies of several sentences as rows, with room for so many distinct tokens, positions and edges."""
+    sizes = (unique, edges, positions, positions)
+    columns = zip(*(vars(each).values() for each in copies), strict=True)
+    return Copying(
+        *(
+            jnp.asarray(np.stack([filled(array, size, value) for array in column]))
+            for column, size, value in zip(columns, sizes, (NOWHERE, 0, NOWHERE, False), strict=True)
+        )
+    )
+
+
+def candidates(ways: Ways, copying: Copying) -> tuple[jax.Array, jax.Array]:
+    """The tokens that may be open to each row [B, K + U], and which of them are."""
+    row_B1 = jnp.arange(len(ways.open_BT))[:, None]
+    open_BU = jnp.zeros(copying.unique_BU.shape, bool).at[row_B1, copying.which_BT].max(ways.open_BT)
+    tokens = jnp.concatenate([ways.token_BK, copying.unique_BU], axis=1)
+    return tokens, jnp.concatenate([ways.open_BK, open_BU], axis=1)
+
+
+def make_line(
+    structure: Structure, sentences: Sentences, copying: Copying, tally: Tally, place: Place, width: int
+) -> Line:
+    """The next `width` places of each row, if it takes the drafts; the last token is drafted for nothing."""
+
+    def go_on(place: Place, _: None) -> tuple[Place, Line]:
+        ways = open_ways(structure, sentences, place)
+        token_B = _draft(structure, copying, tally, place, ways)
+        return advanced(structure, ways, sentences, place, token_B), Line(place, ways, token_B)
+
+    return lax.scan(go_on, place, None, length=width)[1]
+
+
+def _draft(structure: Structure, copying: Copying, tally: Tally, place: Place, ways: Ways) -> jax.Array:
+    """What each row will probably take, -1 where nothing tells."""
+    tokens_BX, open_BX = candidates(ways, copying)
+    most = jnp.iinfo(jnp.int32).max
+    lowest_B = jnp.min(jnp.where(open_BX, tokens_BX, most), axis=1)
+    highest_B = jnp.max(jnp.where(open_BX, tokens_BX, -1), axis=1)
+    taken_BK = jnp.where(ways.open_BK, tally.taken_E[_edges(structure, place)], 0)
+    usual_B = jnp.take_along_axis(ways.token_BK, jnp.argmax(taken_BK, axis=1)[:, None], axis=1)[:, 0]
+    usual_B = jnp.where(jnp.max(taken_BK, axis=1) > 0, usual_B, -1)
+
+    at_B1 = jnp.argmax(place.at_BP, axis=1)[
+        :, None
+    ]  # the first of the places that the text may be copied from
+    next_B, end_B = (
+        jnp.take_along_axis(each, at_B1, axis=1)[:, 0] for each in (copying.next_BP, copying.end_BP)
+    )
+    in_text_B = jnp.any(place.at_BP, axis=1) & ~place.fresh_B
+    closes_B = end_B & (jnp.sum(taken_BK, axis=1) > tally.copied_N[place.node_B])
+    copied_B = jnp.where(closes_B | (next_B == NOWHERE), usual_B, next_B)
+    chosen_B = jnp.where(in_text_B, copied_B, jnp.where(place.fresh_B, -1, usual_B))
+    return jnp.where(lowest_B == highest_B, lowest_B, chosen_B)
+
+
+def _edges(structure: Structure, place: Place) -> jax.Array:
+    """The edges [B, K] of each row's node; those past its last belong to others."""
+    first_B1 = structure.first_N1[place.node_B][:, None]
+    return jnp.minimum(first_B1 + structure.order_K, structure.token_E.size - 1)
+
+
+def tallied(
+    tally: Tally,
+    structure: Structure,
+    copying: Copying,
+    line: Line,
+    token_WB: jax.Array,
+    written_WB: jax.Array,
+) -> Tally:
+    """The tally with the tokens that rows wrote along their lines."""
+
+    def add(tally: Tally, one: tuple[Line, jax.Array, jax.Array]) -> tuple[Tally, None]:
+        (place, ways, _), token_B, written_B = one
+        taken_BK = ways.open_BK & (ways.token_BK == token_B[:, None]) & written_B[:, None]
+        at_B1 = jnp.argmax(place.at_BP, axis=1)[:, None]
+        copied_B = jnp.any(place.at_BP, axis=1) & jnp.take_along_axis(copying.end_BP, at_B1, axis=1)[:, 0]
+        copied_B &= written_B & ~place.fresh_B & ~jnp.any(taken_BK, axis=1)
+        return Tally(
+            tally.taken_E.at[_edges(structure, place)].add(taken_BK),
+            tally.copied_N.at[place.node_B].add(copied_B),
+        ), None
+
+    return lax.scan(add, tally, (line, token_WB, written_WB))[0]

@@ -1,0 +1,150 @@
+"""The arrays of decoding: what is given, and what changes from step to step.
+
+Shapes: B = slots, Q = contexts in the queue, C = their width, N = most new tokens, S = slots of a row's own cache,
+V = vocabulary, I = ids that end an answer.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from kcx_jax.decoding.constraint import Place, Sentences, Structure
+from kcx_jax.decoding.drafts import Copying, Tally
+from kcx_jax.decoding.prefixes import Prefix
+from kcx_jax.decoding.stops import StopTexts
+from kcx_jax.models import Transformer, empty_cache
+from kcx_jax.ops.layouts import KV
+from kcx_jax.ops.sampling import Sampler
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What a program is compiled for: the model, how many contexts are read at once, how many tokens a slot reads in a
+    step, and whether log-probabilities among all tokens are wanted.
+    """
+
+    module: Transformer
+    admitted: int
+    width: int
+    raw: bool
+
+
+class Ends(NamedTuple):
+    """What ends an answer: ids, not among the first `least` tokens; or a text."""
+
+    id_I: jax.Array
+    least: jax.Array
+    texts: StopTexts | None
+
+
+class Network(NamedTuple):
+    """What answers are computed with. Without a `structure` anything may be written."""
+
+    variables: Any
+    inverse_norm_V: jax.Array | None
+    prefix: Prefix
+    structure: Structure | None
+    sampler: Sampler
+    ends: Ends
+
+
+class Rules(NamedTuple):
+    """The sentences of contexts, how they are copied, and the nodes where their answers begin."""
+
+    sentences: Sentences
+    copying: Copying
+    node_Q: jax.Array
+
+
+class Queue(NamedTuple):
+    """Contexts that wait, int32 unless said otherwise; the first `filled` are real."""
+
+    filled: jax.Array
+    tokens_QC: jax.Array  # right-padded
+    length_Q: jax.Array
+    limit_Q: jax.Array  # most new tokens
+    number_Q: jax.Array  # of the request, for draws
+    seen_V: jax.Array | None  # uint8, `READ` for the prefix's tokens, where the sampler remembers
+    rules: Rules | None
+    teacher_QN: jax.Array | None  # tokens that answers are made to have
+
+
+class Slots(NamedTuple):
+    """All rows in work, int32 unless said otherwise."""
+
+    cache: KV  # [layers, B, G, S, C]
+    own_length_B: jax.Array  # filled slots of the cache
+    next_B: jax.Array  # the token that was chosen last and not read yet
+    request_B: jax.Array  # its place in the queue
+    count_B: jax.Array  # tokens written
+    live_B: jax.Array  # bool: still writing
+    place: Place | None
+    seen_BV: jax.Array | None  # uint8, `READ` and `WRITTEN`
+    stop_B: jax.Array | None  # the state of `StopTexts`
+
+
+class Answers(NamedTuple):
+    """What the queue's contexts got, int32 unless said otherwise."""
+
+    ids_QN: jax.Array
+    logprob_QN: jax.Array  # float32, among the tokens that were allowed
+    raw_QN: jax.Array | None  # float32, among all
+    count_Q: jax.Array
+    done_Q: jax.Array  # bool
+    ended_Q: jax.Array  # bool: by what `Ends` says, not by the limit
+    forwards_Q: jax.Array  # steps of decoding
+    drafted_Q: jax.Array
+    accepted_Q: jax.Array  # drafts that were right
+
+
+class State(NamedTuple):
+    """Everything that changes; donated from call to call."""
+
+    slots: Slots
+    answers: Answers
+    asked: jax.Array  # contexts that were taken from the queue
+    steps: jax.Array  # that may still be done before the host has its turn
+    tally: Tally | None
+
+
+def new_state(
+    engine: Engine, network: Network, queue: Queue, rows: int, most: int, tally: Tally | None
+) -> State:
+    """`rows` free slots, and room for the answers to the queue, of up to `most` tokens."""
+    config, rules = engine.module.config, queue.rules
+    contexts, width = queue.tokens_QC.shape
+
+    def zeros(*shape: int, dtype: Any = jnp.int32) -> jax.Array:
+        return jnp.zeros(shape, dtype)  # a buffer each: all are donated
+
+    place = None
+    if rules is not None:
+        at_BP = zeros(rows, rules.sentences.border_BP.shape[1], dtype=bool)
+        place = Place(zeros(rows), at_BP, zeros(rows, dtype=bool))
+    slots = Slots(
+        cache=empty_cache(config, rows, width + most + engine.width, network.prefix[0].k.dtype),
+        own_length_B=zeros(rows),
+        next_B=zeros(rows),
+        request_B=zeros(rows),
+        count_B=zeros(rows),
+        live_B=zeros(rows, dtype=bool),
+        place=place,
+        seen_BV=None
+        if network.sampler.repetition is None
+        else zeros(rows, config.vocab_size, dtype=jnp.uint8),
+        stop_B=None if network.ends.texts is None else zeros(rows),
+    )
+    answers = Answers(
+        ids_QN=zeros(contexts, most),
+        logprob_QN=zeros(contexts, most, dtype=jnp.float32),
+        raw_QN=zeros(contexts, most, dtype=jnp.float32) if engine.raw else None,
+        count_Q=zeros(contexts),
+        done_Q=zeros(contexts, dtype=bool),
+        ended_Q=zeros(contexts, dtype=bool),
+        forwards_Q=zeros(contexts),
+        drafted_Q=zeros(contexts),
+        accepted_Q=zeros(contexts),
+    )
+    return State(slots, answers, zeros(), zeros(), jax.tree.map(jnp.copy, tally))

@@ -1,0 +1,72 @@
+"""Texts that end an answer, found across the borders of tokens while it is written.
+
+Shapes: S = states, V = vocabulary.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from kcx_jax.errors import UsageError
+
+MOST_STATES = 256
+
+
+class StopTexts(NamedTuple):
+    """An automaton that reads tokens: the next state by state and token, int16; and the states behind a text, bool."""
+
+    next_SV: jax.Array
+    hit_S: jax.Array
+
+
+def stop_texts(texts: Sequence[str], token_bytes: Sequence[bytes | None]) -> StopTexts:
+    """The automaton of Aho and Corasick (1975) for these texts, over the tokens' bytes. A state behind a text is kept.
+
+    `UsageError` for an empty text, or for texts that are too long together.
+    """
+    if not all(texts):
+        raise UsageError("a text that ends an answer must have at least one character.")
+    step_Sx, hit_S = _byte_automaton([text.encode() for text in texts])
+    if len(hit_S) > MOST_STATES:
+        raise UsageError(f"texts that end an answer may have {MOST_STATES - 1} bytes together.")
+    texts_V = [each or b"" for each in token_bytes]
+    lengths_V = np.array(list(map(len, texts_V)))
+    state_SV = np.repeat(np.arange(len(hit_S), dtype=np.int16)[:, None], len(token_bytes), axis=1)
+    for place in range(int(lengths_V.max(initial=0))):
+        tokens = np.flatnonzero(lengths_V > place)
+        bytes_ = np.array([texts_V[token][place] for token in tokens])
+        state_SV[:, tokens] = step_Sx[state_SV[:, tokens], bytes_]
+    return StopTexts(jnp.asarray(state_SV), jnp.asarray(hit_S))
+
+
+def _byte_automaton(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
+    """Next states [S, 256] int16, and whether a state is behind a text, which it then stays."""
+    children: list[dict[int, int]] = [{}]
+    hit = [False]
+    for text in texts:
+        state = 0
+        for byte in text:
+            if byte not in children[state]:
+                children[state][byte] = len(children)
+                children.append({})
+                hit.append(False)
+            state = children[state][byte]
+        hit[state] = True
+    step_Sx = np.zeros((len(children), 256), np.int16)
+    fallback = [0] * len(children)
+    waiting = deque([0])
+    while waiting:
+        state = waiting.popleft()
+        step_Sx[state] = step_Sx[fallback[state]]
+        hit[state] |= hit[fallback[state]]
+        for byte, child in children[state].items():
+            fallback[child] = int(step_Sx[fallback[state], byte]) if state else 0
+            step_Sx[state, byte] = child
+            waiting.append(child)
+        if hit[state]:
+            step_Sx[state] = state
+    return step_Sx, np.array(hit)

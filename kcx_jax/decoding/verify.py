@@ -1,0 +1,214 @@
+"""Which tokens rows write: along their drafts as long as these are what is chosen, and one more.
+
+Shapes: R = rows, W = tokens of a step, X = tokens to choose among, V = vocabulary, D = hidden size,
+I = ids that end an answer.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from kcx_jax.decoding.constraint import advanced
+from kcx_jax.decoding.drafts import Line, candidates
+from kcx_jax.decoding.state import Engine, Network, Queue, Rules, Slots
+from kcx_jax.ops.sampling import WRITTEN, choose
+
+_TEACHING = 1e4  # far above all scores
+
+
+class Written(NamedTuple):
+    """What rows wrote in a step, one token after another."""
+
+    token_RW: jax.Array
+    taken_RW: jax.Array  # bool: was chosen, by a live row, behind right drafts only
+    answer_RW: jax.Array  # bool: is of the answer: taken, and not an id that ends it
+    logprob_RW: jax.Array
+    raw_RW: jax.Array | None
+    drafted_R: jax.Array
+    accepted_R: jax.Array
+    ended_R: jax.Array  # bool
+
+
+class _Choices(NamedTuple):
+    """What there is to choose from, with the scores; -inf for what may not be chosen."""
+
+    token_RWX: jax.Array
+    score_RWX: jax.Array
+    total_RW: jax.Array | None  # log of the sum over all tokens
+
+
+def verify(
+    engine: Engine, network: Network, queue: Queue, rows: Slots, hidden_RWD: jax.Array, line: Line | None
+) -> tuple[Slots, Written]:
+    """The rows behind what they write, but for their caches; hidden states are those behind the row's last token and
+    its drafts.
+    """
+    steps_W = jnp.arange(hidden_RWD.shape[1])
+    choices = _without_early_end(network, rows, _choices(engine, network, queue, rows, hidden_RWD, line))
+    seen_RWX = _seen(rows, choices.token_RWX, line)
+    number_RW = jnp.broadcast_to(queue.number_Q[rows.request_B][:, None], hidden_RWD.shape[:2])
+    score_RWX = _taught(queue, rows, choices)
+    position_RW = rows.count_B[:, None] + steps_W
+    which_RW = choose(score_RWX, choices.token_RWX, seen_RWX, network.sampler, number_RW, position_RW)
+
+    def of_chosen(x_RWX: jax.Array) -> jax.Array:
+        return jnp.take_along_axis(x_RWX, which_RW[..., None], axis=2)[..., 0]
+
+    token_RW, own_RW = of_chosen(choices.token_RWX), of_chosen(score_RWX)
+    ends_RW = _any_of(token_RW, network.ends.id_I)
+    offered_RW, right_RW = _drafts(line, token_RW)
+    last_R = jnp.sum(jnp.cumprod(right_RW & ~ends_RW[:, :-1], axis=1), axis=1, dtype=jnp.int32)
+    last_R = jnp.minimum(last_R, queue.limit_Q[rows.request_B] - rows.count_B - 1)
+    stop_R, stopped_R, last_R = _stopped(network, rows, token_RW, last_R)
+    taken_RW = rows.live_B[:, None] & (steps_W <= last_R[:, None])
+    answer_RW = taken_RW & ~ends_RW
+    ended_R = rows.live_B & (stopped_R | jnp.any(taken_RW & ends_RW, axis=1))
+    count_R = rows.count_B + jnp.sum(answer_RW, axis=1, dtype=jnp.int32)
+    written = Written(
+        token_RW=token_RW,
+        taken_RW=taken_RW,
+        answer_RW=answer_RW,
+        logprob_RW=own_RW - jax.nn.logsumexp(score_RWX, axis=2),
+        raw_RW=None if choices.total_RW is None or not engine.raw else own_RW - choices.total_RW,
+        drafted_R=jnp.where(rows.live_B, jnp.sum(offered_RW, axis=1, dtype=jnp.int32), 0),
+        accepted_R=jnp.where(rows.live_B, last_R, 0),
+        ended_R=ended_R,
+    )
+    next_R = _at(token_RW, last_R)
+    return rows._replace(
+        next_B=next_R,
+        count_B=count_R,
+        live_B=rows.live_B & ~ended_R & (count_R < queue.limit_Q[rows.request_B]),
+        place=_behind(network, queue, rows, line, last_R, next_R),
+        seen_BV=_remembered(rows.seen_BV, token_RW, answer_RW),
+        stop_B=stop_R,
+    ), written
+
+
+def of_rows(rules: Rules, rows: Slots) -> Rules:
+    """The rules of the contexts that rows work on."""
+    return jax.tree.map(lambda x: x[rows.request_B], rules)
+
+
+def _choices(
+    engine: Engine, network: Network, queue: Queue, rows: Slots, hidden_RWD: jax.Array, line: Line | None
+) -> _Choices:
+    """Scores of all tokens, or, where that is less work, of those only that the rows' places name."""
+    module = engine.module
+
+    def scored(hidden: jax.Array, *tokens: jax.Array) -> Any:
+        method = "logits_of" if tokens else "logits"
+        return module.apply(network.variables, hidden, *tokens, network.inverse_norm_V, method=method)
+
+    if line is None or queue.rules is None:
+        logits_RWV = scored(hidden_RWD)
+        token_RWV = jnp.broadcast_to(jnp.arange(logits_RWV.shape[2], dtype=jnp.int32), logits_RWV.shape)
+        return _Choices(token_RWV, logits_RWV, jax.nn.logsumexp(logits_RWV, axis=2) if engine.raw else None)
+    copying = of_rows(queue.rules, rows).copying
+    token_RWX, open_RWX = (
+        jnp.moveaxis(each, 0, 1) for each in jax.vmap(lambda ways: candidates(ways, copying))(line.ways)
+    )
+    if engine.raw or token_RWX.size > module.config.vocab_size:
+        logits_RWV = scored(hidden_RWD)
+        score_RWX = jnp.take_along_axis(logits_RWV, jnp.maximum(token_RWX, 0), axis=2)
+        total_RW = jax.nn.logsumexp(logits_RWV, axis=2) if engine.raw else None
+    else:
+        score_RWX, total_RW = scored(hidden_RWD, jnp.maximum(token_RWX, 0)), None
+    return _Choices(token_RWX, jnp.where(open_RWX, score_RWX, -jnp.inf), total_RW)
+
+
+def _without_early_end(network: Network, rows: Slots, choices: _Choices) -> _Choices:
+    """Nothing ends an answer before it has its least number of tokens, unless there is no other way on."""
+    early_RW = rows.count_B[:, None] + jnp.arange(choices.token_RWX.shape[1]) < network.ends.least
+    ends_RWX = _any_of(choices.token_RWX, network.ends.id_I) & early_RW[..., None]
+    score_RWX = jnp.where(ends_RWX, -jnp.inf, choices.score_RWX)
+    others_RW1 = jnp.any(score_RWX > -jnp.inf, axis=2, keepdims=True)
+    return choices._replace(score_RWX=jnp.where(others_RW1, score_RWX, choices.score_RWX))
+
+
+def _taught(queue: Queue, rows: Slots, choices: _Choices) -> jax.Array:
+    """The scores with the teacher's tokens far above the others."""
+    if queue.teacher_QN is None:
+        return choices.score_RWX
+    steps_RW = rows.count_B[:, None] + jnp.arange(choices.token_RWX.shape[1])
+    last = queue.teacher_QN.shape[1] - 1
+    token_RW = queue.teacher_QN[rows.request_B[:, None], jnp.minimum(steps_RW, last)]
+    return choices.score_RWX + jnp.where(choices.token_RWX == token_RW[..., None], _TEACHING, 0)
+
+
+def _seen(rows: Slots, token_RWX: jax.Array, line: Line | None) -> jax.Array | None:
+    """Whether each token was read or written before, drafts in front of it included; [R, W, X] uint8."""
+    if rows.seen_BV is None:
+        return None
+    seen_RWX = jnp.take_along_axis(rows.seen_BV[:, None], jnp.maximum(token_RWX, 0), axis=2)
+    for step in range(1, token_RWX.shape[1]):
+        assert line is not None
+        drafted_RW = line.token_WB[:step].T
+        written_RX = jnp.any(token_RWX[:, step, None] == drafted_RW[..., None], axis=1)
+        seen_RWX = seen_RWX.at[:, step].set(
+            seen_RWX[:, step] | jnp.where(written_RX, WRITTEN, 0).astype(jnp.uint8)
+        )
+    return seen_RWX
+
+
+def _remembered(seen_RV: jax.Array | None, token_RW: jax.Array, answer_RW: jax.Array) -> jax.Array | None:
+    if seen_RV is None:
+        return None
+    row_R1 = jnp.arange(len(token_RW))[:, None]
+    new_RV = (
+        jnp.zeros_like(seen_RV).at[row_R1, token_RW].max(jnp.where(answer_RW, WRITTEN, 0).astype(jnp.uint8))
+    )
+    return seen_RV | new_RV
+
+
+def _drafts(line: Line | None, token_RW: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Which drafts were there [R, W - 1], and which of them are what was chosen."""
+    if line is None:
+        none = jnp.zeros((len(token_RW), token_RW.shape[1] - 1), bool)
+        return none, none
+    draft_RW = line.token_WB[:-1].T
+    offered_RW = jnp.cumprod(draft_RW >= 0, axis=1).astype(bool)
+    return offered_RW, offered_RW & (draft_RW == token_RW[:, :-1])
+
+
+def _stopped(
+    network: Network, rows: Slots, token_RW: jax.Array, last_R: jax.Array
+) -> tuple[jax.Array | None, jax.Array, jax.Array]:
+    """The state of the texts that end answers behind what is written, whether one did, and the last token then."""
+    texts = network.ends.texts
+    if texts is None or rows.stop_B is None:
+        return None, jnp.zeros(len(token_RW), bool), last_R
+
+    def read(state_R: jax.Array, token_R: jax.Array) -> tuple[jax.Array, jax.Array]:
+        state_R = texts.next_SV[state_R, token_R].astype(jnp.int32)
+        return state_R, state_R
+
+    state_RW = lax.scan(read, rows.stop_B, token_RW.T)[1].T
+    hit_RW = texts.hit_S[state_RW] & (
+        rows.count_B[:, None] + jnp.arange(token_RW.shape[1]) + 1 >= network.ends.least
+    )
+    hit_RW &= jnp.arange(token_RW.shape[1]) <= last_R[:, None]
+    stopped_R = jnp.any(hit_RW, axis=1)
+    last_R = jnp.where(stopped_R, jnp.argmax(hit_RW, axis=1), last_R).astype(jnp.int32)
+    return _at(state_RW, last_R), stopped_R, last_R
+
+
+def _behind(
+    network: Network, queue: Queue, rows: Slots, line: Line | None, last_R: jax.Array, next_R: jax.Array
+) -> Any:
+    """Where the rows are behind the last token that they wrote."""
+    if line is None or network.structure is None or queue.rules is None:
+        return rows.place
+    row_R = jnp.arange(last_R.size)
+    place, ways = jax.tree.map(lambda x: x[last_R, row_R], (line.place, line.ways))
+    return advanced(network.structure, ways, of_rows(queue.rules, rows).sentences, place, next_R)
+
+
+def _any_of(tokens: jax.Array, id_I: jax.Array) -> jax.Array:
+    return jnp.any(tokens[..., None] == id_I, axis=-1)
+
+
+def _at(x_RW: jax.Array, last_R: jax.Array) -> jax.Array:
+    return jnp.take_along_axis(x_RW, last_R[:, None], axis=1)[:, 0]

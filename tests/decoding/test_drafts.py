@@ -1,0 +1,136 @@
+"""Drafts change how many steps an answer takes, and nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kcx_jax.decoding import Constraint, Generator
+from kcx_jax.decoding.drafts import find_copies
+from kcx_jax.decoding.rules import Rulebook
+from kcx_jax.decoding.spans import NOWHERE, find_spans
+from kcx_jax.decoding.vocabulary import Vocabulary
+from kcx_jax.ops.sampling import GREEDY, Sampling
+from kcx_jax.prompts.extraction import extraction_prefix, sentence_context
+from kcx_jax.schema import load_schema
+
+SCHEMA = load_schema(
+    """
+class Person(Entity): ...
+class City(Entity): ...
+class BirthPlace(Relation):
+    head: Person
+    tail: City
+class Attack(Event):
+    attacker: list[Person]
+    time: list[str]
+"""
+)
+SENTENCES = [
+    "Ada was born in London.",
+    "李白生于碎叶城，李白。",
+    "a",
+    "Mr. Smith said: “no”",
+    "",
+    "aaaa aaaa aaaa",
+    "۱۲ مارس",
+    "On 3 May, New York\tcame 😀 to Ada Lovelace.",
+]
+DRAWN = Sampling(temperature=1.5, top_k=40, top_p=0.95, min_p=0.001, repetition_penalty=1.1, seed=5)
+
+
+def _answers(model, task="ner", sampling=GREEDY, order=None, **options):
+    generator = Generator(model, **options)
+    order = range(len(SENTENCES)) if order is None else order
+    texts = [SENTENCES[place] for place in order]
+    prefix = extraction_prefix(SCHEMA, task)
+    prefix_ids, rules = (
+        generator.model.tokenizer.encode(prefix),
+        generator._rulebook.rows(Constraint(SCHEMA, task), texts),
+    )
+    contexts = [generator.model.tokenizer.encode(sentence_context(text)) for text in texts]
+    made = generator.generate_ids(prefix_ids, contexts, 24, rules, sampling, numbers=list(order))
+    return dict(zip(order, made, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("task", "sampling"), [("ner", GREEDY), ("re", DRAWN), ("eae", replace(DRAWN, presence_penalty=0.7))]
+)
+def test_with_drafts_is_without(tiny, task, sampling):
+    """Over widths, numbers of slots, orders, and whether the whole head is computed."""
+    plain = _answers(tiny, task, sampling, width=1, slots=1)
+    assert not any(answer.drafted for answer in plain.values())
+    assert len({answer.ids for answer in plain.values()}) > 3
+    rng = np.random.default_rng(3)
+    for width, slots, raw in [(2, 3, False), (4, 1, True), (8, 8, False)]:
+        order = rng.permutation(len(SENTENCES)).tolist()
+        drafted = _answers(tiny, task, sampling, order, width=width, slots=slots, raw_logprobs=raw)
+        for place, answer in drafted.items():
+            assert answer.ids == plain[place].ids, (place, width, slots)
+            assert answer.finish_reason == plain[place].finish_reason
+            np.testing.assert_allclose(answer.logprobs, plain[place].logprobs, atol=1e-4)
+        assert sum(answer.accepted for answer in drafted.values()) > 0
+        forwards = [sum(answer.forwards for answer in each.values()) for each in (plain, drafted)]
+        assert forwards[1] < forwards[0]
+
+
+def test_every_answer_takes_as_many_steps_as_it_has_tokens_that_were_not_drafted(tiny):
+    for answer in _answers(tiny, slots=3).values():
+        written = len(answer.ids) + (answer.finish_reason == "stop")
+        assert answer.accepted <= answer.drafted
+        # One token a step and one of the first read; what the limit cut off was accepted as well.
+        assert written == 1 + answer.forwards + answer.accepted
+
+
+def test_what_a_teacher_says_is_written_where_it_is_allowed(tiny):
+    generator = Generator(tiny, slots=3)
+    tokenizer = tiny.tokenizer
+    texts = ["Ada was born in London.", "London", "no one"]
+    gold = [' [Person("Ada"), City("London")]', ' [City("London")]', " []"]
+    contexts = [tokenizer.encode(sentence_context(text)) for text in texts]
+    teacher = [
+        tokenizer.encode(sentence_context(text) + answer)[len(ids) :]
+        for text, answer, ids in zip(texts, gold, contexts, strict=True)
+    ]
+    prefix = tokenizer.encode(extraction_prefix(SCHEMA, "ner"))
+    rules = generator._rulebook.rows(Constraint(SCHEMA, "ner"), texts)
+    for _ in range(2):
+        made = generator.generate_ids(prefix, contexts, 64, rules, teacher=teacher)
+        assert [answer.text for answer in made] == gold
+        assert {answer.finish_reason for answer in made} == {"stop"}
+    # The second time what is usual is known: fewer steps than one for two tokens.
+    assert sum(answer.forwards for answer in made) < sum(map(len, teacher)) / 2
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_copies_follow_the_sentence(tiny, sentence):
+    vocabulary = Vocabulary(tiny.tokenizer)
+    spans = find_spans(sentence, vocabulary, ())
+    copies = find_copies(sentence, spans, vocabulary)
+    edges = set(zip(spans.from_E.tolist(), spans.token_E.tolist(), strict=True))
+    for place, token in enumerate(copies.next_P.tolist()):
+        assert (place, token) in edges if token != NOWHERE else place not in spans.from_E
+    assert (copies.unique_U[copies.which_E] == spans.token_E).all()
+    assert len(set(copies.unique_U.tolist())) == copies.unique_U.size
+    assert (copies.end_P <= spans.border_P).all()
+    assert copies.end_P[-1] == bool(sentence)
+
+
+def test_a_stopped_run_leaves_the_rulebook_usable(tiny, monkeypatch):
+    book = Rulebook(tiny.tokenizer)
+    rule = book.rule(Constraint(SCHEMA, "ner"))
+    generator = Generator(tiny, slots=2)
+    generator._rulebook = book
+    contexts = [tiny.tokenizer.encode(sentence_context(SENTENCES[0]))]
+    rows = book.rows(Constraint(SCHEMA, "ner"), SENTENCES[:1])
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("kcx_jax.decoding.generator.run", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            generator.generate_ids([5], contexts, 4, rows)
+    assert not rule.tally.taken_E.is_deleted()
+    generator.generate_ids([5], contexts, 4, rows)
+    assert int(rule.tally.taken_E.sum()) > 0
