@@ -55,7 +55,7 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
     request_A = jnp.minimum(wanted_A, queue.filled - 1)
     tokens_AC, length_A = queue.tokens_QC[request_A], queue.length_Q[request_A]
     own = empty_cache(engine.module.config, A, C, slots.cache.k.dtype)
-    hidden_ACD, own = _forward(engine, network, tokens_AC, jnp.zeros(A, jnp.int32), own)
+    hidden_ACD, own = forward(engine, network, tokens_AC, jnp.zeros(A, jnp.int32), own)
     hidden_A1D = jnp.take_along_axis(hidden_ACD, length_A[:, None, None] - 1, axis=1)
     none_A = jnp.zeros(A, jnp.int32)
     rows = Slots(
@@ -65,11 +65,11 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
         request_B=request_A,
         count_B=none_A,
         live_B=slot_A < B,
-        place=_start(queue, request_A),
+        place=start(queue, request_A),
         seen_BV=None if queue.seen_V is None else _read(queue.seen_V, tokens_AC, length_A),
         stop_B=None if slots.stop_B is None else none_A,
     )
-    line = _line(network, queue, rows, state.tally, 1)
+    line = line_of(network, queue, rows, state.tally, 1)
     rows, written = verify(engine, network, queue, rows, hidden_A1D, line)
 
     def put(old: jax.Array, new: jax.Array) -> jax.Array:
@@ -84,11 +84,11 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
 def _step(engine: Engine, network: Network, queue: Queue, state: State) -> State:
     """One forward of all slots, over their last tokens and drafts."""
     slots, live_B = state.slots, state.slots.live_B
-    line = _line(network, queue, slots, state.tally, engine.width)
+    line = line_of(network, queue, slots, state.tally, engine.width)
     tokens_BW = slots.next_B[:, None]
     if line is not None:
         tokens_BW = jnp.concatenate([tokens_BW, jnp.maximum(line.token_WB[:-1], 0).T], axis=1)
-    hidden_BWD, cache = _forward(engine, network, tokens_BW, slots.own_length_B, slots.cache)
+    hidden_BWD, cache = forward(engine, network, tokens_BW, slots.own_length_B, slots.cache)
     slots, written = verify(engine, network, queue, slots._replace(cache=cache), hidden_BWD, line)
     # The cache keeps what was read before this step's last token; wrong drafts are overwritten.
     read_B = jnp.where(live_B, 1 + written.accepted_R, 0)
@@ -104,16 +104,17 @@ def _step(engine: Engine, network: Network, queue: Queue, state: State) -> State
     return _noted(network, queue, state, slots, line, written)
 
 
-def _forward(
+def forward(
     engine: Engine, network: Network, tokens_RW: jax.Array, own_length_R: jax.Array, cache: KV
 ) -> tuple[jax.Array, KV]:
+    """Hidden states [R, W, D] of the rows' next tokens, and their caches with these."""
     layout = Cached(*network.prefix, own_length_R)
     positions_RW = layout.positions(tokens_RW.shape[1])
     result: Any = engine.module.apply(network.variables, tokens_RW, positions_RW, layout, cache)
     return result
 
 
-def _start(queue: Queue, request_A: jax.Array) -> Place | None:
+def start(queue: Queue, request_A: jax.Array) -> Place | None:
     """Where the answers to these contexts begin."""
     if queue.rules is None:
         return None
@@ -129,7 +130,7 @@ def _read(seen_V: jax.Array, tokens_AC: jax.Array, length_A: jax.Array) -> jax.A
     return seen_AV.at[jnp.arange(A)[:, None], column_AC].set(READ, mode="drop")
 
 
-def _line(network: Network, queue: Queue, rows: Slots, tally: Tally | None, width: int) -> Line | None:
+def line_of(network: Network, queue: Queue, rows: Slots, tally: Tally | None, width: int) -> Line | None:
     """The rows' places along their drafts; None where anything may be written."""
     if network.structure is None or queue.rules is None or tally is None or rows.place is None:
         return None

@@ -31,7 +31,7 @@ class Written(NamedTuple):
     ended_R: jax.Array  # bool
 
 
-class _Choices(NamedTuple):
+class Choices(NamedTuple):
     """What there is to choose from, with the scores; -inf for what may not be chosen."""
 
     token_RWX: jax.Array
@@ -46,7 +46,7 @@ def verify(
     its drafts.
     """
     steps_W = jnp.arange(hidden_RWD.shape[1])
-    choices = _without_early_end(network, rows, _choices(engine, network, queue, rows, hidden_RWD, line))
+    choices = open_choices(engine, network, queue, rows, hidden_RWD, line)
     seen_RWX = _seen(rows, choices.token_RWX, line)
     number_RW = jnp.broadcast_to(queue.number_Q[rows.request_B][:, None], hidden_RWD.shape[:2])
     score_RWX = _taught(queue, rows, choices)
@@ -92,9 +92,16 @@ def of_rows(rules: Rules, rows: Slots) -> Rules:
     return jax.tree.map(lambda x: x[rows.request_B], rules)
 
 
+def open_choices(
+    engine: Engine, network: Network, queue: Queue, rows: Slots, hidden_RWD: jax.Array, line: Line | None
+) -> Choices:
+    """What rows choose from behind each of their tokens."""
+    return _without_early_end(network, rows, _choices(engine, network, queue, rows, hidden_RWD, line))
+
+
 def _choices(
     engine: Engine, network: Network, queue: Queue, rows: Slots, hidden_RWD: jax.Array, line: Line | None
-) -> _Choices:
+) -> Choices:
     """Scores of all tokens, or, where that is less work, of those only that the rows' places name."""
     module = engine.module
 
@@ -105,7 +112,7 @@ def _choices(
     if line is None or queue.rules is None:
         logits_RWV = scored(hidden_RWD)
         token_RWV = jnp.broadcast_to(jnp.arange(logits_RWV.shape[2], dtype=jnp.int32), logits_RWV.shape)
-        return _Choices(token_RWV, logits_RWV, jax.nn.logsumexp(logits_RWV, axis=2) if engine.raw else None)
+        return Choices(token_RWV, logits_RWV, jax.nn.logsumexp(logits_RWV, axis=2) if engine.raw else None)
     copying = of_rows(queue.rules, rows).copying
     token_RWX, open_RWX = (
         jnp.moveaxis(each, 0, 1) for each in jax.vmap(lambda ways: candidates(ways, copying))(line.ways)
@@ -116,10 +123,10 @@ def _choices(
         total_RW = jax.nn.logsumexp(logits_RWV, axis=2) if engine.raw else None
     else:
         score_RWX, total_RW = scored(hidden_RWD, jnp.maximum(token_RWX, 0)), None
-    return _Choices(token_RWX, jnp.where(open_RWX, score_RWX, -jnp.inf), total_RW)
+    return Choices(token_RWX, jnp.where(open_RWX, score_RWX, -jnp.inf), total_RW)
 
 
-def _without_early_end(network: Network, rows: Slots, choices: _Choices) -> _Choices:
+def _without_early_end(network: Network, rows: Slots, choices: Choices) -> Choices:
     """Nothing ends an answer before it has its least number of tokens, unless there is no other way on."""
     early_RW = rows.count_B[:, None] + jnp.arange(choices.token_RWX.shape[1]) < network.ends.least
     ends_RWX = _any_of(choices.token_RWX, network.ends.id_I) & early_RW[..., None]
@@ -128,7 +135,7 @@ def _without_early_end(network: Network, rows: Slots, choices: _Choices) -> _Cho
     return choices._replace(score_RWX=jnp.where(others_RW1, score_RWX, choices.score_RWX))
 
 
-def _taught(queue: Queue, rows: Slots, choices: _Choices) -> jax.Array:
+def _taught(queue: Queue, rows: Slots, choices: Choices) -> jax.Array:
     """The scores with the teacher's tokens far above the others."""
     if queue.teacher_QN is None:
         return choices.score_RWX

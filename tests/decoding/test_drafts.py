@@ -128,7 +128,7 @@ def test_a_stopped_run_leaves_the_rulebook_usable(tiny, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("kcx_jax.decoding.generator.run", stopped)
+        patched.setattr("kcx_jax.decoding.batch.run", stopped)
         with pytest.raises(KeyboardInterrupt):
             generator.generate_ids([5], contexts, 4, rows)
     assert not rule.tally.taken_E.is_deleted()

@@ -1,0 +1,78 @@
+"""A beam search finds what a search by hand finds, and draws come the likeliest first."""
+
+import numpy as np
+import pytest
+
+from kcx_jax.decoding import Constraint, Generator
+from kcx_jax.errors import UsageError
+from kcx_jax.ops.sampling import Sampling
+from kcx_jax.prompts.extraction import extraction_prefix, sentence_context
+from kcx_jax.schema import load_schema, parse_answer
+
+SCHEMA = load_schema("class Person(Entity): ...\nclass City(Entity): ...")
+TEXTS = ["Ada was born in London.", "李白生于碎叶城。", ""]
+PREFIX = 'class Person(Entity): ...\n"""x"""\n'
+WIDTH = 64  # of the oracle's rows
+
+
+def _by_hand(model, ids, beams, most):
+    """Every step all beams with one more token, and those that ended as they are; through plain forwards."""
+    kept = [((), 0.0, False)]
+    for _ in range(most):
+        grown = []
+        for written, total, ended in kept:
+            if ended:
+                grown.append((written, total, True))
+                continue
+            row = np.zeros((1, WIDTH), np.int32)
+            row[0, : len(ids) + len(written)] = [*ids, *written]
+            length = len(ids) + len(written)
+            scores = np.asarray(model.logits(row, [length]))[0, length - 1].astype(np.float64)
+            scores -= np.logaddexp.reduce(scores)
+            for token in np.argsort(-scores)[: beams + 1].tolist():
+                ends = token == model.config.eos_id
+                grown.append((written if ends else (*written, token), total + scores[token], ends))
+        kept = sorted(grown, key=lambda each: -each[1])[:beams]
+    return kept
+
+
+def test_a_search_finds_what_a_search_by_hand_finds(tiny):
+    contexts = ["Ada", "李白 was"]
+    found = Generator(tiny, slots=8).n_best(PREFIX, contexts, 3, 5)
+    for context, answers in zip(contexts, found, strict=True):
+        want = _by_hand(tiny, tiny.tokenizer.encode(PREFIX + context), 3, 5)
+        assert [answer.ids for answer in answers] == [written for written, _, _ in want]
+        totals = [sum(answer.logprobs) for answer in answers]
+        np.testing.assert_allclose(totals, [total for _, total, _ in want], atol=1e-4)
+
+
+def test_a_beam_of_one_is_greedy_and_others_are_answers_too(tiny):
+    generator, constraint = Generator(tiny, slots=8), Constraint(SCHEMA, "ner")
+    prefix, contexts = extraction_prefix(SCHEMA, "ner"), [sentence_context(text) for text in TEXTS]
+    greedy = generator.generate(prefix, contexts, 16, constraint, TEXTS)
+    single = generator.n_best(prefix, contexts, 1, 16, constraint, TEXTS)
+    assert [[answer.ids for answer in each] for each in single] == [[answer.ids] for answer in greedy]
+    for text, answers in zip(
+        TEXTS, generator.n_best(prefix, contexts, 4, 16, constraint, TEXTS), strict=True
+    ):
+        assert len({answer.ids for answer in answers}) == len(answers) == (4 if text else 1)
+        for answer in answers:
+            if answer.finish_reason == "stop":
+                assert not parse_answer(answer.text, SCHEMA).problems
+
+
+def test_draws_come_the_likeliest_first_and_follow_the_seed(tiny):
+    generator = Generator(tiny, slots=8)
+    warm = Sampling(temperature=1.0, seed=3)
+    contexts = ["Ada", "x"]
+    found = generator.n_best(PREFIX, contexts, 5, 6, sampling=warm)
+    assert found == generator.n_best(PREFIX, contexts, 5, 6, sampling=warm)
+    for answers in found:
+        totals = [sum(answer.logprobs) for answer in answers]
+        assert totals == sorted(totals, reverse=True)
+        assert len({answer.ids for answer in answers}) > 2
+
+
+def test_a_search_has_no_penalties(tiny):
+    with pytest.raises(UsageError, match="no penalties"):
+        Generator(tiny).n_best(PREFIX, ["a"], 2, 4, sampling=Sampling(repetition_penalty=1.2))
