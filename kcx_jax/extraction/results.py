@@ -15,8 +15,8 @@ Key = tuple
 class FoundEntity:
     """A mention with half-open offsets in code points; `label` is the user's own word or the class name.
 
-    `score` is the probability that the model writes the item where it did, among what it may write; None for chat endpoints, for
-    answers that are not spelled as ours are, and for entities that only another item mentions.
+    `score` is the probability that the model writes the item where it did, among what it may write; None for chat
+    endpoints, for answers that are not spelled as ours are, and for entities that only another item mentions.
     """
 
     label: str
