@@ -7,13 +7,13 @@ that one long answer does not hold up a batch.
 import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import jax
 
 from kcx_jax.decoding.batch import NO_STOPS, QUEUED, Asked, Batch, Generated, Model, Stops
 from kcx_jax.decoding.buckets import bucket
-from kcx_jax.decoding.prefixes import Prefix, PrefixCache, read_prefix
+from kcx_jax.decoding.prefixes import PrefixCache, read_prefix
 from kcx_jax.decoding.rules import Constraint, Rows, Rulebook
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.ops.sampling import GREEDY, Sampling
@@ -55,7 +55,7 @@ class Generator:
     ):
         self.model = model
         self.slots, self.width, self.raw_logprobs = slots, width, raw_logprobs
-        self.prefixes = PrefixCache(prefix_bytes)
+        self.prefixes = PrefixCache(prefix_bytes, partial(read_prefix, model.module, model.variables))
 
     @cached_property
     def _rulebook(self) -> Rulebook:
@@ -105,6 +105,17 @@ class Generator:
                 results.update(batch.answers())
         return [results[place] for place in range(len(contexts_ids))]
 
+    def warm(self, prefixes: Sequence[str], pin: bool = False) -> None:
+        """Read prefixes before they are needed; pinned ones are kept until `unpin`."""
+        with self._on_mesh():
+            for prefix in prefixes:
+                ids = self.model.tokenizer.encode(prefix)
+                (self.prefixes.pin if pin else self.prefixes.get)(ids)
+
+    def unpin(self, prefix: str) -> None:
+        """Let a pinned prefix give way to others again."""
+        self.prefixes.unpin(self.model.tokenizer.encode(prefix))
+
     def n_best(
         self,
         prefix: str,
@@ -148,7 +159,7 @@ class Generator:
             if before + len(ids) >= config.max_positions:
                 raise ContextTooLongError(place, before, len(ids), config.max_positions)
             by_width[bucket(len(ids), _SMALLEST_CONTEXT)].append(place)
-        prefix = self._read(asked.prefix_ids)
+        prefix = self.prefixes.get(asked.prefix_ids)
         for width, places in sorted(by_width.items()):
             places.sort(key=lambda place: -len(asked.contexts_ids[place]))
             rows = self._rows(len(places), (width + asked.most) * beams)
@@ -172,9 +183,3 @@ class Generator:
             return self.width
         widest = _WIDEST_ON_CPU if jax.default_backend() == "cpu" else _WIDEST
         return max(2, min(widest, _STEP_TOKENS // rows))
-
-    def _read(self, prefix_ids: Sequence[int]) -> Prefix:
-        """The prefix's keys and values, from the cache or computed."""
-        return self.prefixes.get(
-            tuple(prefix_ids), lambda: read_prefix(self.model.module, self.model.variables, prefix_ids)
-        )

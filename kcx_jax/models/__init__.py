@@ -16,7 +16,7 @@ from kcx_jax.models.parameters import (
     param_shardings,
 )
 from kcx_jax.models.sharding import abstract_mesh, batch_sharding, make_mesh
-from kcx_jax.models.transformer import Transformer, empty_cache, output_head, prefix_cache
+from kcx_jax.models.transformer import Transformer, empty_cache, output_head
 
 __all__ = [
     "BaseDtype",
@@ -38,6 +38,5 @@ __all__ = [
     "make_mesh",
     "output_head",
     "param_shardings",
-    "prefix_cache",
     "quantisation_of",
 ]

@@ -19,7 +19,7 @@ from kcx_jax.lora.adapter import FUSED, LoraConfig, adapter_output
 from kcx_jax.models.config import ModelConfig
 from kcx_jax.models.parameters import layer_parameters, lora_parameters, outer_parameters
 from kcx_jax.models.sharding import constrain
-from kcx_jax.ops.layouts import KV, Causal, Layout
+from kcx_jax.ops.layouts import KV, Layout
 from kcx_jax.ops.numerics import (
     head_logits,
     head_logits_of,
@@ -50,8 +50,8 @@ class Layer(nn.Module):
         layout: Layout,
         state: Any,
         dropout_key: jax.Array | None,
-    ) -> tuple[tuple[jax.Array, KV | None], KV | None]:
-        """(The new stream, the cache of all layers), and what the layout keeps of this layer.
+    ) -> tuple[tuple[jax.Array, KV | None], None]:
+        """(The new stream, the cache of all layers), and nothing to stack over the layers.
 
         `carry` is the stream and the cache before it, `state` this layer's slice of what the layout has.
         """
@@ -62,7 +62,7 @@ class Layer(nn.Module):
         dense = _Dense(weights, self.lora, self._pairs(), dropout_key)
         eps = self.config.norm_eps
         q, k, v = self._heads(dense, rms_norm(x_BTD, weights["input_layernorm"], eps), weights, angles)
-        seen_BTHC, cache, kept = layout.attend(q, k, v, self.config.distance, state, cache)
+        seen_BTHC, cache = layout.attend(q, k, v, self.config.distance, state, cache)
         x_BTD = checkpoint_name(x_BTD + dense("o_proj", seen_BTHC.reshape(*x_BTD.shape[:2], -1)), "stream")
         h_BTD = rms_norm(x_BTD, weights["post_attention_layernorm"], eps)
         gate_BTF = checkpoint_name(dense("gate_proj", h_BTD), "gate")
@@ -70,7 +70,7 @@ class Layer(nn.Module):
         x_BTD = x_BTD + dense("down_proj", jax.nn.silu(gate_BTF) * up_BTF)
         x_BTD = constrain(x_BTD, "batch", None, None)
         self.sow("intermediates", "hidden", x_BTD)
-        return (x_BTD, cache), kept
+        return (x_BTD, cache), None
 
     def _heads(
         self, dense: "_Dense", h_BTD: jax.Array, weights: Mapping[str, jax.Array], angles: Rotation | None
@@ -165,7 +165,7 @@ class Transformer(nn.Module):
         cache: KV | None = None,
         deterministic: bool = True,
     ) -> tuple[jax.Array, KV | None]:
-        """Hidden states [B, T, D] after the final norm, and the new cache (None where the layout keeps none).
+        """Hidden states [B, T, D] after the final norm, and the new cache (None without one).
 
         tokens and positions are int32; `cache` is the rows' own cache of the layout `Cached`.
         """
@@ -177,9 +177,9 @@ class Transformer(nn.Module):
         layout, states = layout.per_layer()
         x_BTD = self.outer["embed_tokens"][tokens_BT].astype(self.dtype)
         x_BTD = constrain(x_BTD, "batch", None, None)
-        (x_BTD, cache), kept = self.layers((x_BTD, cache), angles, layout, states, dropout_keys)
+        (x_BTD, cache), _ = self.layers((x_BTD, cache), angles, layout, states, dropout_keys)
         hidden_BTD = rms_norm(x_BTD, self.outer["norm"], self.config.norm_eps)
-        return hidden_BTD, kept if cache is None else cache
+        return hidden_BTD, cache
 
     def logits(self, hidden: jax.Array, inverse_norm_V: jax.Array | None = None) -> jax.Array:
         """Scores of the next token, [..., D] -> [..., V] in float32.
@@ -211,13 +211,6 @@ def _recomputed(keep: tuple[Activation, ...]) -> type[Layer]:
     """The layer that keeps only the named activations for its backward pass."""
     policy = jax.checkpoint_policies.save_only_these_names(*keep)
     return nn.remat(Layer, prevent_cse=False, policy=policy)
-
-
-def prefix_cache(module: Transformer, variables: Any, tokens_P: jax.Array, length: jax.Array | int) -> KV:
-    """Keys and values of a prefix shared by many rows: KV [layers, G, P, C], `length` slots of it real."""
-    layout = Causal(jnp.asarray([length], jnp.int32), keep_kv=True)
-    _, kv = module.apply(variables, tokens_P[None], layout.positions(tokens_P.shape[0]), layout)
-    return jax.tree.map(lambda x: x[:, 0], kv)
 
 
 def empty_cache(config: ModelConfig, rows: int, slots: int, dtype: jax.typing.DTypeLike) -> KV:

@@ -1,10 +1,10 @@
 """How attention sees the stream of tokens: plain rows, trees, or a cache. One strategy object each.
 
 A layout has two methods: `per_layer()` -> (the part all layers share, the part with a leading layer axis),
-and `attend(q, k, v, distance, state, cache)` -> (output, cache, kept) for one layer. `distance` is the model's rule
+and `attend(q, k, v, distance, state, cache)` -> (output, cache) for one layer. `distance` is the model's rule
 for keys far back; `state` is the layer's slice of the second part; `cache`, the rows' own cache of all layers, goes
-from layer to layer and is written in place (cut into layers it would be copied whole in every step of decoding);
-`kept` is stacked over the layers. Keys and values are stored head-major, so that no step has to transpose a cache.
+from layer to layer and is written in place (cut into layers it would be copied whole in every step of decoding).
+Keys and values are stored head-major, so that no step has to transpose a cache.
 
 Shapes: B = rows, T = tokens of a row, H = query heads, G = heads of keys and values, R = query heads of each,
 C = channels of a head, P = prefix slots, K = branches, L = slots of a branch, N = P + K*L slots of a grid,
@@ -36,14 +36,10 @@ class KV:
 
 @struct.dataclass
 class Causal:
-    """Plain rows: the first `lengths_B` tokens of a row are real, or the last ones if `left_padded`.
-
-    With `keep_kv` the layers' keys and values come back as the new cache, KV [layers, B, G, T, C].
-    """
+    """Plain rows: the first `lengths_B` tokens of a row are real, or the last ones if `left_padded`."""
 
     lengths_B: jax.Array
     left_padded: bool = struct.field(pytree_node=False, default=False)
-    keep_kv: bool = struct.field(pytree_node=False, default=False)
 
     def positions(self, width: int) -> jax.Array:
         """Positions [B, width] int32: 0 at a row's first real token; padding on the left gets 0."""
@@ -69,7 +65,7 @@ class Causal:
         real_BT = steps >= steps.size - edge_B1 if self.left_padded else steps < edge_B1
         mask = (steps[:, None] >= steps) & real_BT[:, None, None, None, :]
         part = _part(q_BGRTC, k, v, mask, distance, steps[:, None], steps)
-        return _ungrouped(merge([part])).astype(q_BTHC.dtype), None, KV(k, v) if self.keep_kv else None
+        return _ungrouped(merge([part])).astype(q_BTHC.dtype), cache
 
 
 @struct.dataclass
@@ -119,7 +115,7 @@ class Tree:
             part = part_maker(backend, distance)
             grid_BNHC = tree_attention(q, k, v, self.prefix_length_B, Grid(P, K, L), part)
         grid_BNX = grid_BNHC.reshape(B, P + K * L, H * C)
-        return _take_rows(grid_BNX, slot_BT, token_BN).reshape(B, T, H, C), None, None
+        return _take_rows(grid_BNX, slot_BT, token_BN).reshape(B, T, H, C), cache
 
     def _by_xla(
         self, q_BNHC: jax.Array, k_BNGC: jax.Array, v_BNGC: jax.Array, distance: Distance
@@ -238,7 +234,7 @@ class Cached:
         in_own = jnp.arange(own.k.shape[2])
         slot_BxW1 = slot_BW[:, None, None, :, None]
         over_own = _part(_grouped(q_BWHC, G), own.k, own.v, in_own <= slot_BxW1, distance, slot_BxW1, in_own)
-        return _ungrouped(merge([over_prefix, over_own])).astype(q_BWHC.dtype), cache, None
+        return _ungrouped(merge([over_prefix, over_own])).astype(q_BWHC.dtype), cache
 
 
 Layout = Causal | Tree | Cached

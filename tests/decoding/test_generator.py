@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.decoding import ContextTooLongError, Generator
-from kcx_jax.decoding.prefixes import PrefixCache
+from kcx_jax.decoding.prefixes import Prefix, PrefixCache
 from kcx_jax.ops.layouts import KV
 
 NEW = 24
@@ -123,28 +123,71 @@ def test_nothing_to_do_is_nothing_done(tiny):
     assert Generator(tiny).generate("x\n", []) == []
 
 
-def test_a_prefix_is_read_once(tiny, monkeypatch):
+def test_where_prefixes_differ_only_the_rest_is_read(tiny):
+    """Whatever was read before: answers are those of the whole as one context."""
+    rng = np.random.default_rng(8)
+    whole = rng.integers(3, 2304, 300).tolist()
     generator = Generator(tiny)
+    for cut, other in [
+        (300, False),
+        (290, True),
+        (299, False),
+        (70, True),
+        (5, False),
+        (0, True),
+        (300, False),
+    ]:
+        prefix = whole[:cut] + ([7, 8, 9] * 30 if other else [])
+        before = generator.prefixes.tokens_read
+        (made,) = generator.generate_ids(prefix, [[*whole[cut:], 11, 12]], 6)
+        read = generator.prefixes.tokens_read - before
+        (want,) = Generator(tiny).generate_ids([], [prefix + whole[cut:] + [11, 12]], 6)
+        assert made.ids == want.ids, cut
+        assert read == (cut if cut == 300 and before == 0 else 90 if other else 0), cut
+
+
+def test_a_warm_prefix_is_not_read_again(tiny):
+    prefix = 'class Person(Entity):\n    """A human being."""\n# NER\n'
+    generator = Generator(tiny, prefix_bytes=1)
+    generator.warm([prefix], pin=True)
+    read = generator.prefixes.tokens_read
+    assert read > 10
     generator.generate_ids([5, 6], [[7]], 2)
-    assert len(generator.prefixes) == 1
-    monkeypatch.setattr("kcx_jax.decoding.generator.read_prefix", None)
-    generator.generate_ids([5, 6], [[8], [9]], 2)
-    with pytest.raises(TypeError):
-        generator.generate_ids([5, 7], [[8]], 2)
+    generator.generate(prefix, ["sentence"], 2)
+    assert generator.prefixes.tokens_read == read + 2, "pinned, it did not give way"
+    generator.unpin(prefix)
+    generator.generate_ids([5, 6], [[7]], 2)
+    generator.generate(prefix, ["sentence"], 2)
+    assert generator.prefixes.tokens_read > read + 10
 
 
-def test_the_cache_of_prefixes_drops_what_was_used_longest_ago():
-    def prefix():
-        made.append(1)
-        return KV(jnp.zeros(10, jnp.float32), jnp.zeros(10, jnp.float32)), jnp.int32(1)
+def _kept(ids, start, common):
+    """A prefix of 8 bytes a token that knows its ids."""
+    rest = jnp.array(ids[common:], jnp.float32)
+    k = rest if start is None else jnp.concatenate([start.kv.k[:common], rest])
+    return Prefix(KV(k, k), jnp.int32(len(ids)))
 
-    made = []
-    cache = PrefixCache(max_bytes=2 * 80)
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=6), min_size=1, max_size=12), st.data())
+def test_the_cache_of_prefixes_is_right_and_bounded(asked, data):
+    most = data.draw(st.sampled_from([1, 64, 10_000]))
+    cache = PrefixCache(most, _kept)
+    pinned = data.draw(st.sampled_from(asked))
+    cache.pin(pinned)
+    for ids in asked:
+        assert cache.get(ids).kv.k.tolist() == ids
+        assert cache.bytes_used <= max(most, 8 * (len(ids) + len(pinned)))
+    read = cache.tokens_read
+    cache.get(pinned)
+    assert cache.tokens_read == read
+    assert cache.tokens_read + cache.tokens_reused == sum(map(len, [*asked, pinned, pinned]))
+
+
+def test_what_was_used_longest_ago_gives_way_first():
+    cache = PrefixCache(2 * 8, _kept)
     for ids in [(1,), (2,), (1,), (3,), (1,)]:  # 2 gives way to 3
-        cache.get(ids, prefix)
-    assert (len(made), len(cache), cache.bytes_used) == (3, 2, 160)
-    cache.get((2,), prefix)
-    assert len(made) == 4
-    small = PrefixCache(max_bytes=1)
-    small.get((1,), prefix)
-    assert len(small) == 1, "the prefix in use is kept, however large"
+        cache.get(ids)
+    assert (cache.tokens_read, len(cache), cache.bytes_used) == (3, 2, 16)
+    cache.get((2,))
+    assert cache.tokens_read == 4

@@ -12,13 +12,13 @@ import pytest
 from numpy.testing import assert_allclose
 
 from kcx_jax.checkpoints.names import param_places
+from kcx_jax.decoding.prefixes import read_prefix
 from kcx_jax.models import (
     Transformer,
     abstract_params,
     config_from_hf,
     config_to_hf,
     empty_cache,
-    prefix_cache,
 )
 from kcx_jax.ops import Cached, Causal, Tree
 
@@ -164,10 +164,10 @@ def test_a_tree_and_cached_steps_equal_the_whole_rows(changes):
                 found[start : start + length], expected[row, P : P + length], rtol=1e-9, atol=1e-12
             )
 
-        shared = jax.jit(prefix_cache, static_argnums=0)(module, {"params": params}, jnp.asarray(prefix), P)
+        shared = read_prefix(module, {"params": params}, prefix.tolist(), None, 0)
         cache, own = empty_cache(config, 2, L, jnp.float64), jnp.zeros(2, jnp.int32)
         for start, width in ((0, 3), (3, 1), (4, 2)):
-            layout = Cached(shared, jnp.asarray(P), own + start)
+            layout = Cached(*shared, own + start)
             tokens = rows[:, P + start : P + start + width]
             new, cache = hidden_states(module, params, tokens, layout.positions(width), layout, cache)
             for row, length in enumerate(lengths):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from kcx_jax.models import Transformer, empty_cache, prefix_cache
+from kcx_jax.decoding.prefixes import read_prefix
+from kcx_jax.models import Transformer, empty_cache
 from kcx_jax.ops import Cached, Causal
 
 pytestmark = pytest.mark.usefixtures("quick_compilation")
@@ -43,13 +44,13 @@ def test_cached_steps_equal_the_whole_row(tiny, random_values, prefix_length):
     module = Transformer(tiny, dtype=jnp.float64)
     with jax.enable_x64(True):
         values = random_values(tiny, dtype=jnp.float64)
-        shared = jax.jit(prefix_cache, static_argnums=0)(module, values, jnp.asarray(prefix), prefix_length)
+        shared = read_prefix(module, values, prefix[:prefix_length].tolist(), None, 0)
         own, own_length = empty_cache(tiny, B, S, jnp.float64), np.zeros(B, np.int32)
         rows, found = np.zeros((B, P + S), np.int32), np.zeros((B, P + S, tiny.hidden_size))
         rows[:, :prefix_length] = prefix[:prefix_length]
         for count, width in zip(counts, (3, 1, 3, 1, 3), strict=True):
             tokens = rng.integers(0, 37, (B, width))  # beyond `count` they are padding
-            layout = Cached(shared, jnp.asarray(prefix_length), jnp.asarray(own_length))
+            layout = Cached(*shared, jnp.asarray(own_length))
             hidden, own = step(module, values, jnp.asarray(tokens), layout, own)
             for row, new in enumerate(count):
                 start = prefix_length + own_length[row]
