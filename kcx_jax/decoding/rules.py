@@ -4,6 +4,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,24 +13,33 @@ from kcx_jax.decoding.automaton import Automaton, make_automaton
 from kcx_jax.decoding.constraint import Place, Structure, nowhere, on_device, sizes_of, stacked
 from kcx_jax.decoding.grammar import Grammar
 from kcx_jax.decoding.slots import Rules
-from kcx_jax.decoding.spans import Spans, find_spans
+from kcx_jax.decoding.spans import Spans, find_spans, no_spans
+from kcx_jax.decoding.syntax import Syntax
+from kcx_jax.decoding.text import STATES, free_text, token_states
 from kcx_jax.decoding.vocabulary import Vocabulary
 from kcx_jax.schema import Schema, Task
 from kcx_jax.tokenizer import Tokenizer
 
 _KEPT = 16  # automata of so many schemas and tasks
 
+Level = Literal["syntax", "schema", "schema+span"]
+"""syntax: an answer of the task's shape, of any names and texts. schema: it names classes and roles of the schema, as
+these may be nested. schema+span: and what it quotes stands in the sentence.
+"""
+
 
 @dataclass(frozen=True)
 class Constraint:
-    """Answers list instances of the schema's classes, for one task, and what they quote stands in the sentence.
+    """What answers of one task are held to, by its level.
 
-    canonical: names and brackets are spelled in the tokens that a model is trained on; otherwise in any.
+    canonical: names and brackets are spelled in the tokens that a model is trained on; otherwise in any, as always at
+    the level syntax, which does not know the names.
     """
 
     schema: Schema
     task: Task
     canonical: bool = True
+    level: Level = "schema+span"
 
 
 class Rulebook:
@@ -43,12 +53,21 @@ class Rulebook:
     def _vocabulary(self) -> Vocabulary:
         return Vocabulary(self._tokenizer)
 
+    @cached_property
+    def _token_states(self) -> np.ndarray:
+        return token_states(self._vocabulary)
+
     def automaton(self, constraint: Constraint) -> tuple[Automaton, Structure]:
         """The automaton of a constraint, and its arrays on the device. Raises as `Grammar` and `make_automaton`."""
         if constraint not in self._kept:
-            grammar = Grammar(constraint.schema, constraint.task)
-            automaton = make_automaton(grammar, self._vocabulary, constraint.canonical)
-            self._kept[constraint] = automaton, on_device(automaton)
+            if constraint.level == "syntax":
+                automaton = make_automaton(Syntax(constraint.task), self._vocabulary, canonical=False)
+            else:
+                grammar = Grammar(constraint.schema, constraint.task)
+                automaton = make_automaton(grammar, self._vocabulary, constraint.canonical)
+            spans = constraint.level == "schema+span"
+            text = None if spans else free_text(automaton, self._token_states)
+            self._kept[constraint] = automaton, on_device(automaton, text)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(constraint)
@@ -57,9 +76,11 @@ class Rulebook:
     def rows(self, constraint: Constraint, sentences: Sequence[str]) -> "Rows":
         """The rules of answers to these sentences."""
         automaton, structure = self.automaton(constraint)
-        return Rows(
-            automaton, structure, [find_spans(each, self._vocabulary, automaton.wanted) for each in sentences]
-        )
+        if constraint.level == "schema+span":
+            spans = [find_spans(each, self._vocabulary, automaton.wanted) for each in sentences]
+        else:
+            spans = [no_spans(STATES)] * len(sentences)
+        return Rows(automaton, structure, spans)
 
 
 class Rows:
