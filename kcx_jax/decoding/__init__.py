@@ -4,6 +4,6 @@ Lives here: generating tokens. Not here: turning them into grounded instances (`
 """
 
 from kcx_jax.decoding.generator import ContextTooLongError, Generated, Generator
-from kcx_jax.decoding.rules import Constraint
+from kcx_jax.decoding.rules import Constraint, Level
 
-__all__ = ["Constraint", "ContextTooLongError", "Generated", "Generator"]
+__all__ = ["Constraint", "ContextTooLongError", "Generated", "Generator", "Level"]

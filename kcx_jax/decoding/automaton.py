@@ -217,11 +217,11 @@ class _Walk:
             text, at = waiting.pop()
             if text and at in self.grammar.slots:
                 continue
-            for byte, target in self.grammar.ways[at].items():
-                longer = text + bytes([byte])
-                if longer in self.vocabulary.beginnings:
-                    yield longer, target
-                    waiting.append((longer, target))
+            ways = self.grammar.ways[at]
+            for byte in self.vocabulary.after.get(text, set()) & ways.keys():
+                longer, target = text + bytes([byte]), ways[byte]
+                yield longer, target
+                waiting.append((longer, target))
 
     def _walked(self, place: int, text: bytes) -> int | None:
         """Where `text` leads from `place` on; None where there is no such way, or one through a slot."""

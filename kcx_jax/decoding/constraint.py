@@ -88,7 +88,7 @@ def on_device(automaton: Automaton, text: FreeText | None = None) -> Structure:
         np.arange(most, dtype=np.int32),
     )
     tables = None if text is None else Text(jnp.asarray(text.next_SV), jnp.asarray(text.mixed_SW))
-    return Structure(*map(jnp.asarray, arrays), tables)
+    return Structure._make([*map(jnp.asarray, arrays), tables])
 
 
 def stacked(spans: Sequence[Spans], sizes: tuple[int, int, int]) -> Sentences:

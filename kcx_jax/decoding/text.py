@@ -71,7 +71,7 @@ class FreeText:
 
 def token_states(vocabulary: Vocabulary) -> np.ndarray:
     """int8 [STATES, V]: the state behind each token, from every state; `NEVER` for ids that stand for no text."""
-    return _states([text or b'"' for text in vocabulary.bytes])
+    return _states([text or b"\0" for text in vocabulary.bytes])  # a byte that stands nowhere
 
 
 def free_text(automaton: Automaton, next_SV: np.ndarray) -> FreeText:
