@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from kcx_jax.cli.constraint import ConstraintOption
 from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
 from kcx_jax.cli.ground import Ground, GroundOption
 from kcx_jax.cli.labels import AutoOption, print_names, unspoken_labels
@@ -51,13 +52,6 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace OUT.jsonl.
 Dtype = Annotated[
     str | None, typer.Option(help="float32 or bfloat16 for --model; default: the checkpoint's.")
 ]
-Constrained = Annotated[
-    bool | None,
-    typer.Option(
-        "--constrained/--unconstrained",
-        help="Whether --model names only classes of the schema and quotes only the text; default: yes.",
-    ),
-]
 MaxNewTokens = Annotated[
     int | None, typer.Option(min=1, help="Where answers are cut off; default: 256 for --model.")
 ]
@@ -81,7 +75,7 @@ def command(
     overwrite: Overwrite = False,
     dtype: Dtype = None,
     max_new_tokens: MaxNewTokens = None,
-    constrained: Constrained = None,
+    constraint: ConstraintOption = None,
     concurrency: Concurrency = 8,
 ) -> None:
     """Find entities, relations and events in texts, with offsets, and print them as JSON Lines.
@@ -102,7 +96,7 @@ def command(
         "base_url": base_url,
         "dtype": dtype,
         "max_new_tokens": max_new_tokens,
-        "constrained": constrained,
+        "constraint": None if constraint is None else constraint.value,
         "schema": render_schema(loaded),
         "tasks": wanted,
         "ground": ground.value,
@@ -150,7 +144,7 @@ def _extractor(settings: dict[str, Any], api_key: str | None, concurrency: int) 
         raise UsageError("say which model answers: either --model DIR or --chat-model NAME")
     limit = settings["max_new_tokens"]
     if chat_model is not None:
-        for option in ("adapter", "dtype", "constrained"):
+        for option in ("adapter", "dtype", "constraint"):
             if settings[option] is not None:
                 raise UsageError(f"--{option} goes with --model, not with --chat-model")
         return Extractor.from_openai(
@@ -158,7 +152,7 @@ def _extractor(settings: dict[str, Any], api_key: str | None, concurrency: int) 
         )
     if settings["base_url"] is not None:
         raise UsageError("--base-url goes with --chat-model, not with --model")
-    given = {"max_new_tokens": limit, "constrained": settings["constrained"]}
+    given = {"max_new_tokens": limit, "constraint": settings["constraint"]}
     options = {name: value for name, value in given.items() if value is not None}
     with Console(stderr=True).status(f"Loading {escape(model)}"):
         return Extractor.from_pretrained(model, settings["adapter"], settings["dtype"], **options)

@@ -3,7 +3,8 @@
 Lives here: generating tokens. Not here: turning them into grounded instances (`extraction`).
 """
 
-from kcx_jax.decoding.generator import ContextTooLongError, Generated, Generator, Stops
-from kcx_jax.decoding.rules import Constraint
+from kcx_jax.decoding.batch import Generated, Stops
+from kcx_jax.decoding.generator import ContextTooLongError, Generator
+from kcx_jax.decoding.rules import Constraint, Level
 
-__all__ = ["Constraint", "ContextTooLongError", "Generated", "Generator", "Stops"]
+__all__ = ["Constraint", "ContextTooLongError", "Generated", "Generator", "Level", "Stops"]

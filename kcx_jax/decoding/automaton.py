@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcx_jax.decoding.grammar import QUOTE, Grammar
+from kcx_jax.decoding.graph import QUOTE, Graph
 from kcx_jax.decoding.vocabulary import Vocabulary
 from kcx_jax.errors import KcxError
 
@@ -61,7 +61,7 @@ class Automaton:
     wanted: tuple[Wanted, ...]
 
 
-def make_automaton(grammar: Grammar, vocabulary: Vocabulary, canonical: bool = True) -> Automaton:
+def make_automaton(grammar: Graph, vocabulary: Vocabulary, canonical: bool = True) -> Automaton:
     """The automaton of a grammar for a vocabulary.
 
     canonical: structure is spelled as the tokenizer itself spells it, which is what a model was trained on; otherwise
@@ -137,7 +137,7 @@ def _reaching(end: _Node, edges: dict[_Node, list[_Edge]]) -> set[_Node]:
 class _Walk:
     """Edges of single nodes, found when they are asked for."""
 
-    def __init__(self, grammar: Grammar, vocabulary: Vocabulary, canonical: bool):
+    def __init__(self, grammar: Graph, vocabulary: Vocabulary, canonical: bool):
         self.grammar, self.vocabulary, self.canonical = grammar, vocabulary, canonical
         self.wanted: list[Wanted] = []
         self._numbers: dict[Wanted, int] = {}
@@ -217,11 +217,11 @@ class _Walk:
             text, at = waiting.pop()
             if text and at in self.grammar.slots:
                 continue
-            for byte, target in self.grammar.ways[at].items():
-                longer = text + bytes([byte])
-                if longer in self.vocabulary.beginnings:
-                    yield longer, target
-                    waiting.append((longer, target))
+            ways = self.grammar.ways[at]
+            for byte in self.vocabulary.after.get(text, set()) & ways.keys():
+                longer, target = text + bytes([byte]), ways[byte]
+                yield longer, target
+                waiting.append((longer, target))
 
     def _walked(self, place: int, text: bytes) -> int | None:
         """Where `text` leads from `place` on; None where there is no such way, or one through a slot."""

@@ -57,6 +57,7 @@ def search(
         count_B=jnp.zeros(rows, jnp.int32),
         live_B=jnp.ones(rows, bool),
         place=start(queue, request_B),
+        behind_B=None if queue.rules is None else jnp.zeros(rows, jnp.int32),
         seen_BV=None,
         stop_B=None,
     )

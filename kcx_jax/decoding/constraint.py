@@ -1,7 +1,8 @@
 """On the device: which tokens a row may write next, by its automaton and its sentence, and where a token takes it.
 
 Shapes: B rows, V vocabulary, N nodes, E their edges, K most edges of a node, P positions of a sentence, T its edges,
-X those of mixed tokens; all but V filled up, so that few programs are compiled.
+X those of mixed tokens; S states of free text, W what mixed edges need. All but V, S and W filled up, so that few
+programs are compiled.
 """
 
 from collections.abc import Sequence
@@ -14,10 +15,20 @@ import numpy as np
 from kcx_jax.decoding.automaton import CLOSING, FREE, MIXED, Automaton
 from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.spans import NOWHERE, Spans
+from kcx_jax.decoding.text import NEVER, FreeText
+
+
+class Text(NamedTuple):
+    """The tables of a `FreeText`: int8."""
+
+    next_SV: jax.Array
+    mixed_SW: jax.Array
 
 
 class Structure(NamedTuple):
-    """An `Automaton`: int32 but `slot_N` (bool). `order_K` is 0, 1, ... K - 1."""
+    """An `Automaton`: int32 but `slot_N` (bool). `order_K` is 0, 1, ... K - 1. `text`: where what is between quotes may
+    be any text; None where it stands in the sentence.
+    """
 
     first_N1: jax.Array
     token_E: jax.Array
@@ -25,6 +36,7 @@ class Structure(NamedTuple):
     need_E: jax.Array
     slot_N: jax.Array
     order_K: jax.Array
+    text: Text | None = None
 
 
 class Sentences(NamedTuple):
@@ -40,7 +52,10 @@ class Sentences(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where each row is: its node, and between quotes the positions of the sentence that what is written may end at."""
+    """Where each row is: its node, and between quotes the positions of the sentence that what is written may end at.
+
+    Where text is free, the positions are its states, of which what is written has one.
+    """
 
     node_B: jax.Array
     at_BP: jax.Array  # bool
@@ -56,21 +71,24 @@ class Ways(NamedTuple):
     open_BK: jax.Array
     open_BT: jax.Array
     open_BX: jax.Array
+    open_BV: jax.Array | None = None  # where text is free
 
 
-def on_device(automaton: Automaton) -> Structure:
-    """The automaton's arrays, filled up to powers of two."""
+def on_device(automaton: Automaton, text: FreeText | None = None) -> Structure:
+    """The automaton's arrays, filled up to powers of two; with `text` its slots take any."""
     edges, nodes = bucket(len(automaton.token_E)), bucket(len(automaton.slot_N))
     most = bucket(int(np.diff(automaton.first_N1).max()), 32)
     first_N1 = np.full(nodes + 1, automaton.first_N1[-1], np.int32)
     first_N1[: len(automaton.first_N1)] = automaton.first_N1
+    need_E = automaton.need_E if text is None else text.need_E
     arrays = (
         first_N1,
-        *(filled(array, edges) for array in (automaton.token_E, automaton.to_E, automaton.need_E)),
+        *(filled(array, edges) for array in (automaton.token_E, automaton.to_E, need_E)),
         filled(automaton.slot_N, nodes),
         np.arange(most, dtype=np.int32),
     )
-    return Structure(*map(jnp.asarray, arrays))
+    tables = None if text is None else Text(jnp.asarray(text.next_SV), jnp.asarray(text.mixed_SW))
+    return Structure._make([*map(jnp.asarray, arrays), tables])
 
 
 def stacked(spans: Sequence[Spans], sizes: tuple[int, int, int]) -> Sentences:
@@ -96,17 +114,6 @@ def sizes_of(spans: Sequence[Spans]) -> tuple[int, int, int]:
     )
 
 
-def nowhere(rows: int, sizes: tuple[int, int, int], node: int) -> tuple[Sentences, Place]:
-    """Sentences and places of rows that hold none, at `node`."""
-    positions, edges, mixed = sizes
-    borders = jnp.zeros((rows, positions), bool)
-    others = (
-        jnp.full((rows, size), NOWHERE, jnp.int32) for size in (edges, edges, edges, mixed, mixed, mixed)
-    )
-    at_BP = jnp.zeros((rows, positions), bool)
-    return Sentences(borders, *others), Place(jnp.full(rows, node, jnp.int32), at_BP, jnp.zeros(rows, bool))
-
-
 def allowed(ways: Ways, sentences: Sentences, vocabulary: int) -> jax.Array:
     """bool [B, V]: the tokens that each row may write next."""
     rows = len(ways.token_BK)
@@ -114,7 +121,8 @@ def allowed(ways: Ways, sentences: Sentences, vocabulary: int) -> jax.Array:
     tokens = jnp.concatenate([ways.token_BK, sentences.token_BT], axis=1)
     is_open = jnp.concatenate([ways.open_BK, ways.open_BT], axis=1)
     column = jnp.where(is_open, tokens, vocabulary)
-    return jnp.zeros((rows, vocabulary), bool).at[row_B1, column].set(True, mode="drop")
+    mask_BV = jnp.zeros((rows, vocabulary), bool).at[row_B1, column].set(True, mode="drop")
+    return mask_BV if ways.open_BV is None else mask_BV | ways.open_BV
 
 
 def advanced(
@@ -128,14 +136,20 @@ def advanced(
     node_B = jnp.where(taken_B, to_B, place.node_B)
 
     # Positions: of a text that goes on; of one that begins in a mixed token; all borders for one that is still empty.
-    row_B1, none = jnp.arange(token_B.size)[:, None], jnp.zeros_like(place.at_BP)
-    went_BT = ways.open_BT & (sentences.token_BT == token_B[:, None])
-    went_BP = none.at[row_B1, sentences.to_BT].max(went_BT)
-    into_BX = (sentences.mixed_BX == need_B[:, None] - MIXED) & (sentences.mixed_to_BX != NOWHERE)
-    into_BP = none.at[row_B1, jnp.maximum(sentences.mixed_to_BX, 0)].max(into_BX)
+    if structure.text is None:
+        row_B1, none = jnp.arange(token_B.size)[:, None], jnp.zeros_like(place.at_BP)
+        went_BT = ways.open_BT & (sentences.token_BT == token_B[:, None])
+        went_BP = none.at[row_B1, sentences.to_BT].max(went_BT)
+        into_BX = (sentences.mixed_BX == need_B[:, None] - MIXED) & (sentences.mixed_to_BX != NOWHERE)
+        into_BP = none.at[row_B1, jnp.maximum(sentences.mixed_to_BX, 0)].max(into_BX)
+    else:
+        state_B, position_P = _state(structure.text, place), jnp.arange(place.at_BP.shape[1])
+        went_BP = structure.text.next_SV[state_B, token_B][:, None] == position_P
+        into_B = structure.text.mixed_SW[state_B, jnp.maximum(need_B - MIXED, 0)]
+        into_BP = (into_B[:, None] == position_P) & (need_B >= MIXED)[:, None]
     opened_B = taken_B & structure.slot_N[node_B]
     mixed_B = need_B >= MIXED
-    fresh_B = opened_B & (~mixed_B | ~jnp.any(into_BX, axis=1))
+    fresh_B = opened_B & (~mixed_B | ~jnp.any(into_BP, axis=1))
     at_BP = jnp.where(taken_B[:, None], jnp.where(fresh_B[:, None], sentences.border_BP, into_BP), went_BP)
     return Place(node_B, at_BP & (opened_B | ~taken_B)[:, None], fresh_B)
 
@@ -160,10 +174,20 @@ def open_ways(structure: Structure, sentences: Sentences, place: Place) -> Ways:
     open_BX = at(sentences.mixed_from_BX) | (sentences.mixed_from_BX == NOWHERE)
     open_BX &= sentences.mixed_BX != NOWHERE
     ends_B1 = (jnp.any(place.at_BP & sentences.border_BP, axis=1) & ~place.fresh_B)[:, None]
-    wanted_BKX = (need_BK - MIXED)[:, :, None] == sentences.mixed_BX[:, None, :]
-    mixed_BK = jnp.any(wanted_BKX & open_BX[:, None, :], axis=2)
+    if structure.text is None:
+        wanted_BKX = (need_BK - MIXED)[:, :, None] == sentences.mixed_BX[:, None, :]
+        mixed_BK, open_BV = jnp.any(wanted_BKX & open_BX[:, None, :], axis=2), None
+    else:
+        state_B = _state(structure.text, place)
+        mixed_BK = structure.text.mixed_SW[state_B[:, None], jnp.maximum(need_BK - MIXED, 0)] != NEVER
+        open_BV = slot_B1 & (structure.text.next_SV[state_B] != NEVER)
     met_BK = jnp.where(need_BK == FREE, True, jnp.where(need_BK == CLOSING, ends_B1, mixed_BK))
-    return Ways(token_BK, to_BK, need_BK, there_BK & met_BK, open_BT, open_BX)
+    return Ways(token_BK, to_BK, need_BK, there_BK & met_BK, open_BT, open_BX, open_BV)
+
+
+def _state(text: Text, place: Place) -> jax.Array:
+    """int32 [B]: the state of each row's text; that of an empty one where none is begun."""
+    return jnp.argmax(place.at_BP[:, : len(text.next_SV)], axis=1).astype(jnp.int32)
 
 
 def filled(array: np.ndarray, size: int, value: int = 0) -> np.ndarray:

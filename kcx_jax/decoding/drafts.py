@@ -1,8 +1,9 @@
 """Drafts: the tokens that a row will probably write next, so that several are verified in one step of the model.
 
-Where the automaton leaves one token, that; in a text the sentence's next token, as the tokenizer would go on; where
-there is a choice, what answers took most often at this node. A draft changes how fast an answer is written, and nothing
-else: it stays if it is the token that would have been chosen.
+Where the automaton leaves one token, that. A text begins at the next word that looks like a name, behind the text
+before, and goes on as the sentence does; where a word ends it ends too if texts did so more often before such a word as
+comes next. At other choices, what answers took most often at this node. A draft changes how fast an answer is written,
+and nothing else: it stays if it is the token that would have been chosen.
 
 Shapes: B rows, N nodes, E edges of the automaton, K most edges of a node, P positions of a sentence, T its edges,
 U distinct tokens of these.
@@ -32,16 +33,18 @@ _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao
 
 @dataclass(frozen=True)
 class Copies:
-    """How a sentence is copied. int32 but `end_P` (bool).
+    """How a sentence is copied; int32.
 
     `unique_U` are its tokens, `which_E` says which of them an edge of `Spans` has. From position p the tokenizer would
-    go on with `next_P`, `NOWHERE` where nothing goes on. At `end_P` a word ends.
+    go on with `next_P`; where a word ends there, `kind_P` is the kind of what comes next (0 to `KINDS`); the next word
+    that looks like a name begins at `name_P`, at p or behind it. `NOWHERE` where nothing does.
     """
 
     unique_U: np.ndarray
     which_E: np.ndarray
     next_P: np.ndarray
-    end_P: np.ndarray
+    kind_P: np.ndarray
+    name_P: np.ndarray
 
 
 class Copying(NamedTuple):
@@ -50,22 +53,27 @@ class Copying(NamedTuple):
     unique_BU: jax.Array
     which_BT: jax.Array
     next_BP: jax.Array
-    end_BP: jax.Array
+    kind_BP: jax.Array
+    name_BP: jax.Array
 
 
 class Tally(NamedTuple):
-    """What answers did so far, int32: how often they took each edge, and went on with a text where a word ended."""
+    """What answers did so far, int32: how often they took each edge; and, where a word ended, how often a text went on
+    and how often it ended, by the kind of what came next.
+    """
 
     taken_E: jax.Array
-    copied_N: jax.Array
+    copied_F: jax.Array
+    closed_F: jax.Array
 
 
 class Line(NamedTuple):
-    """A row's drafts one after another, with a leading axis W: the place before each token, the ways from there, and
-    the token, -1 where nothing is drafted.
+    """A row's drafts one after another, with a leading axis W: the place before each token, where in the sentence the
+    text before ended, the ways from there, and the token, -1 where nothing is drafted.
     """
 
     place: Place
+    behind_WB: jax.Array
     ways: Ways
     token_WB: jax.Array
 
@@ -79,11 +87,38 @@ def find_copies(sentence: str, spans: Spans, vocabulary: Vocabulary) -> Copies:
     for word in _WORD.finditer(sentence):
         _follow("".join(characters[word.start() : word.end()]), starts[word.start()], vocabulary, next_P)
     _follow("".join(characters), 0, vocabulary, next_P)
-    end_P = np.zeros(starts[-1] + 1, bool)
-    for place, (before, behind) in enumerate(zip(sentence, f"{sentence[1:]} ", strict=False)):
-        end_P[starts[place + 1]] = not behind.isalnum() or _unspaced(before) or _unspaced(behind)
+    kind_P, name_P = (np.full(starts[-1] + 1, NOWHERE, np.int32) for _ in range(2))
+    behind = [*sentence[1:], " "]
+    for place, (start, character, following) in enumerate(zip(starts[1:], sentence, behind, strict=True), 1):
+        if not following.isalnum() or _unspaced(character) or _unspaced(following):
+            kind_P[start] = _kind(sentence, place)
+    for word in _WORD.finditer(sentence):
+        if word[0][0].isupper():
+            name_P[starts[word.start()]] = starts[word.start()]
+    for place in range(starts[-1] - 1, -1, -1):
+        if name_P[place] == NOWHERE:
+            name_P[place] = name_P[place + 1]
     unique_U, which_E = np.unique(spans.token_E, return_inverse=True)
-    return Copies(unique_U.astype(np.int32), which_E.astype(np.int32), next_P, end_P)
+    return Copies(unique_U.astype(np.int32), which_E.astype(np.int32), next_P, kind_P, name_P)
+
+
+KINDS = 6
+
+
+def _kind(sentence: str, place: int) -> int:
+    """What kind of word or sign comes next in the sentence."""
+    rest = sentence[place:].lstrip(" ")
+    if not rest:
+        return 0
+    tests = (str.isdigit, str.isupper, str.islower, str.isalpha)
+    return next((number for number, test in enumerate(tests, 1) if test(rest[0])), KINDS - 1)
+
+
+def no_copies(positions: int) -> Copies:
+    """What stands for a sentence of which nothing is copied."""
+    none = np.zeros(0, np.int32)
+    nowhere = np.full(positions, NOWHERE, np.int32)
+    return Copies(none, none, nowhere, nowhere, nowhere)
 
 
 def _follow(text: str, start: int, vocabulary: Vocabulary, next_P: np.ndarray) -> None:
@@ -103,7 +138,7 @@ def _unspaced(character: str) -> bool:
 
 def empty_tally(structure: Structure) -> Tally:
     """The tally before any answer."""
-    return Tally(jnp.zeros_like(structure.token_E), jnp.zeros(structure.slot_N.size, jnp.int32))
+    return Tally(jnp.zeros_like(structure.token_E), jnp.zeros(KINDS, jnp.int32), jnp.zeros(KINDS, jnp.int32))
 
 
 def unique_size(copies: Sequence[Copies]) -> int:
@@ -113,12 +148,14 @@ def unique_size(copies: Sequence[Copies]) -> int:
 
 def copying(copies: Sequence[Copies], unique: int, positions: int, edges: int) -> Copying:
     """The copies of several sentences as rows, with room for so many distinct tokens, positions and edges."""
-    sizes = (unique, edges, positions, positions)
+    sizes = (unique, edges, positions, positions, positions)
     columns = zip(*(vars(each).values() for each in copies), strict=True)
     return Copying(
         *(
             jnp.asarray(np.stack([filled(array, size, value) for array in column]))
-            for column, size, value in zip(columns, sizes, (NOWHERE, 0, NOWHERE, False), strict=True)
+            for column, size, value in zip(
+                columns, sizes, (NOWHERE, 0, NOWHERE, NOWHERE, NOWHERE), strict=True
+            )
         )
     )
 
@@ -132,19 +169,35 @@ def candidates(ways: Ways, copying: Copying) -> tuple[jax.Array, jax.Array]:
 
 
 def make_line(
-    structure: Structure, sentences: Sentences, copying: Copying, tally: Tally, place: Place, width: int
+    structure: Structure,
+    sentences: Sentences,
+    copying: Copying,
+    tally: Tally,
+    place: Place,
+    behind_B: jax.Array,
+    width: int,
 ) -> Line:
     """The next `width` places of each row, if it takes the drafts; the last token is drafted for nothing."""
 
-    def go_on(place: Place, _: None) -> tuple[Place, Line]:
+    def go_on(before: tuple[Place, jax.Array], _: None) -> tuple[tuple[Place, jax.Array], Line]:
+        place, behind_B = before
         ways = open_ways(structure, sentences, place)
-        token_B = _draft(structure, copying, tally, place, ways)
-        return advanced(structure, ways, sentences, place, token_B), Line(place, ways, token_B)
+        token_B = _draft(structure, copying, tally, place, behind_B, ways)
+        after = advanced(structure, ways, sentences, place, token_B)
+        return (after, ended_at(place, after, behind_B)), Line(place, behind_B, ways, token_B)
 
-    return lax.scan(go_on, place, None, length=width)[1]
+    return lax.scan(go_on, (place, behind_B), None, length=width)[1]
 
 
-def _draft(structure: Structure, copying: Copying, tally: Tally, place: Place, ways: Ways) -> jax.Array:
+def ended_at(before: Place, after: Place, behind_B: jax.Array) -> jax.Array:
+    """Where in the sentence the last text ended that was copied from it: the first place where it may have."""
+    ended_B = jnp.any(before.at_BP, axis=1) & ~jnp.any(after.at_BP, axis=1)
+    return jnp.where(ended_B, jnp.argmax(before.at_BP, axis=1), behind_B)
+
+
+def _draft(
+    structure: Structure, copying: Copying, tally: Tally, place: Place, behind_B: jax.Array, ways: Ways
+) -> jax.Array:
     """What each row will probably take, -1 where nothing tells."""
     tokens_BX, open_BX = candidates(ways, copying)
     most = jnp.iinfo(jnp.int32).max
@@ -154,17 +207,23 @@ def _draft(structure: Structure, copying: Copying, tally: Tally, place: Place, w
     usual_B = jnp.take_along_axis(ways.token_BK, jnp.argmax(taken_BK, axis=1)[:, None], axis=1)[:, 0]
     usual_B = jnp.where(jnp.max(taken_BK, axis=1) > 0, usual_B, -1)
 
-    at_B1 = jnp.argmax(place.at_BP, axis=1)[
-        :, None
-    ]  # the first of the places that the text may be copied from
-    next_B, end_B = (
-        jnp.take_along_axis(each, at_B1, axis=1)[:, 0] for each in (copying.next_BP, copying.end_BP)
-    )
-    in_text_B = jnp.any(place.at_BP, axis=1) & ~place.fresh_B
-    closes_B = end_B & (jnp.sum(taken_BK, axis=1) > tally.copied_N[place.node_B])
+    at_B, in_text_B = _in_text(place)
+    next_B, kind_B = _at(copying.next_BP, at_B), _at(copying.kind_BP, at_B)
+    closes_B = (kind_B != NOWHERE) & (tally.closed_F[kind_B] > tally.copied_F[kind_B])
     copied_B = jnp.where(closes_B | (next_B == NOWHERE), usual_B, next_B)
-    chosen_B = jnp.where(in_text_B, copied_B, jnp.where(place.fresh_B, -1, usual_B))
+    name_B = _at(copying.name_BP, behind_B)
+    first_B = jnp.where(name_B == NOWHERE, -1, _at(copying.next_BP, jnp.maximum(name_B, 0)))
+    chosen_B = jnp.where(in_text_B, copied_B, jnp.where(place.fresh_B, first_B, usual_B))
     return jnp.where(lowest_B == highest_B, lowest_B, chosen_B)
+
+
+def _in_text(place: Place) -> tuple[jax.Array, jax.Array]:
+    """The first of the positions that each row's text may have come to, and whether it is in one."""
+    return jnp.argmax(place.at_BP, axis=1), jnp.any(place.at_BP, axis=1) & ~place.fresh_B
+
+
+def _at(x_BP: jax.Array, position_B: jax.Array) -> jax.Array:
+    return jnp.take_along_axis(x_BP, position_B[:, None], axis=1)[:, 0]
 
 
 def _edges(structure: Structure, place: Place) -> jax.Array:
@@ -184,14 +243,17 @@ def tallied(
     """The tally with the tokens that rows wrote along their lines."""
 
     def add(tally: Tally, one: tuple[Line, jax.Array, jax.Array]) -> tuple[Tally, None]:
-        (place, ways, _), token_B, written_B = one
+        line, token_B, written_B = one
+        ways = line.ways
         taken_BK = ways.open_BK & (ways.token_BK == token_B[:, None]) & written_B[:, None]
-        at_B1 = jnp.argmax(place.at_BP, axis=1)[:, None]
-        copied_B = jnp.any(place.at_BP, axis=1) & jnp.take_along_axis(copying.end_BP, at_B1, axis=1)[:, 0]
-        copied_B &= written_B & ~place.fresh_B & ~jnp.any(taken_BK, axis=1)
+        at_B, in_text_B = _in_text(line.place)
+        kind_B = _at(copying.kind_BP, at_B)
+        counts_B = written_B & in_text_B & (kind_B != NOWHERE)
+        closed_B = jnp.any(taken_BK, axis=1)
         return Tally(
-            tally.taken_E.at[_edges(structure, place)].add(taken_BK),
-            tally.copied_N.at[place.node_B].add(copied_B),
+            tally.taken_E.at[_edges(structure, line.place)].add(taken_BK),
+            tally.copied_F.at[kind_B].add(counts_B & ~closed_B),
+            tally.closed_F.at[kind_B].add(counts_B & closed_B),
         ), None
 
     return lax.scan(add, tally, (line, token_WB, written_WB))[0]

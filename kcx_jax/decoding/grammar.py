@@ -10,60 +10,21 @@ their subclasses. Nodes are numbers; wherever answers differ the graph is a tree
 
 from collections.abc import Iterable, Sequence
 
-from kcx_jax.errors import UsageError
+from kcx_jax.decoding.graph import Graph
 from kcx_jax.schema import Schema, Task, role_to_identifier
 from kcx_jax.schema.concepts import UNTYPED
 
-MOST_NODES = 300_000
-QUOTE = ord('"')
 
-
-class Grammar:
-    """The graph of one task's answers, which begin as they do behind ``results =``: with a space.
-
-    `ways[node]` is byte -> node. A node in `slots` lies between quotes, and its one way is the closing one. `start` is
-    the first node, `nothing` that of a text in which nothing can be found; at `end` an answer is whole.
-    """
+class Grammar(Graph):
+    """The graph of one task's answers over the classes of a schema."""
 
     def __init__(self, schema: Schema, task: Task):
-        self.ways: list[dict[int, int]] = []
-        self.slots: set[int] = set()
+        super().__init__()
         self._schema = schema.for_task(task)
         self._classes: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self.start, self.nothing, self.end = self._node(), self._node(), self._node()
-        first, items, self._behind_item = self._node(), self._node(), self._node()
-        self._write(self.start, " [", first)
-        self._write(self.nothing, " []", self.end)
-        self._write(self._behind_item, ", ", items)
-        self._write(self._behind_item, "]", self.end)
+        items = self._node()
         {"ner": self._mentions, "ed": self._mentions, "re": self._relations, "eae": self._events}[task](items)
-        self.ways[first] |= self.ways[items]
-        self._write(first, "]", self.end)
-
-    def _node(self) -> int:
-        if len(self.ways) == MOST_NODES:
-            raise UsageError(
-                f"the schema's answers need a graph of more than {MOST_NODES:,} nodes. Ask for fewer classes at "
-                "once, or switch the constraint off."
-            )
-        self.ways.append({})
-        return len(self.ways) - 1
-
-    def _write(self, node: int, text: str, target: int) -> None:
-        """A way from `node` to `target` that spells `text`; it may share its beginning with others."""
-        *first, last = text.encode()
-        for byte in first:
-            if byte not in self.ways[node]:
-                self.ways[node][byte] = self._node()
-            node = self.ways[node][byte]
-        assert self.ways[node].setdefault(last, target) == target
-
-    def _slot(self, behind: int) -> int:
-        """A node between quotes, which goes on at `behind`."""
-        node = self._node()
-        self.slots.add(node)
-        self.ways[node][QUOTE] = behind
-        return node
+        self._list(items)
 
     def _mentions(self, items: int) -> None:
         behind = self._node()

@@ -66,6 +66,7 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
         count_B=none_A,
         live_B=slot_A < B,
         place=start(queue, request_A),
+        behind_B=None if queue.rules is None else none_A,
         seen_BV=None if queue.seen_V is None else _read(queue.seen_V, tokens_AC, length_A),
         stop_B=None if slots.stop_B is None else none_A,
     )
@@ -132,10 +133,18 @@ def _read(seen_V: jax.Array, tokens_AC: jax.Array, length_A: jax.Array) -> jax.A
 
 def line_of(network: Network, queue: Queue, rows: Slots, tally: Tally | None, width: int) -> Line | None:
     """The rows' places along their drafts; None where anything may be written."""
-    if network.structure is None or queue.rules is None or tally is None or rows.place is None:
+    if (
+        network.structure is None
+        or queue.rules is None
+        or tally is None
+        or rows.place is None
+        or rows.behind_B is None
+    ):
         return None
     rules = of_rows(queue.rules, rows)
-    return make_line(network.structure, rules.sentences, rules.copying, tally, rows.place, width)
+    return make_line(
+        network.structure, rules.sentences, rules.copying, tally, rows.place, rows.behind_B, width
+    )
 
 
 def _noted(

@@ -53,6 +53,12 @@ def find_spans(sentence: str, vocabulary: Vocabulary, wanted: tuple[Wanted, ...]
     return Spans(border_P, from_E, token_E, to_E, *np.array(sorted(set(parts)), np.int32).reshape(-1, 3).T)
 
 
+def no_spans(states: int) -> Spans:
+    """What stands for a sentence where text is free: as many positions as it has states, and the first the border."""
+    none = np.zeros(0, np.int32)
+    return Spans(np.arange(states) == 0, none, none, none, none, none, none)
+
+
 _ANY = [(NOWHERE, NOWHERE)]
 
 

@@ -81,6 +81,7 @@ class Slots(NamedTuple):
     count_B: jax.Array  # tokens written
     live_B: jax.Array  # bool: still writing
     place: Place | None
+    behind_B: jax.Array | None  # where in the sentence the last text ended
     seen_BV: jax.Array | None  # uint8, `READ` and `WRITTEN`
     stop_B: jax.Array | None  # the state of `StopTexts`
 
@@ -131,6 +132,7 @@ def new_state(
         count_B=zeros(rows),
         live_B=zeros(rows, dtype=bool),
         place=place,
+        behind_B=None if place is None else zeros(rows),
         seen_BV=None
         if network.sampler.repetition is None
         else zeros(rows, config.vocab_size, dtype=jnp.uint8),

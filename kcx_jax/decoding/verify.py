@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kcx_jax.decoding.constraint import advanced
-from kcx_jax.decoding.drafts import Line, candidates
+from kcx_jax.decoding.constraint import Place, advanced, allowed
+from kcx_jax.decoding.drafts import Line, candidates, ended_at
 from kcx_jax.decoding.state import Engine, Network, Queue, Rules, Slots
 from kcx_jax.ops.sampling import WRITTEN, choose
 
@@ -77,11 +77,13 @@ def verify(
         ended_R=ended_R,
     )
     next_R = _at(token_RW, last_R)
+    place, behind_R = _behind(network, queue, rows, line, last_R, next_R)
     return rows._replace(
         next_B=next_R,
         count_B=count_R,
         live_B=rows.live_B & ~ended_R & (count_R < queue.limit_Q[rows.request_B]),
-        place=_behind(network, queue, rows, line, last_R, next_R),
+        place=place,
+        behind_B=behind_R,
         seen_BV=_remembered(rows.seen_BV, token_RW, answer_RW),
         stop_B=stop_R,
     ), written
@@ -111,9 +113,14 @@ def _choices(
 
     if line is None or queue.rules is None:
         logits_RWV = scored(hidden_RWD)
-        token_RWV = jnp.broadcast_to(jnp.arange(logits_RWV.shape[2], dtype=jnp.int32), logits_RWV.shape)
-        return Choices(token_RWV, logits_RWV, jax.nn.logsumexp(logits_RWV, axis=2) if engine.raw else None)
-    copying = of_rows(queue.rules, rows).copying
+        return _whole(logits_RWV, logits_RWV, engine)
+    rules = of_rows(queue.rules, rows)
+    if network.structure is not None and network.structure.text is not None:
+        logits_RWV = scored(hidden_RWD)
+        open_WRV = jax.vmap(lambda ways: allowed(ways, rules.sentences, logits_RWV.shape[2]))(line.ways)
+        score_RWV = jnp.where(jnp.moveaxis(open_WRV, 0, 1), logits_RWV, -jnp.inf)
+        return _whole(score_RWV, logits_RWV, engine)
+    copying = rules.copying
     token_RWX, open_RWX = (
         jnp.moveaxis(each, 0, 1) for each in jax.vmap(lambda ways: candidates(ways, copying))(line.ways)
     )
@@ -124,6 +131,12 @@ def _choices(
     else:
         score_RWX, total_RW = scored(hidden_RWD, jnp.maximum(token_RWX, 0)), None
     return Choices(token_RWX, jnp.where(open_RWX, score_RWX, -jnp.inf), total_RW)
+
+
+def _whole(score_RWV: jax.Array, logits_RWV: jax.Array, engine: Engine) -> Choices:
+    """All tokens to choose from."""
+    token_RWV = jnp.broadcast_to(jnp.arange(score_RWV.shape[2], dtype=jnp.int32), score_RWV.shape)
+    return Choices(token_RWV, score_RWV, jax.nn.logsumexp(logits_RWV, axis=2) if engine.raw else None)
 
 
 def _without_early_end(network: Network, rows: Slots, choices: Choices) -> Choices:
@@ -204,13 +217,14 @@ def _stopped(
 
 def _behind(
     network: Network, queue: Queue, rows: Slots, line: Line | None, last_R: jax.Array, next_R: jax.Array
-) -> Any:
-    """Where the rows are behind the last token that they wrote."""
+) -> tuple[Place | None, jax.Array | None]:
+    """Where the rows are behind the last token that they wrote, and where in the sentence their last text ended."""
     if line is None or network.structure is None or queue.rules is None:
-        return rows.place
+        return rows.place, rows.behind_B
     row_R = jnp.arange(last_R.size)
-    place, ways = jax.tree.map(lambda x: x[last_R, row_R], (line.place, line.ways))
-    return advanced(network.structure, ways, of_rows(queue.rules, rows).sentences, place, next_R)
+    before, behind_R, ways = jax.tree.map(lambda x: x[last_R, row_R], (line.place, line.behind_WB, line.ways))
+    place = advanced(network.structure, ways, of_rows(queue.rules, rows).sentences, before, next_R)
+    return place, ended_at(before, place, behind_R)
 
 
 def _any_of(tokens: jax.Array, id_I: jax.Array) -> jax.Array:

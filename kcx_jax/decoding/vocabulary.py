@@ -11,7 +11,8 @@ QUOTE = ord('"')
 class Vocabulary:
     """The bytes of every token that stands for text; ids of symbols stand for none.
 
-    Several ids may have the same bytes: a piece of one character, and its byte.
+    Several ids may have the same bytes: a piece of one character, and its byte. `beginnings` are those of tokens, and
+    `after` each, the empty one too, are the bytes that one goes on with.
     """
 
     def __init__(self, tokenizer: Tokenizer):
@@ -24,6 +25,9 @@ class Vocabulary:
                 ids[text].append(token)
         self.ids: Mapping[bytes, list[int]] = dict(ids)
         self.beginnings = {text[:end] for text in ids for end in range(1, len(text) + 1)}
+        self.after: dict[bytes, set[int]] = {}
+        for text in self.beginnings:
+            self.after.setdefault(text[:-1], set()).add(text[-1])
         self._joined: dict[tuple[int, int], bool] = {}
 
     def at(self, text: bytes, start: int) -> Iterator[tuple[int, int]]:

@@ -56,21 +56,22 @@ class Extractor:
         dtype: str | None = None,
         *,
         max_new_tokens: int = 256,
-        constrained: bool = True,
+        constraint: Literal["off", "syntax", "schema", "schema+span"] = "schema+span",
     ) -> "Extractor":
         """Answers from a checkpoint folder or a Hub id, with LoRA adapters on top if any are given.
 
         `dtype` ("float32", "bfloat16") is that of the computation; None keeps the checkpoint's. Answers
-        longer than `max_new_tokens` are cut off, which shows in the result's problems. Unless `constrained` is false
-        they name only classes of the schema and quote only the text (docs/decoding.md). Raises `KcxError` as
-        `kcx_jax.checkpoints.load_pretrained` does.
+        longer than `max_new_tokens` are cut off, which shows in the result's problems. `constraint`: what they are
+        held to while they are written (docs/decoding.md): "syntax", lists of calls that parse; "schema", those of the
+        schema's classes; "schema+span", and what they quote stands in the text. Raises `UsageError` for another
+        level, and `KcxError` as `kcx_jax.checkpoints.load_pretrained` does.
         """
         from kcx_jax.checkpoints import load_pretrained
         from kcx_jax.decoding import Generator
         from kcx_jax.extraction.local import ModelAnswers
 
         model = load_pretrained(path_or_hub_id, adapter=adapter, dtype=dtype)
-        return cls(ModelAnswers(Generator(model), max_new_tokens, constrained))
+        return cls(ModelAnswers(Generator(model), max_new_tokens, constraint))
 
     def extract(
         self,

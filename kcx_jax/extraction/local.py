@@ -2,29 +2,39 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Literal, get_args
 
-from kcx_jax.decoding import Constraint, ContextTooLongError, Generated, Generator
+from kcx_jax.decoding import Constraint, ContextTooLongError, Generated, Generator, Level
+from kcx_jax.errors import UsageError
 from kcx_jax.extraction.answers import Answer, Question, TextTooLongError
 from kcx_jax.prompts import sentence_context
 from kcx_jax.tokenizer import Tokenizer
 
+LEVELS = ("off", *get_args(Level))
 _CHUNK = 512  # texts decoded between two yields: enough to keep all slots busy
 
 
 class ModelAnswers:
-    """An `AnswerSource` over a `Generator`; answers are cut off after `max_new_tokens`, and, if `constrained`, name
-    only classes of the schema and quote only the text.
+    """An `AnswerSource` over a `Generator`; answers are cut off after `max_new_tokens`, and held to the level
+    `constraint`, or to none at "off". Raises `UsageError` for another level.
     """
 
-    def __init__(self, generator: Generator, max_new_tokens: int, constrained: bool = True):
+    def __init__(
+        self, generator: Generator, max_new_tokens: int, constraint: Level | Literal["off"] = "schema+span"
+    ):
+        if constraint not in LEVELS:
+            raise UsageError(f"constraint is {constraint!r}: one of {', '.join(LEVELS)}")
         self.generator = generator
-        self.max_new_tokens, self.constrained = max_new_tokens, constrained
+        self.max_new_tokens, self.level = max_new_tokens, constraint
 
     def stream(self, questions: Sequence[Question], texts: Iterable[str]) -> Iterator[tuple[Answer, ...]]:
         """See `AnswerSource`. Takes a chunk of texts and answers it task by task."""
         waiting = iter(texts)
         prefixes = [question.prefix for question in questions]
-        constraints = [Constraint(each.schema, each.task) if self.constrained else None for each in questions]
+        constraints = [
+            None if self.level == "off" else Constraint(each.schema, each.task, level=self.level)
+            for each in questions
+        ]
         while chunk := list(islice(waiting, _CHUNK)):
             contexts = list(map(sentence_context, chunk))
             try:

@@ -10,9 +10,11 @@ import pytest
 
 from kcx_jax.corpora import read_records
 from kcx_jax.decoding.automaton import make_automaton
-from kcx_jax.decoding.constraint import advanced, allowed, nowhere, on_device, open_ways, sizes_of, stacked
+from kcx_jax.decoding.constraint import Place, advanced, allowed, on_device, open_ways, sizes_of, stacked
 from kcx_jax.decoding.grammar import Grammar
-from kcx_jax.decoding.spans import find_spans
+from kcx_jax.decoding.spans import find_spans, no_spans
+from kcx_jax.decoding.syntax import Syntax
+from kcx_jax.decoding.text import STATES, free_text, token_states
 from kcx_jax.decoding.vocabulary import Vocabulary
 from kcx_jax.errors import KcxError
 from kcx_jax.prompts.extraction import answer_text, sentence_context
@@ -54,11 +56,13 @@ class Walker:
     """One row on its way."""
 
     def __init__(self, sentence, vocabulary, automaton, structure):
-        spans = [find_spans(sentence, vocabulary, automaton.wanted)]
+        free = structure.text is not None
+        spans = [no_spans(STATES) if free else find_spans(sentence, vocabulary, automaton.wanted)]
         sizes = tuple(map(max, sizes_of(spans), (256, 512, 64)))
         self.vocabulary, self.structure = vocabulary, structure
         self.sentences = stacked(spans, sizes)
-        _, self.place = nowhere(1, sizes, automaton.start if sentence else automaton.nothing)
+        start = automaton.start if sentence or free else automaton.nothing
+        self.place = Place(jnp.array([start]), jnp.zeros((1, sizes[0]), bool), jnp.zeros(1, bool))
         self.end = len(automaton.slot_N) - 1
 
     def allowed(self):
@@ -111,14 +115,16 @@ def _byte_level(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def automata(vocabulary):
-    """(task, canonical) -> automaton and its arrays."""
+    """(task, canonical, level) -> automaton and its arrays."""
     made = {}
 
-    def get(task, canonical):
-        if (task, canonical) not in made:
-            automaton = make_automaton(Grammar(SCHEMA, task), vocabulary, canonical)
-            made[task, canonical] = automaton, on_device(automaton)
-        return made[task, canonical]
+    def get(task, canonical, level="schema+span"):
+        if (task, canonical, level) not in made:
+            graph = Syntax(task) if level == "syntax" else Grammar(SCHEMA, task)
+            automaton = make_automaton(graph, vocabulary, canonical)
+            text = None if level == "schema+span" else free_text(automaton, token_states(vocabulary))
+            made[task, canonical, level] = automaton, on_device(automaton, text)
+        return made[task, canonical, level]
 
     return get
 
@@ -140,8 +146,11 @@ def _hurried(rng, walker, after):
 
     def choose(tokens, ids):
         text = walker.vocabulary.bytes
-        ends = [t for t in tokens if t == walker.vocabulary.eos_id or set(text[t]) & set(b'"])')]
-        ends = [t for t in ends if b"]" in text[t]] or ends
+        ends = [t for t in tokens if t == walker.vocabulary.eos_id or set(text[t]) & set(b'"()])')]
+        if not walker.structure.slot_N[walker.place.node_B[0]]:  # text may have brackets of its own
+            ends = [t for t in ends if b"]" in text[t]] or ends
+        else:
+            ends = [t for t in ends if b'"' in text[t]]
         return int(rng.choice(sorted(ends if ends and len(ids) > after else tokens)))
 
     return choose
@@ -225,7 +234,25 @@ def _lark(task):
     return f'%llguidance {{"no_forcing": true}}\nstart: " [" (item (", " item)*)? "]"\nitem: {item}\n'
 
 
-def _matcher(vocabulary, task, sentence):
+def _names(task):
+    """Answers of any names, as one expression written down by hand."""
+    name, text = "[A-Za-z_][A-Za-z0-9_]*", f'"{FREE}"'
+    mention = rf"{name}\({text}\)"
+    filler = f"({text}|{mention})"
+    item = {
+        "ner": mention,
+        "ed": mention,
+        "re": rf"{name}\({mention}, {mention}\)",
+        "eae": rf"{name}\({text}(, {name}=\[{filler}(, {filler})*\])*\)",
+    }[task]
+    expression = rf" \[({item}(, {item})*)?\]"
+    return f'%llguidance {{"no_forcing": true}}\nstart: /{expression}/\n'
+
+
+FREE = r'([^"\\\x00-\x1f\x7f-\x9f]|\\[nrt"\\]|\\x[0-9a-f][0-9a-f])+'
+
+
+def _matcher(vocabulary, task, sentence, level="schema+span"):
     from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
     class Source:
@@ -236,36 +263,74 @@ def _matcher(vocabulary, task, sentence):
         def __call__(self, text):
             return vocabulary.tokenizer.encode(text if isinstance(text, str) else text.decode())
 
-    chunks = json.dumps({"substring_chunks": [quote(character)[1:-1] for character in sentence]})
-    text = f'TEXT: "\\"" INNER "\\""\nINNER: SUB & /(?s:.+)/\nSUB: %regex {chunks}\n'
-    matcher = LLMatcher(LLTokenizer(TokenizerWrapper(Source()), slices=[]), _lark(task) + text)
+    if level == "syntax":
+        grammar = _names(task)
+    elif level == "schema":
+        grammar = f'{_lark(task)}TEXT: /"{FREE}"/\n'
+    else:
+        grammar = _lark(task) + _of_sentence(sentence)
+    matcher = LLMatcher(LLTokenizer(TokenizerWrapper(Source()), slices=[]), grammar)
     assert not matcher.get_error(), matcher.get_error()
     return matcher
+
+
+def _of_sentence(sentence):
+    chunks = json.dumps({"substring_chunks": [quote(character)[1:-1] for character in sentence]})
+    return f'TEXT: "\\"" INNER "\\""\nINNER: SUB & /(?s:.+)/\nSUB: %regex {chunks}\n'
 
 
 @pytest.mark.interop
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("sentence", SENTENCES[:-1], ids=range(len(SENTENCES) - 1))
 def test_plain_masks_are_those_of_llguidance_and_canonical_ones_less(vocabulary, automata, task, sentence):
-    numpy = pytest.importorskip("llguidance.numpy", reason="needs llguidance (extra interop)")
     rng = np.random.default_rng(len(sentence))
-    plain, canonical = (Walker(sentence, vocabulary, *automata(task, which)) for which in (False, True))
-    for walker in (plain, canonical):
-        matcher = _matcher(vocabulary, task, sentence)
-        start, choose = walker.place, _hurried(rng, walker, 25)
-        ids = []
-        while not walker.ended and len(ids) < 80:
-            bits = numpy.allocate_token_bitmask(1, vocabulary.size)
-            numpy.fill_next_token_bitmask(matcher, bits, 0)
-            theirs = set(np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little")).tolist())
-            ours = walker.allowed()
-            if walker is plain:
-                assert ours == theirs, _text(vocabulary, ids)
-            assert ours <= theirs
-            ids.append(choose(ours, ids))
-            assert matcher.consume_token(ids[-1])
-            walker.take(ids[-1])
-        assert start is not walker.place
+    for canonical in (False, True):
+        walker = Walker(sentence, vocabulary, *automata(task, canonical))
+        _compare(walker, _matcher(vocabulary, task, sentence), rng, 80, equal=not canonical)
+
+
+def _compare(walker, matcher, rng, most, equal):
+    """Walks at random: what is allowed is what the other engine allows, or a part of it."""
+    numpy = pytest.importorskip("llguidance.numpy", reason="needs llguidance (extra interop)")
+    vocabulary, ids = walker.vocabulary, []
+    choose = _hurried(rng, walker, most // 3)
+    while not walker.ended and len(ids) < most:
+        bits = numpy.allocate_token_bitmask(1, vocabulary.size)
+        numpy.fill_next_token_bitmask(matcher, bits, 0)
+        theirs = set(np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little")).tolist())
+        ours = walker.allowed()
+        assert ours == theirs if equal else ours <= theirs, b"".join(vocabulary.bytes[token] for token in ids)
+        ids.append(choose(ours, ids))
+        assert matcher.consume_token(ids[-1])
+        walker.take(ids[-1])
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("level", ["syntax", "schema"])
+@pytest.mark.parametrize("task", TASKS)
+def test_masks_of_free_text_are_those_of_llguidance(vocabulary, automata, task, level):
+    pytest.importorskip("llguidance", reason="needs llguidance (extra interop)")
+    for seed in range(4):
+        walker = Walker("", vocabulary, *automata(task, False, level))
+        _compare(walker, _matcher(vocabulary, task, "", level), np.random.default_rng(seed), 60, equal=True)
+
+
+@pytest.mark.parametrize("level", ["syntax", "schema"])
+@pytest.mark.parametrize("task", TASKS)
+def test_what_is_written_of_free_text_parses(vocabulary, automata, task, level):
+    rng = np.random.default_rng(TASKS.index(task))
+    automaton, structure = automata(task, level == "schema", level)
+    listed = 0
+    for _ in range(8):
+        walker = Walker("", vocabulary, automaton, structure)
+        ids = _walk(walker, _hurried(rng, walker, rng.integers(0, 20)), 400)
+        assert ids[-1] == vocabulary.eos_id
+        parsed = parse_answer(_text(vocabulary, ids[:-1]), SCHEMA.for_task(task))
+        foreign = {"unknown_class", "wrong_argument"} if level == "syntax" else set()
+        assert {problem.kind for problem in parsed.problems} <= foreign
+        listed += len(parsed.instances) + len(parsed.problems)
+        assert all(_strings(parsed.instances))
+    assert listed
 
 
 def test_a_tokenizer_that_cannot_spell_code_is_refused(small):

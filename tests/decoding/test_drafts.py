@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from kcx_jax.decoding import Constraint, Generator
-from kcx_jax.decoding.drafts import find_copies
+from kcx_jax.decoding.drafts import KINDS, find_copies
 from kcx_jax.decoding.rules import Rulebook
 from kcx_jax.decoding.spans import NOWHERE, find_spans
 from kcx_jax.decoding.vocabulary import Vocabulary
 from kcx_jax.ops.sampling import GREEDY, Sampling
 from kcx_jax.prompts.extraction import extraction_prefix, sentence_context
-from kcx_jax.schema import load_schema
+from kcx_jax.schema import load_schema, quote
 
 SCHEMA = load_schema(
     """
@@ -112,8 +112,14 @@ def test_copies_follow_the_sentence(tiny, sentence):
         assert (place, token) in edges if token != NOWHERE else place not in spans.from_E
     assert (copies.unique_U[copies.which_E] == spans.token_E).all()
     assert len(set(copies.unique_U.tolist())) == copies.unique_U.size
-    assert (copies.end_P <= spans.border_P).all()
-    assert copies.end_P[-1] == bool(sentence)
+    assert spans.border_P[copies.kind_P != NOWHERE].all()
+    assert copies.kind_P.max() < KINDS
+    assert (copies.kind_P[-1] == 0) == bool(sentence)
+    text = "".join(quote(character)[1:-1] for character in sentence).encode()
+    for place, name in enumerate(copies.name_P.tolist()):
+        if name != NOWHERE:
+            assert place <= name
+            assert text[name:].decode()[0].isupper()
 
 
 def test_a_stopped_run_leaves_the_rulebook_usable(tiny, monkeypatch):

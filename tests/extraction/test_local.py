@@ -2,13 +2,15 @@
 
 import math
 from types import SimpleNamespace
+from typing import get_args, get_type_hints
 
 import pytest
 
+from kcx_jax.cli.constraint import Constraint
 from kcx_jax.decoding import Generated
-from kcx_jax.errors import KcxError
+from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.extraction import Extractor
-from kcx_jax.extraction.local import ModelAnswers
+from kcx_jax.extraction.local import LEVELS, ModelAnswers
 from kcx_jax.tokenizer import load_tokenizer
 
 TEXT = "Ada met Ada in 碎叶城."
@@ -19,7 +21,7 @@ ANSWER = ' [Person("Ada"), Person("Ada"), City("碎叶城")]'
 def random_model(shared):
     """Random weights: what it writes is no code."""
     base = shared / "fixtures/baichuan2_tiny/base_fp32"
-    return Extractor.from_pretrained(base, max_new_tokens=8, constrained=False)
+    return Extractor.from_pretrained(base, max_new_tokens=8, constraint="off")
 
 
 def test_every_answer_of_random_weights_is_flagged(random_model):
@@ -41,6 +43,35 @@ def test_what_random_weights_write_under_the_constraint_stands_in_the_text(share
         assert all(result.text[each.start : each.end] == each.text for each in result.entities)
         assert result.text or result.answers["ner"].strip() == "[]"
     assert found
+
+
+CUT = {"length", "truncated", "runaway"}
+
+
+@pytest.mark.parametrize(
+    ("level", "found", "possible"),
+    [
+        ("syntax", {"unknown_class"}, CUT | {"unresolved", "unknown_class"}),
+        ("schema", {"unresolved"}, CUT | {"unresolved"}),
+        ("schema+span", set(), CUT),
+    ],
+)
+def test_a_level_leaves_out_what_it_says(shared, level, found, possible):
+    base = shared / "fixtures/baichuan2_tiny/base_fp32"
+    texts = [TEXT, "He was there.", "李白", "", "a"]
+    kinds = set()
+    for result in Extractor.from_pretrained(base, max_new_tokens=40, constraint=level).extract(
+        texts, ["person", "city"]
+    ):
+        kinds |= {problem.kind for problem in result.problems}
+    assert found <= kinds <= possible
+
+
+def test_the_levels_are_the_same_wherever_they_are_named():
+    named = get_type_hints(Extractor.from_pretrained)["constraint"]
+    assert get_args(named) == LEVELS == tuple(Constraint)
+    with pytest.raises(UsageError, match="constraint is 'spans': one of off, syntax, schema, schema"):
+        ModelAnswers(SimpleNamespace(), 8, "spans")
 
 
 def test_a_text_that_does_not_fit_is_named(random_model):
