@@ -89,7 +89,7 @@ def find_copies(sentence: str, spans: Spans, vocabulary: Vocabulary) -> Copies:
     _follow("".join(characters), 0, vocabulary, next_P)
     kind_P, name_P = (np.full(starts[-1] + 1, NOWHERE, np.int32) for _ in range(2))
     behind = [*sentence[1:], " "]
-    for place, (start, character, following) in enumerate(zip(starts[1:], sentence, behind, strict=True), 1):
+    for place, (start, character, following) in enumerate(zip(starts[1:], sentence, behind, strict=False), 1):
         if not following.isalnum() or _unspaced(character) or _unspaced(following):
             kind_P[start] = _kind(sentence, place)
     for word in _WORD.finditer(sentence):
