@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from jax.experimental.compilation_cache import compilation_cache
 from typer.testing import CliRunner
 
-from kcx_jax.bench import beside_decoders, conditions
+from kcx_jax.bench import beside_decoders, conditions, decode
 from kcx_jax.bench.answer_work import Work
 from kcx_jax.bench.apart import apart
 from kcx_jax.bench.beside_decoders import HF, LLAMACPP, DecodeBench, bench_beside
@@ -46,9 +46,17 @@ def llama():
     pytest.importorskip("gguf")
 
 
+def strong_params(config, dtype, seed=0):
+    """Random weights with which a model of so few channels looks at places and not at everything alike."""
+    params = random_params(config, dtype, seed)
+    return jax.tree.map(lambda leaf: leaf if (leaf == 1).all() else 10 * leaf, params)
+
+
 @pytest.fixture
 def together(monkeypatch):
     """All sides in this process: starting others takes longer than what is measured."""
+    for module in (beside_decoders, decode):
+        monkeypatch.setattr(module, "random_params", strong_params)
     monkeypatch.setattr(conditions, "THREADS", 1)  # two that wait for each other are slow beside other tests
     monkeypatch.setattr(beside_decoders, "apart", lambda work, *given, **named: work(*given, **named))
     before = jax.config.jax_compilation_cache_dir
@@ -80,7 +88,7 @@ def test_transformers_writes_the_same_tokens_from_a_shared_prefix(torch, togethe
 
 @pytest.mark.interop
 def test_weights_that_differ_are_refused_before_anything_is_timed(torch, together, monkeypatch):
-    monkeypatch.setattr(beside_decoders, "random_params", partial(random_params, seed=1))
+    monkeypatch.setattr(beside_decoders, "random_params", partial(strong_params, seed=1))
     lines: list[str] = []
     with pytest.raises(
         KcxError, match=r"hf writes other tokens: \d of 5 answers are ours \(logits differ by"
@@ -91,7 +99,7 @@ def test_weights_that_differ_are_refused_before_anything_is_timed(torch, togethe
 
 @pytest.mark.interop
 def test_near_ties_are_no_other_tokens_but_counted(torch, together, monkeypatch):
-    monkeypatch.setattr(beside_decoders, "random_params", partial(random_params, seed=1))
+    monkeypatch.setattr(beside_decoders, "random_params", partial(strong_params, seed=1))
     monkeypatch.setattr(beside_decoders, "NEAR_TIE", math.inf)
     assert bench_beside(BENCH, [HF], 1, print).peers[HF]["equal_answers"] < len(CONTEXTS)
 
