@@ -21,7 +21,7 @@ from kcx_jax.bench.answer_work import Answered, Ids, Work
 from kcx_jax.bench.apart import apart
 from kcx_jax.bench.conditions import THREADS, alike
 from kcx_jax.bench.llamacpp_answers import HOW_TO_INSTALL, by_llamacpp, write_gguf
-from kcx_jax.bench.own_answers import Constrained, by_kcx, gap, memory_of_many
+from kcx_jax.bench.own_answers import EARLY, Constrained, by_kcx, gap, memory_of_many
 from kcx_jax.bench.report import Report, machine, rounds_in_turn
 from kcx_jax.bench.torch_answers import by_transformers
 from kcx_jax.bench.workload import Lengths, random_params, random_tree
@@ -107,6 +107,24 @@ def line(figures: Mapping[str, Any]) -> str:
         f"{figures['seconds']:7.2f} s, schema {figures['prefix_seconds']:.2f} s, "
         f"peak {figures['peak_bytes'] / 1e9:.2f} GB"
     )
+
+
+def led_lines(figures: Mapping[str, Any]) -> list[str]:
+    """What else is known of ours where answers are gold ones, for the eye; nothing otherwise."""
+    if "forwards_per_answer" not in figures:
+        return []
+    lines = [
+        f"{figures['forwards_per_answer']:.2f} forwards an answer; {figures['accepted_tokens']} of "
+        f"{figures['drafted_tokens']} drafted tokens were right ({figures['draft_acceptance']:.0%})",
+        f"tables {figures['table_share']:.1%} of the time ({figures['table_seconds_per_sentence'] * 1e3:.2f} ms a "
+        f"sentence), masks {figures['mask_share']:.1%} of a run without drafts",
+    ]
+    if "sentences_for_memory" in figures:
+        early, late = (figures[f"anonymous_bytes_{when}"] / 1e6 for when in ("early", "at_the_end"))
+        lines.append(
+            f"{early:,.0f} MB after {EARLY:,} sentences, {late:,.0f} MB after {figures['sentences_for_memory']:,}"
+        )
+    return lines
 
 
 def _refuse_missing(peers: Sequence[str]) -> None:

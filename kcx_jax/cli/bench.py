@@ -91,7 +91,7 @@ def decode(
 
     Example: kcx bench decode --peer hf,llamacpp --json decode.json
     """
-    from kcx_jax.bench.beside_decoders import bench_beside, free_bench, line
+    from kcx_jax.bench.beside_decoders import bench_beside, free_bench, led_lines, line
     from kcx_jax.bench.gold_answers import gold_bench
 
     if corpora is None:
@@ -108,6 +108,8 @@ def decode(
     for name, side in report.peers.items():
         ratio = report.kcx["sentences_per_second"] / side["sentences_per_second"]
         print(f"{ratio:.2f} times the sentences/s of {name}")
+    for text in led_lines(report.kcx):
+        print(text)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from jax.experimental.compilation_cache import compilation_cache
 from typer.testing import CliRunner
 
 from kcx_jax.bench import beside_decoders, own_answers
+from kcx_jax.bench.beside_decoders import led_lines
 from kcx_jax.bench.gold_answers import CASES, gold_bench
 from kcx_jax.bench.own_answers import by_kcx, memory_of_many
 from kcx_jax.cli.app import app
@@ -76,6 +77,7 @@ def test_random_weights_write_gold_answers_under_the_constraint(bench, folder):
     assert written == sum(map(len, bench.work.gold))  # the first token of each comes with its context
     assert 0 < figures["table_share"] < 1
     assert figures["mask_share"] < 1
+    assert f"{figures['accepted_tokens']} of {figures['drafted_tokens']} drafted" in led_lines(figures)[0]
 
 
 def test_answers_that_are_not_gold_are_refused(bench):
@@ -92,3 +94,4 @@ def test_memory_is_looked_at_early_and_at_the_end(bench, folder, monkeypatch):
     assert found["sentences_for_memory"] == 10
     assert found["anonymous_bytes_early"] > 0
     assert found["anonymous_bytes_at_the_end"] > 0
+    assert not led_lines(found)
