@@ -11,11 +11,12 @@ from kcx_jax.bench.workload import Lengths, memory_peak, random_params, random_t
 from kcx_jax.decoding import Generator
 from kcx_jax.models import ModelConfig, Transformer
 from kcx_jax.ops.numerics import inverse_row_norms
+from kcx_jax.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
-class _RandomModel:
-    """A model as `Generator` wants it, whose tokenizer says nothing."""
+class RandomModel:
+    """A model as `Generator` wants it."""
 
     config: ModelConfig
     module: Transformer
@@ -32,6 +33,17 @@ class _Silent:
         return ""
 
 
+def random_model(
+    config: ModelConfig, dtype: str, params: Any = None, tokenizer: Tokenizer | None = None
+) -> RandomModel:
+    """`random_params` (or the given ones) computed in `dtype`; without a tokenizer answers have no text."""
+    if params is None:
+        params = random_params(config, dtype)
+    module = Transformer(config, None, np.dtype(dtype) if dtype == "float32" else jax.numpy.bfloat16)
+    norms = jax.jit(inverse_row_norms)(params["lm_head"]) if config.norm_head else None
+    return RandomModel(config, module, {"params": params}, norms, tokenizer or _Silent())
+
+
 def bench_decode(
     config: ModelConfig,
     lengths: Lengths,
@@ -42,11 +54,7 @@ def bench_decode(
     params: Any = None,
 ) -> dict[str, float]:
     """Sentences/s of `new_tokens` greedy tokens each after one cached schema; the second of two runs counts."""
-    if params is None:
-        params = random_params(config, dtype)
-    module = Transformer(config, None, np.dtype(dtype) if dtype == "float32" else jax.numpy.bfloat16)
-    norms = jax.jit(inverse_row_norms)(params["lm_head"]) if config.norm_head else None
-    model = _RandomModel(config, module, {"params": params}, norms, _Silent())
+    model = random_model(config, dtype, params)
     tree = random_tree(lengths, config.vocab_size)
     contexts = [tree.branches[i % len(tree.branches)].context for i in range(sentences)]
     asked = [context.tolist() for context in contexts]

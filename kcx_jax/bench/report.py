@@ -16,8 +16,8 @@ class Report:
     """Figures with units in their names; `ratio` is ours over the first peer's on the headline, higher is better."""
 
     settings: Mapping[str, Any]
-    kcx: Mapping[str, float]
-    peers: Mapping[str, Mapping[str, float]]
+    kcx: Mapping[str, Any]
+    peers: Mapping[str, Mapping[str, Any]]
     ratio: float
 
     def to_json(self) -> dict[str, Any]:
@@ -29,18 +29,23 @@ class Report:
             handle.write(json.dumps(self.to_json(), indent=2) + "\n")
 
 
-def in_turn(rounds: int, *sides: Callable[[], Mapping[str, float]]) -> list[dict[str, float]]:
-    """Every side measured `rounds` times in turn; of each figure the median (of peaks the highest)."""
+def rounds_in_turn(rounds: int, *sides: Callable[[], Mapping[str, float]]) -> list[list[Mapping[str, float]]]:
+    """Every side measured `rounds` times in turn: the rounds of each."""
     measured: list[list[Mapping[str, float]]] = [[] for _ in sides]
     for _ in range(rounds):
         for side, found in zip(sides, measured, strict=True):
             found.append(side())
+    return measured
+
+
+def in_turn(rounds: int, *sides: Callable[[], Mapping[str, float]]) -> list[dict[str, float]]:
+    """Every side measured `rounds` times in turn; of each figure the median (of peaks the highest)."""
     return [
         {
             name: (max if "peak" in name else statistics.median)(one[name] for one in found)
             for name in found[0]
         }
-        for found in measured
+        for found in rounds_in_turn(rounds, *sides)
     ]
 
 

@@ -90,18 +90,20 @@ def random_samples(lengths: Lengths, vocabulary: int, seed: int = 0) -> list[tup
 
 def random_params(config: ModelConfig, dtype: jax.typing.DTypeLike, seed: int = 0) -> Any:
     """Params made on the device in `dtype`, leaf by leaf: matrices normal with deviation 0.02, norms one."""
-
-    @functools.partial(jax.jit, static_argnums=1)
-    def matrix(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-        return jax.random.normal(key, shape, dtype) * jnp.asarray(0.02, dtype)
-
     leaves, structure = jax.tree.flatten_with_path(abstract_params(config, dtype))
     keys = jax.random.split(jax.random.key(seed), len(leaves))
     made = [
-        jnp.ones(leaf.shape, dtype) if "norm" in jax.tree_util.keystr(path) else matrix(key, leaf.shape)
+        jnp.ones(leaf.shape, dtype)
+        if "norm" in jax.tree_util.keystr(path)
+        else _matrix(key, leaf.shape, jnp.dtype(dtype))
         for key, (path, leaf) in zip(keys, leaves, strict=True)
     ]
     return jax.tree.unflatten(structure, made)
+
+
+@functools.partial(jax.jit, static_argnums=(1, 2))
+def _matrix(key: jax.Array, shape: tuple[int, ...], dtype: np.dtype) -> jax.Array:
+    return jax.random.normal(key, shape, dtype) * jnp.asarray(0.02, dtype)
 
 
 def memory_peak() -> int:

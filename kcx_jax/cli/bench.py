@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kcx_jax.errors import UsageError
+
 if TYPE_CHECKING:
     from kcx_jax.bench.report import Report
 
@@ -60,6 +62,54 @@ def train(
     print(
         f"{report.ratio:.2f} times the peer's samples/s; sharing the schema saves {ratio:.2f} times the tokens"
     )
+
+
+@app.command()
+def decode(
+    peer: Annotated[
+        str, typer.Option(help="What to measure beside: hf, llamacpp, or both as hf,llamacpp.")
+    ] = "hf",
+    corpora: Annotated[
+        Path | None, typer.Option(help="Folder of corpora: write gold answers to their sentences.")
+    ] = None,
+    case: Annotated[
+        str, typer.Option(help="Whose sentences: wikineural-en or crossner-science.")
+    ] = "wikineural-en",
+    tokenizer: Annotated[Path | None, typer.Option(help="Folder of the tokenizer, beside --corpora.")] = None,
+    sentences: Annotated[int, typer.Option(min=1, help="Sentences answered, with --corpora.")] = 64,
+    memory_sentences: Annotated[
+        int, typer.Option(min=0, help="Then answer so many, and say what memory they took.")
+    ] = 0,
+    rows: Annotated[int, typer.Option(min=1, help="Answers written at once.")] = 8,
+    rounds: Annotated[int, typer.Option(min=3, help="Times each side is measured; the fastest counts.")] = 3,
+    json_file: JsonFile = None,
+) -> None:
+    """Time writing answers after one schema beside transformers and llama.cpp: the same random weights and tokens, in
+    float32 on two cores. Without --corpora: 32 tokens after 1,024 shared and 32 own random ones.
+
+    llama.cpp is for this alone and comes with no extra: pip install --no-binary llama-cpp-python llama-cpp-python gguf
+
+    Example: kcx bench decode --peer hf,llamacpp --json decode.json
+    """
+    from kcx_jax.bench.beside_decoders import bench_beside, free_bench, led_lines, line
+    from kcx_jax.bench.gold_answers import gold_bench
+
+    if corpora is None:
+        bench = free_bench(rows)
+    else:
+        if tokenizer is None:
+            raise UsageError("gold answers need a tokenizer: add --tokenizer DIR.")
+        bench = gold_bench(corpora, case, tokenizer, sentences, rows, memory_sentences)
+    report = _kept(json_file, lambda say: bench_beside(bench, peer.split(","), rounds, say))
+    for name, side in {"kcx": report.kcx, **report.peers}.items():
+        print(
+            f"{name:10} {line(side)}, {side['equal_answers']} of {report.settings['sentences']} answers equal"
+        )
+    for name, side in report.peers.items():
+        ratio = report.kcx["sentences_per_second"] / side["sentences_per_second"]
+        print(f"{ratio:.2f} times the sentences/s of {name}")
+    for text in led_lines(report.kcx):
+        print(text)
 
 
 @app.command()
