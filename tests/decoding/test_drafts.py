@@ -41,6 +41,8 @@ DRAWN = Sampling(temperature=1.5, top_k=40, top_p=0.95, min_p=0.001, repetition_
 
 def _answers(model, task="ner", sampling=GREEDY, order=None, **options):
     generator = Generator(model, **options)
+    closing = model.tokenizer.encode("[]")[-1]
+    sampling = replace(sampling, logit_bias=((closing, -4.0),))  # few empty answers
     order = range(len(SENTENCES)) if order is None else order
     texts = [SENTENCES[place] for place in order]
     prefix = extraction_prefix(SCHEMA, task)
