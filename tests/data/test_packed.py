@@ -79,7 +79,7 @@ def test_what_was_written_is_read(drawn, narrow):
         drawn = [(p, [(c, [i % words for i in a], n) for c, a, n in b], *k) for p, b, *k in drawn]
     own = made(drawn)
     with tempfile.TemporaryDirectory() as folder:
-        written = write_trees(Path(folder) / "1", own, words)
+        written = write_trees(Path(folder) / "1", enumerate(own), words)
         packed = opened(Path(folder) / "1", written, words)
         assert packed.arrays.tokens_T.dtype == (np.uint16 if narrow else np.int32)
         assert [content(tree) for tree in packed] == [content(tree) for tree in own]
@@ -103,7 +103,7 @@ def written(tmp_path):
     own = made(
         [([5, 6], [([7], [8, 2], "a"), ([9, 9], [2], "b")], "ner", "en"), ([4], [([3], [2], "c")], "re", "")]
     )
-    return tmp_path / "1", write_trees(tmp_path / "1", own, 10)
+    return tmp_path / "1", write_trees(tmp_path / "1", enumerate(own), 10)
 
 
 ARRAYS = list(write_trees.__globals__["_Arrays"]._fields)
