@@ -2,6 +2,7 @@
 
 import json
 import platform
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,8 @@ def pack(config: TrainConfig, out: Path, overwrite: bool, say: Say) -> None:
                     continue
                 sources = {path: digest(Path(path)) for path in (data.path, data.schema_path)}
                 folder = work / str(len(corpora) + 1)
-                written, dropped = reader.read(
-                    data, stage.kind, lambda parts, to=folder: write_trees(to, parts, tokenizer.vocab_size)
-                )
+                taken = partial(write_trees, folder, vocab_size=tokenizer.vocab_size)
+                written, dropped = reader.read(data, stage.kind, taken)
                 corpora.append({"rendering": rendered, "sources": sources, "dropped": dropped, **written})
         manifest = {
             "format": FORMAT,
