@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -126,31 +126,6 @@ def encode_tree(tokenizer: "Tokenizer", tree: "PromptTree", language: str = "") 
         for branch, context_ids, joint_ids in cuts
     )
     return TokenTree(_ids(prefix_ids), branches, tree.task)
-
-
-def drop_overlong(
-    trees: Sequence[TokenTree], max_positions: int, allow: bool = False
-) -> tuple[list[TokenTree], int]:
-    """The trees without samples longer than the model's positions, and how many samples that left out.
-
-    Raises `KcxError` with counts and examples unless `allow` is true: nothing is left out silently or cut.
-    """
-    kept, dropped = [], []
-    for tree in trees:
-        room = max_positions - len(tree.prefix)
-        fits = tuple(b for b in tree.branches if b.inputs <= room)
-        dropped += [(tree, b) for b in tree.branches if b.inputs > room]
-        if fits:
-            kept.append(replace(tree, branches=fits))
-    if dropped and not allow:
-        tree, branch = max(dropped, key=lambda d: len(d[0].prefix) + d[1].inputs)
-        raise KcxError(
-            f"{len(dropped)} of {sum(len(t.branches) for t in trees)} samples are longer than the model's "
-            f"{max_positions} positions, the longest {len(tree.prefix) + branch.inputs} tokens ({tree.name} "
-            f"record {branch.record_id!r}, {len(tree.prefix)} of them schema). Shorten the schema or the "
-            "texts, or set allow_overlong: true to train without them."
-        )
-    return kept, len(dropped)
 
 
 def _ids(ids: Sequence[int]) -> np.ndarray:

@@ -4,6 +4,7 @@ N trees, S samples of all trees one after another, T tokens: of each tree its pr
 branch.
 """
 
+import contextlib
 import copy
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,47 +38,73 @@ class _Arrays(NamedTuple):
 _DTYPES = _Arrays("int32", "int64", "int64", "int32", "int32", "int32", "int64", "uint8", "int64")
 
 
-def write_trees(folder: Path, trees: Sequence[TokenTree], vocab_size: int) -> dict[str, Any]:
-    """Write trees, none of them without branches, as arrays into a new folder. Returns what `PackedTrees` needs to
-    know of them, as JSON values. Raises `OSError` where the disk does.
+class _ArrayFile:
+    """An array of one axis, written as it comes; `close` tells its header how long it has become."""
+
+    def __init__(self, path: Path, dtype: str):
+        self.path, self.dtype, self.length = path, np.dtype(dtype), 0
+        self._handle = path.open("wb")
+        self._header()
+
+    def append(self, values: Any) -> None:
+        values = np.asarray(values, self.dtype)
+        self._handle.write(values.data)
+        self.length += len(values)
+
+    def close(self) -> None:
+        self._handle.seek(0)
+        self._header()
+        self._handle.close()
+
+    def _header(self) -> None:
+        # numpy leaves room in the header for the length to grow, so that it never moves the values.
+        described = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.length,)}
+        np.lib.format.write_array_header_1_0(self._handle, described)
+
+
+def write_trees(folder: Path, parts: Iterable[tuple[int, TokenTree]], vocab_size: int) -> dict[str, Any]:
+    """Write trees, none of them without branches, as arrays into a folder, over what an earlier call left there.
+
+    Each has a number, and parts of one number that follow each other are one tree, all with its prefix; only one is
+    in memory. Returns what `PackedTrees` needs to know of them, as JSON values. Raises `OSError` where the disk does.
     """
-    kinds: dict[tuple[str, str], int] = {}
-    for tree in trees:
-        kinds.setdefault((tree.name, tree.branches[0].language), len(kinds))
-    sizes = Sizes.of(trees)
-    branches = [branch for tree in trees for branch in tree.branches]
-    names = [branch.record_id.encode("utf-8", "surrogatepass") for branch in branches]
-    before = np.zeros(len(branches), np.int64)
-    before[sizes.firsts_N[:-1]] = sizes.prefixes_N
-    ends = np.cumsum(before + sizes.inputs_S + 1)
-    arrays = _Arrays(
-        np.concatenate(list(_pieces(trees))),
-        sizes.prefixes_N,
-        sizes.firsts_N,
-        np.array([kinds[tree.name, tree.branches[0].language] for tree in trees]),
-        sizes.inputs_S,
-        sizes.targets_S,
-        ends - sizes.inputs_S - 1,
-        np.frombuffer(b"".join(names), np.uint8),
-        np.cumsum([len(name) for name in names]),
-    )
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     dtypes = _DTYPES._replace(tokens_T="uint16" if vocab_size <= 1 << 16 else "int32")
-    for name, array, dtype in zip(_Arrays._fields, arrays, dtypes, strict=True):
-        np.save(folder / f"{name}.npy", array.astype(dtype))
+    kinds: dict[tuple[str, str], int] = {}
+    last = None
+    with contextlib.ExitStack() as stack:
+        arrays = _Arrays(*map(_ArrayFile, (folder / f"{name}.npy" for name in _Arrays._fields), dtypes))
+        for array in arrays:
+            stack.callback(array.close)
+        for number, tree in parts:
+            if number != last:
+                last = number
+                kind = kinds.setdefault((tree.name, tree.branches[0].language), len(kinds))
+                arrays.prefixes_N.append([len(tree.prefix)])
+                arrays.firsts_N.append([arrays.inputs_S.length])
+                arrays.kinds_N.append([kind])
+                arrays.tokens_T.append(tree.prefix)
+            _append_branches(arrays, tree)
+        arrays.firsts_N.append([arrays.inputs_S.length])
     return {
-        "trees": len(trees),
-        "samples": len(branches),
+        "trees": arrays.prefixes_N.length,
+        "samples": arrays.inputs_S.length,
         "kinds": [list(kind) for kind in kinds],
         "files": {name: _sha256(folder / f"{name}.npy") for name in _Arrays._fields},
     }
 
 
-def _pieces(trees: Iterable[TokenTree]) -> Iterable[np.ndarray]:
-    for tree in trees:
-        yield tree.prefix
-        for branch in tree.branches:
-            yield from (branch.context, branch.answer)
+def _append_branches(arrays: _Arrays, tree: TokenTree) -> None:
+    lengths = tree.inputs.astype(np.int64) + 1
+    arrays.starts_S.append(arrays.tokens_T.length + np.cumsum(lengths) - lengths)
+    arrays.inputs_S.append(tree.inputs)
+    arrays.targets_S.append(tree.targets)
+    arrays.tokens_T.append(
+        np.concatenate([ids for each in tree.branches for ids in (each.context, each.answer)])
+    )
+    names = [branch.record_id.encode("utf-8", "surrogatepass") for branch in tree.branches]
+    arrays.name_ends_S.append(arrays.names_B.length + np.cumsum([len(name) for name in names]))
+    arrays.names_B.append(np.frombuffer(b"".join(names), np.uint8))
 
 
 class PackedTrees(Sequence[TokenTree]):

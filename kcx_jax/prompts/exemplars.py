@@ -19,10 +19,12 @@ class ExemplarPool:
     """
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self._records = tuple(records)
+        # Of each record just this: a corpus of millions should not have to be in memory for its exemplars.
+        self._shown: list[tuple[tuple[str, str], ...]] = []
         self._numbers: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         self._sources: defaultdict[str, dict[str, list[int]]] = defaultdict(dict)
-        for number, record in enumerate(self._records):
+        alike: dict[tuple[str, str], tuple[str, str]] = {}
+        for number, record in enumerate(records):
             split = record.meta.get("split")
             if isinstance(split, str) and split.lower() in _EVALUATION:
                 raise UsageError(
@@ -30,7 +32,8 @@ class ExemplarPool:
                 )
             for key in _keys(record):
                 self._numbers[key].append(number)
-            for name, surface in _shown(record):
+            self._shown.append(tuple(alike.setdefault(each, each) for each in _shown(record)))
+            for name, surface in self._shown[-1]:
                 self._sources[name].setdefault(surface, []).append(number)
         self._listed = {name: list(found) for name, found in self._sources.items()}
 
@@ -43,7 +46,7 @@ class ExemplarPool:
         """
         own = {number for record in records for key in _keys(record) for number in self._numbers.get(key, ())}
         sources = self._sources.get(concept.name, {})
-        theirs = {surface for n in own for name, surface in _shown(self._records[n]) if name == concept.name}
+        theirs = {surface for n in own for name, surface in self._shown[n] if name == concept.name}
         barred = {surface for surface in theirs if own.issuperset(sources[surface])}
         listed = self._listed.get(concept.name, [])
         drawn = generator.sample(listed, min(len(listed), count + len(barred)))

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ from kcx_jax.training.stages import CorpusReader, Say
 def pack(config: TrainConfig, out: Path, overwrite: bool, say: Say) -> None:
     """Write every corpus that `config` names, held-out ones included, as token trees into a new folder.
 
-    One corpus is in memory at a time. The folder gets its name when it is complete. Raises as `read_stages` does for
+    Corpora are read in passes and written as they come: what is in memory does not grow with them, but for what
+    exemplars are drawn from. The folder gets its name when it is complete. Raises as `read_stages` does for
     bad data, and `KcxError` where `out` exists, unless `overwrite`, which keeps it beside as NAME.replaced.
     """
     with new_folder(out, overwrite) as work:
-        folder = local_folder(config.model)
-        model = config_from_hf(read_json(folder / "config.json"), where=str(folder / "config.json"))
-        tokenizer = load_tokenizer(folder)
+        base = local_folder(config.model)
+        model = config_from_hf(read_json(base / "config.json"), where=str(base / "config.json"))
+        tokenizer = load_tokenizer(base)
         reader = CorpusReader(config, tokenizer, model.max_positions, say)
         corpora: list[dict[str, Any]] = []
         for stage in config.stages:
@@ -35,8 +37,9 @@ def pack(config: TrainConfig, out: Path, overwrite: bool, say: Say) -> None:
                 if any(rendered == corpus["rendering"] for corpus in corpora):
                     continue
                 sources = {path: digest(Path(path)) for path in (data.path, data.schema_path)}
-                trees, dropped = reader.trees(data, stage.kind)
-                written = write_trees(work / str(len(corpora) + 1), trees, tokenizer.vocab_size)
+                folder = work / str(len(corpora) + 1)
+                taken = partial(write_trees, folder, vocab_size=tokenizer.vocab_size)
+                written, dropped = reader.read(data, stage.kind, taken)
                 corpora.append({"rendering": rendered, "sources": sources, "dropped": dropped, **written})
         manifest = {
             "format": FORMAT,

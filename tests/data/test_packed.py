@@ -3,6 +3,8 @@
 import hashlib
 import pickle
 import tempfile
+import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,8 @@ from kcx_jax.data import (
     TokenBranch,
     TokenTree,
     arrange,
+    cut_at,
+    joined,
     make_plan,
     write_trees,
 )
@@ -79,7 +83,7 @@ def test_what_was_written_is_read(drawn, narrow):
         drawn = [(p, [(c, [i % words for i in a], n) for c, a, n in b], *k) for p, b, *k in drawn]
     own = made(drawn)
     with tempfile.TemporaryDirectory() as folder:
-        written = write_trees(Path(folder) / "1", own, words)
+        written = write_trees(Path(folder) / "1", enumerate(own), words)
         packed = opened(Path(folder) / "1", written, words)
         assert packed.arrays.tokens_T.dtype == (np.uint16 if narrow else np.int32)
         assert [content(tree) for tree in packed] == [content(tree) for tree in own]
@@ -98,12 +102,57 @@ def test_what_was_written_is_read(drawn, narrow):
             assert make_plan(arranged[0], options, epochs=2) == make_plan(arranged[1], options, epochs=2)
 
 
+@settings(max_examples=30, deadline=None)
+@given(drawn=trees, size=st.integers(1, 3))
+def test_a_tree_in_parts_is_written_as_numpy_writes_it_whole(drawn, size):
+    own = made(drawn)
+    parts = [
+        (number, replace(tree, branches=tree.branches[start : start + size]))
+        for number, tree in enumerate(own)
+        for start in range(0, len(tree.branches), size)
+    ]
+    assert list(map(content, joined(iter(parts)))) == list(map(content, own))
+    with tempfile.TemporaryDirectory() as folder:
+        told = [
+            write_trees(Path(folder) / str(n), each, WORDS) for n, each in enumerate((enumerate(own), parts))
+        ]
+        assert told[0] == told[1]
+        again = write_trees(Path(folder) / "0", parts[:1], WORDS)  # over what was there
+        assert again["samples"] == len(parts[0][1].branches)
+        for path in (Path(folder) / "1").iterdir():
+            np.save(Path(folder) / "x.npy", np.load(path))
+            assert path.read_bytes() == (Path(folder) / "x.npy").read_bytes()
+
+
+def test_parts_that_are_written_are_not_kept(tmp_path):
+    alive = []
+
+    def parts():
+        for number in range(20):
+            (tree,) = made([([5], [([7], [8, 2], str(number))], "ner", "en")])
+            alive.append(weakref.ref(tree))
+            yield 0, tree
+            del tree
+            assert sum(each() is not None for each in alive) <= 1
+
+    assert write_trees(tmp_path / "1", parts(), 10)["samples"] == 20
+
+
+@pytest.mark.parametrize("cut", [0, 1, 2])
+def test_a_prefix_that_is_cut_leaves_every_sample_its_tokens(cut):
+    (tree,) = made([([5, 6], [([7], [8, 2], "a"), ([9, 9], [2], "b")], "ner", "en")])
+    cut_off = cut_at(tree, cut)
+    assert cut_off.prefix.tolist() == [5, 6][:cut]
+    moved = [5, 6][cut:]
+    assert [b.context.tolist() for b in cut_off.branches] == [[*moved, 7], [*moved, 9, 9]]
+
+
 @pytest.fixture
 def written(tmp_path):
     own = made(
         [([5, 6], [([7], [8, 2], "a"), ([9, 9], [2], "b")], "ner", "en"), ([4], [([3], [2], "c")], "re", "")]
     )
-    return tmp_path / "1", write_trees(tmp_path / "1", own, 10)
+    return tmp_path / "1", write_trees(tmp_path / "1", enumerate(own), 10)
 
 
 ARRAYS = list(write_trees.__globals__["_Arrays"]._fields)

@@ -10,15 +10,19 @@ import numpy as np
 import pytest
 
 from kcx_jax.checkpoints import save_pretrained
-from kcx_jax.corpora import write_records
+from kcx_jax.corpora import Record, read_records, write_records
+from kcx_jax.data import encode_tree
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.models import ModelConfig, init_params
+from kcx_jax.prompts import ExemplarPool, extraction_tree, sample_trees
+from kcx_jax.schema import load_schema
 from kcx_jax.tokenizer import fingerprint, load_tokenizer, train_tokenizer
-from kcx_jax.training import read_metrics, train
+from kcx_jax.training import read_metrics, rendered, train
 from kcx_jax.training.config import parse_config
 from kcx_jax.training.pack import pack
 from kcx_jax.training.packed import manifest_digest, read_manifest
-from kcx_jax.training.stages import read_stages
+from kcx_jax.training.rendered import rendered_parts
+from kcx_jax.training.stages import CorpusReader, read_stages
 
 from .conftest import SCHEMA, record
 
@@ -182,3 +186,74 @@ def test_a_manifest_that_is_not_whole_is_named(values, tmp_path):
         rewritten(path, change)
         with pytest.raises(KcxError, match=r"packed\.json was not written by kcx data pack: corpora"):
             read_manifest(folder)
+
+
+ASKED = {
+    "one prompt": {},
+    "class groups": {"max_classes": 1},
+    "prompts of their own": {"shuffle": True, "negatives": 1, "exemplars": 1},
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("part", [1, 7, 1000])
+def test_parts_make_up_the_trees_of_all_records_at_once(material, plain_config, monkeypatch, asked, part):
+    """Beside trees made of a list of the records, for any size of parts; none has more samples than that."""
+    monkeypatch.setattr(rendered, "PART", part)
+    data = plain_config["stages"][1]["data"][0] | {"prompts": asked}
+    config = parse_config(plain_config | {"stages": [{"kind": "extract", "steps": 1, "data": [data]}]})
+    tokenizer, settings = load_tokenizer(material / "base"), config.stages[0].data[0]
+    prompts = settings.prompts.config(config.seed)
+    records, schema = list(read_records(settings.path)), load_schema(Path(settings.schema_path))
+    wanted = []
+    for task in settings.tasks:
+        for language in ("en", "es"):
+            own = [each for each in records if each.language == language]
+            size = config.branches if prompts.varies else len(own)
+            for start in range(0, len(own), size):
+                key, pool = f"{task}:{language}:{start}", ExemplarPool(records)
+                for tree in sample_trees(own[start : start + size], schema, task, prompts, key, pool):
+                    wanted.append(encode_tree(tokenizer, tree, language))
+    reader = CorpusReader(config, tokenizer, 4096, lambda line: None)
+    assert list(map(content, reader.trees(settings, "extract"))) == list(map(content, wanted))
+    parts = list(rendered_parts(settings, "extract", prompts, config.branches, tokenizer))
+    assert max(len(each.tree.branches) for each in parts) <= max(part, config.branches)
+
+
+def content(tree):
+    branches = [(b.context.tolist(), b.answer.tolist(), b.record_id, b.language) for b in tree.branches]
+    return tree.name, tree.prefix.tolist(), branches
+
+
+class Joining:
+    """Characters, but for one piece that joins the end of a schema with the sentences that begin with A."""
+
+    eos_id, vocab_size, looks_ahead = 2, 1 << 16, True
+
+    def encode(self, text: str) -> list[int]:
+        return list(map(ord, text.replace('\nsentence = "A', "\uffff")))
+
+
+@pytest.mark.parametrize("part", [1, 2, 100])
+def test_a_later_part_that_shortens_the_prefix(material, plain_config, tmp_path, monkeypatch, part):
+    monkeypatch.setattr(rendered, "PART", part)
+    texts = ["Bo sang.", "Cy sang.", "Di sang.", "Al sang.", "Ed sang."]
+    records = [Record(str(n), "en", text, entities=()) for n, text in enumerate(texts)]
+    write_records(records, tmp_path / "soft.jsonl")
+    data = {"path": str(tmp_path / "soft.jsonl"), "schema": str(material / "schema.py"), "tasks": ["ner"]}
+    config = parse_config(plain_config | {"stages": [{"kind": "extract", "steps": 1, "data": [data]}]})
+    reader = CorpusReader(config, Joining(), 4096, lambda line: None)
+    (tree,) = reader.trees(config.stages[0].data[0], "extract")
+    whole = encode_tree(Joining(), extraction_tree(load_schema(material / "schema.py"), records, "ner"), "en")
+    assert content(tree) == content(whole)
+    assert tree.prefix[-1] != ord("\n")
+
+
+def test_of_a_run_that_is_interrupted_nothing_is_left(values, tmp_path):
+    def interrupt(line: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pack(parse_config(values), tmp_path / "packed", False, interrupt)
+    assert not list(tmp_path.glob("*packed*"))
+    assert not list(tmp_path.glob(".*partial"))

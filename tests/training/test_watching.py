@@ -5,12 +5,13 @@ import sys
 from types import SimpleNamespace
 
 import jax
+import numpy as np
 import pytest
 
 from kcx_jax.errors import UsageError
 from kcx_jax.files import digest
 from kcx_jax.testing.tiny import TINY, tiny_model, tiny_settings, tiny_trees
-from kcx_jax.training import Stage, StepMetrics, flops, plan_stages, train_trees
+from kcx_jax.training import Stage, StepMetrics, flops, plan_stages, read_metrics, train_trees
 from kcx_jax.training.metrics import ConsoleReport
 from kcx_jax.training.tensorboard import TensorBoardReport
 
@@ -88,6 +89,23 @@ def test_curves_have_every_figure_at_its_step(tmp_path):
     curves = EventAccumulator(str(tmp_path)).Reload()
     assert [(each.step, each.value) for each in curves.Scalars("loss")] == [(1, 1.0), (2, 3.0)]
     assert {"tokens", "seconds", "learning_rate", "score"} <= set(curves.Tags()["scalars"])
+
+
+def test_the_curves_of_a_run_are_its_metrics(tmp_path, silent):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train_trees(tiny_model(), [STAGE], tiny_settings(tensorboard=True), tmp_path, report=silent)
+    lines = read_metrics(tmp_path)
+    (folder,) = {path.parent for path in tmp_path.rglob("*tfevents*")}
+    curves = EventAccumulator(str(folder)).Reload()
+    wanted = {name for name, value in lines[0].items() if isinstance(value, int | float)} - {"step"}
+    assert set(curves.Tags()["scalars"]) == wanted
+    for name in wanted:
+        told = [(each.step, each.value) for each in curves.Scalars(name)]
+        assert told == [
+            (line["step"], float(np.float32(line[name]))) for line in lines
+        ]  # events hold float32
 
 
 def test_without_tensorboard_the_extra_is_named(tmp_path, monkeypatch, silent):
