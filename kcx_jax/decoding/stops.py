@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from kcx_jax.decoding.vocabulary import states_behind
 from kcx_jax.errors import UsageError
 
 MOST_STATES = 256
@@ -33,13 +34,7 @@ def stop_texts(texts: Sequence[str], token_bytes: Sequence[bytes | None]) -> Sto
     step_Sx, hit_S = _byte_automaton([text.encode() for text in texts])
     if len(hit_S) > MOST_STATES:
         raise UsageError(f"texts that end an answer may have {MOST_STATES - 1} bytes together.")
-    texts_V = [each or b"" for each in token_bytes]
-    lengths_V = np.array(list(map(len, texts_V)))
-    state_SV = np.repeat(np.arange(len(hit_S), dtype=np.int16)[:, None], len(token_bytes), axis=1)
-    for place in range(int(lengths_V.max(initial=0))):
-        tokens = np.flatnonzero(lengths_V > place)
-        bytes_ = np.array([texts_V[token][place] for token in tokens])
-        state_SV[:, tokens] = step_Sx[state_SV[:, tokens], bytes_]
+    state_SV = states_behind(step_Sx, [each or b"" for each in token_bytes])
     return StopTexts(jnp.asarray(state_SV), jnp.asarray(hit_S))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kcx_jax.decoding.automaton import FREE, MIXED, Automaton, Mixed
-from kcx_jax.decoding.vocabulary import Vocabulary
+from kcx_jax.decoding.vocabulary import Vocabulary, states_behind
 
 # Between characters: where a text begins, and may end.
 BETWEEN = 0
@@ -71,7 +71,8 @@ class FreeText:
 
 def token_states(vocabulary: Vocabulary) -> np.ndarray:
     """int8 [STATES, V]: the state behind each token, from every state; `NEVER` for ids that stand for no text."""
-    return _states([text or b"\0" for text in vocabulary.bytes])  # a byte that stands nowhere
+    texts = [text or b"\0" for text in vocabulary.bytes]  # a byte that stands nowhere
+    return states_behind(_BEHIND, texts)[:STATES]
 
 
 def free_text(automaton: Automaton, next_SV: np.ndarray) -> FreeText:
@@ -88,17 +89,5 @@ def free_text(automaton: Automaton, next_SV: np.ndarray) -> FreeText:
 
 def _behind(mixed: Mixed) -> np.ndarray:
     """int8 [STATES]: the state behind its text."""
-    state_S = _states([mixed.text])[:, 0]
+    state_S = states_behind(_BEHIND, [mixed.text])[:STATES, 0]
     return np.where(state_S == BETWEEN, BETWEEN, NEVER) if mixed.closes else state_S
-
-
-def _states(texts: list[bytes]) -> np.ndarray:
-    """int8 [STATES, texts]: the state behind each text, from every state."""
-    state_SV = np.repeat(np.arange(STATES, dtype=np.int8)[:, None], len(texts), axis=1)
-    lengths = np.array([*map(len, texts)])
-    order = np.argsort(-lengths, kind="stable")
-    for at in range(lengths.max()):
-        longer = order[: np.count_nonzero(lengths > at)]
-        bytes_V = np.array([texts[number][at] for number in longer], np.uint8)
-        state_SV[:, longer] = _BEHIND[state_SV[:, longer], bytes_V]
-    return state_SV

@@ -1,7 +1,9 @@
 """A tokenizer's pieces as bytes, and how they are found in a text or along a graph."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
 
 from kcx_jax.tokenizer import Tokenizer
 
@@ -52,3 +54,18 @@ class Vocabulary:
                 return True
             self._joined[pair] = self.tokenizer.encode(text) == [token, other]
         return self._joined[pair]
+
+
+def states_behind(table_Sx: np.ndarray, texts: Sequence[bytes]) -> np.ndarray:
+    """[S, texts]: the state behind each text from every state, where `table_Sx` [S, 256] has the one behind each byte.
+
+    A state of -1 is the last one. All texts are walked at once.
+    """
+    state_SV = np.repeat(np.arange(len(table_Sx), dtype=table_Sx.dtype)[:, None], len(texts), axis=1)
+    lengths = np.array([*map(len, texts)])
+    order = np.argsort(-lengths, kind="stable")
+    for at in range(lengths.max(initial=0)):
+        longer = order[: np.count_nonzero(lengths > at)]
+        bytes_V = np.array([texts[number][at] for number in longer], np.uint8)
+        state_SV[:, longer] = table_Sx[state_SV[:, longer], bytes_V]
+    return state_SV
