@@ -68,8 +68,9 @@ class Extractor:
         """
         from kcx_jax.checkpoints import load_pretrained
         from kcx_jax.decoding import Generator
-        from kcx_jax.extraction.local import ModelAnswers
+        from kcx_jax.extraction.local import ModelAnswers, check_level
 
+        check_level(constraint)  # before the model is loaded
         model = load_pretrained(path_or_hub_id, adapter=adapter, dtype=dtype)
         return cls(ModelAnswers(Generator(model), max_new_tokens, constraint))
 

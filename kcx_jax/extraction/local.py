@@ -14,6 +14,12 @@ LEVELS = ("off", *get_args(Level))
 _CHUNK = 512  # texts decoded between two yields: enough to keep all slots busy
 
 
+def check_level(constraint: str) -> None:
+    """Raise `UsageError` unless there is such a level."""
+    if constraint not in LEVELS:
+        raise UsageError(f"constraint is {constraint!r}: one of {', '.join(LEVELS)}")
+
+
 class ModelAnswers:
     """An `AnswerSource` over a `Generator`; answers are cut off after `max_new_tokens`, and held to the level
     `constraint`, or to none at "off". Raises `UsageError` for another level.
@@ -22,8 +28,7 @@ class ModelAnswers:
     def __init__(
         self, generator: Generator, max_new_tokens: int, constraint: Level | Literal["off"] = "schema+span"
     ):
-        if constraint not in LEVELS:
-            raise UsageError(f"constraint is {constraint!r}: one of {', '.join(LEVELS)}")
+        check_level(constraint)
         self.generator = generator
         self.max_new_tokens, self.level = max_new_tokens, constraint
 
