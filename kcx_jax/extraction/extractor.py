@@ -62,14 +62,17 @@ class Extractor:
 
         `dtype` ("float32", "bfloat16") is that of the computation; None keeps the checkpoint's. Answers
         longer than `max_new_tokens` are cut off, which shows in the result's problems. Unless `constrained` is false
-        they name only classes of the schema and quote only the text (docs/decoding.md). Raises `KcxError` as
+        they name only classes of the schema and quote only the text (docs/decoding.md). Compiled programs are kept
+        for the next process (`kcx_jax.ops.compiled.keep_compiled`). Raises `KcxError` as
         `kcx_jax.checkpoints.load_pretrained` does.
         """
         from kcx_jax.checkpoints import load_pretrained
         from kcx_jax.decoding import Generator
         from kcx_jax.extraction.local import ModelAnswers
+        from kcx_jax.ops.compiled import keep_compiled
 
         model = load_pretrained(path_or_hub_id, adapter=adapter, dtype=dtype)
+        keep_compiled()
         return cls(ModelAnswers(Generator(model), max_new_tokens, constrained))
 
     def extract(

@@ -133,7 +133,7 @@ def in_a_process(folders: list[str], texts: list[str]) -> list:
     from kcx_jax.checkpoints import load_pretrained
     from kcx_jax.models import make_mesh
 
-    mesh = make_mesh(fsdp=jax.device_count())
+    mesh = make_mesh(data=1, tensor=jax.device_count())
     return answered(load_pretrained(*folders, "float32", mesh), "constrained", 4, texts)
 
 
