@@ -14,6 +14,7 @@ import numpy as np
 
 from kcx_jax.decoding.buckets import bucket
 from kcx_jax.models import Transformer, empty_cache
+from kcx_jax.models.sharding import constrain
 from kcx_jax.ops.layouts import KV, Cached
 from kcx_jax.ops.program import Program
 
@@ -57,7 +58,8 @@ def _read_on(module: Transformer, variables: Any, kv: KV, length: jax.Array, tok
     positions_1W = layout.positions(tokens_W.size)
     result: Any = module.apply(variables, tokens_W[None], positions_1W, layout, own)
     slot_W = length + jnp.arange(tokens_W.size)
-    return jax.tree.map(lambda old, new: old.at[:, :, slot_W].set(new[:, 0], mode="drop"), kv, result[1])
+    kv = jax.tree.map(lambda old, new: old.at[:, :, slot_W].set(new[:, 0], mode="drop"), kv, result[1])
+    return jax.tree.map(lambda x: constrain(x, None, "heads", None, None), kv)
 
 
 class PrefixCache:

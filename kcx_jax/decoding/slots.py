@@ -17,7 +17,7 @@ from jax import lax
 
 from kcx_jax.decoding.constraint import Place
 from kcx_jax.decoding.drafts import Line, Tally, make_line, tallied
-from kcx_jax.decoding.state import Engine, Network, Queue, Slots, State
+from kcx_jax.decoding.state import Engine, Network, Queue, Slots, State, laid
 from kcx_jax.decoding.verify import Written, of_rows, verify
 from kcx_jax.models import empty_cache
 from kcx_jax.ops.layouts import KV, Cached
@@ -171,4 +171,4 @@ def _noted(
     if line is not None and tally is not None and network.structure is not None and queue.rules is not None:
         copying = of_rows(queue.rules, rows).copying
         tally = tallied(tally, network.structure, copying, line, written.token_RW.T, written.taken_RW.T)
-    return state._replace(answers=answers, tally=tally)
+    return laid(state._replace(answers=answers, tally=tally))

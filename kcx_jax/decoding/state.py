@@ -14,7 +14,8 @@ from kcx_jax.decoding.constraint import Place, Sentences, Structure
 from kcx_jax.decoding.drafts import Copying, Tally
 from kcx_jax.decoding.prefixes import Prefix
 from kcx_jax.decoding.stops import StopTexts
-from kcx_jax.models import Transformer, empty_cache
+from kcx_jax.models import Transformer, empty_cache, laid_cache
+from kcx_jax.models.sharding import constrain
 from kcx_jax.ops.layouts import KV
 from kcx_jax.ops.sampling import Sampler
 
@@ -149,4 +150,12 @@ def new_state(
         drafted_Q=zeros(contexts),
         accepted_Q=zeros(contexts),
     )
-    return State(slots, answers, zeros(), zeros(), jax.tree.map(jnp.copy, tally))
+    return laid(State(slots, answers, zeros(), zeros(), jax.tree.map(jnp.copy, tally)))
+
+
+def laid(state: State) -> State:
+    """The state as it lies on a mesh: slots over the batch axes, what the host reads whole on every device."""
+    cache, *rows = state.slots
+    rows = jax.tree.map(lambda x: constrain(x, "batch", *[None] * (x.ndim - 1)), rows)
+    others = jax.tree.map(lambda x: constrain(x, *[None] * x.ndim), state[1:])
+    return State(Slots(laid_cache(cache), *rows), *others)

@@ -63,15 +63,17 @@ class Extractor:
         `dtype` ("float32", "bfloat16") is that of the computation; None keeps the checkpoint's. Answers
         longer than `max_new_tokens` are cut off, which shows in the result's problems. `constraint`: what they are
         held to while they are written (docs/decoding.md): "syntax", lists of calls that parse; "schema", those of the
-        schema's classes; "schema+span", and what they quote stands in the text. Raises `UsageError` for another
-        level, and `KcxError` as `kcx_jax.checkpoints.load_pretrained` does.
+        schema's classes; "schema+span", and what they quote stands in the text. Compiled programs are kept for the
+        next process (`kcx_jax.ops.compiled.keep_compiled`). Raises `UsageError` for another level, and `KcxError` as `kcx_jax.checkpoints.load_pretrained` does.
         """
         from kcx_jax.checkpoints import load_pretrained
         from kcx_jax.decoding import Generator
         from kcx_jax.extraction.local import ModelAnswers, check_level
+        from kcx_jax.ops.compiled import keep_compiled
 
         check_level(constraint)  # before the model is loaded
         model = load_pretrained(path_or_hub_id, adapter=adapter, dtype=dtype)
+        keep_compiled()
         return cls(ModelAnswers(Generator(model), max_new_tokens, constraint))
 
     def extract(

@@ -16,7 +16,7 @@ from kcx_jax.models.parameters import (
     param_shardings,
 )
 from kcx_jax.models.sharding import abstract_mesh, batch_sharding, make_mesh
-from kcx_jax.models.transformer import Transformer, empty_cache, output_head
+from kcx_jax.models.transformer import Transformer, empty_cache, laid_cache, output_head
 
 __all__ = [
     "BaseDtype",
@@ -34,6 +34,7 @@ __all__ = [
     "frozen_base",
     "init_lora",
     "init_params",
+    "laid_cache",
     "lora_shardings",
     "make_mesh",
     "output_head",

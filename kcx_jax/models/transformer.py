@@ -216,4 +216,9 @@ def _recomputed(keep: tuple[Activation, ...]) -> type[Layer]:
 def empty_cache(config: ModelConfig, rows: int, slots: int, dtype: jax.typing.DTypeLike) -> KV:
     """The rows' own cache before any token: KV [layers, B, G, S, C] of zeros."""
     shape = (config.num_layers, rows, config.num_kv_heads, slots, config.head_dim)
-    return KV(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype))
+    return laid_cache(KV(jnp.zeros(shape, dtype), jnp.zeros(shape, dtype)))
+
+
+def laid_cache(cache: KV) -> KV:
+    """The rows' own cache as it lies on a mesh: rows over the batch axes, heads over `tensor`."""
+    return jax.tree.map(lambda x: constrain(x, None, "batch", "heads", None, None), cache)

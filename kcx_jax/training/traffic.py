@@ -90,7 +90,7 @@ def _group(rest: str, devices: int) -> int | None:
         return int(iota[1])
     if listed := re.search(r"replica_groups=\{\{([\d,]+)\}", rest):
         return len(listed[1].split(","))
-    if by_axis := re.search(r"replica_groups=mesh\[(.*?)\] \{((?:'\w+',? ?)+)\}", rest):
+    if by_axis := re.search(r"replica_groups=mesh\[(.*?)\](?:, device_ids=\S+)? \{((?:'\w+',? ?)+)\}", rest):
         sizes = dict(re.findall(r"('\w+')=(\d+)", by_axis[1]))
         return prod(int(sizes[axis]) for axis in re.findall(r"'\w+'", by_axis[2]))
     if "source_target_pairs={{" in rest:

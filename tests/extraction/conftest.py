@@ -7,6 +7,14 @@ from kcx_jax.schema import Entity, Event, Relation
 from kcx_jax.testing.llm_server import ScriptedServer
 
 
+@pytest.fixture(autouse=True, scope="package")
+def nothing_kept():
+    """What tests compile is not put into the home of who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", "")
+        yield
+
+
 class Person(Entity):
     """A human being."""
 

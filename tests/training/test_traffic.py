@@ -20,6 +20,7 @@ ENTRY %main (p: f32[4]) -> f32[4] {
   %d = f32[4]{0} all-reduce(%w), replica_groups={{0},{1}}, to_apply=%add
   %w1 = f32[4]{0} while(%t), condition=%c1, body=%body.1, backend_config={"known_trip_count":{"n":"5"}}
   %e = f32[4]{0} add(%w, %all-reduce.7)
+  %h = f32[6]{0} all-to-all(%x), replica_groups=mesh['axis_0'=2,'axis_1'=4], device_ids=([4,2]T(1,0)) {'axis_0'}
   %g = (f32[2]{0}, f32[16]{0}) all-gather-start(%p), replica_groups={}, dimensions={0}
 }
 """
@@ -31,12 +32,12 @@ def test_bytes_are_those_of_rings_as_often_as_loops_turn():
     assert {kind: n for kind, n in traffic.count.items() if n} == {
         "all-reduce": 5,
         "all-gather": 2,
-        "all-to-all": 5,
+        "all-to-all": 6,
         "reduce-scatter": 15,
     }
     assert traffic.sent["all-reduce"] == pytest.approx(5 * 2 * 3 / 4 * 4000)
     assert traffic.sent["all-gather"] == pytest.approx(1 / 2 * (256 + 2) + 7 / 8 * 64)
-    assert traffic.sent["all-to-all"] == pytest.approx(5 * 5 / 6 * 20)
+    assert traffic.sent["all-to-all"] == pytest.approx(5 * 5 / 6 * 20 + 1 / 2 * 24)
     assert traffic.sent["reduce-scatter"] == pytest.approx(15 * 7 * 16)
 
 
