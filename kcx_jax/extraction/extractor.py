@@ -64,7 +64,8 @@ class Extractor:
         longer than `max_new_tokens` are cut off, which shows in the result's problems. `constraint`: what they are
         held to while they are written (docs/decoding.md): "syntax", lists of calls that parse; "schema", those of the
         schema's classes; "schema+span", and what they quote stands in the text. Compiled programs are kept for the
-        next process (`kcx_jax.ops.compiled.keep_compiled`). Raises `UsageError` for another level, and `KcxError` as `kcx_jax.checkpoints.load_pretrained` does.
+        next process (`kcx_jax.ops.compiled.keep_compiled`). Raises `UsageError` for another level, and `KcxError` as
+        `kcx_jax.checkpoints.load_pretrained` does.
         """
         from kcx_jax.checkpoints import load_pretrained
         from kcx_jax.decoding import Generator
