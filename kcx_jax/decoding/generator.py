@@ -43,6 +43,10 @@ class Generator:
     `slots` rows are decoded together (fewer for long contexts). `prefix_bytes` bounds the cache of prefixes. `width` is
     how many tokens a slot reads in a step where answers are constrained, drafts included (1: no drafts; None: by the
     number of slots). `raw_logprobs` asks for log-probabilities among all tokens, for which the whole head is computed.
+
+    Every width, number of rows and piece of a prefix rounds in its own way, so that in bfloat16 one of two nearly equal
+    tokens may be taken here and the other there. `deterministic` pins them all: an answer does not depend on what was
+    decoded before or is decoded beside it. It costs what is saved by small batches, common prefixes and partial heads.
     """
 
     def __init__(
@@ -52,10 +56,12 @@ class Generator:
         prefix_bytes: int = 2 << 30,
         width: int | None = None,
         raw_logprobs: bool = False,
+        deterministic: bool = False,
     ):
-        self.model = model
-        self.slots, self.width, self.raw_logprobs = slots, width, raw_logprobs
-        self.prefixes = PrefixCache(prefix_bytes, partial(read_prefix, model.module, model.variables))
+        self.model, self.deterministic = model, deterministic
+        self.slots, self.width, self.raw_logprobs = slots, width, raw_logprobs or deterministic
+        read = partial(read_prefix, model.module, model.variables)
+        self.prefixes = PrefixCache(prefix_bytes, read, shares=not deterministic)
 
     @cached_property
     def _rulebook(self) -> Rulebook:
@@ -174,7 +180,8 @@ class Generator:
 
     def _rows(self, contexts: int, tokens: int) -> int:
         """Slots for so many contexts, with caches of so many tokens: one, a few, or all; each number is compiled."""
-        rows = next((rows for rows in (1, 8) if contexts <= rows < self.slots), self.slots)
+        few = () if self.deterministic else (1, 8)
+        rows = next((rows for rows in few if contexts <= rows < self.slots), self.slots)
         return min(rows, max(1, _CACHED_TOKENS // tokens))
 
     def _step_width(self, rows: int) -> int:

@@ -65,13 +65,18 @@ def _read_on(module: Transformer, variables: Any, kv: KV, length: jax.Array, tok
 class PrefixCache:
     """Prefixes of one model (base and adapter) by their token ids.
 
-    One that begins as a kept one does takes over what they have in common. Keeps at most `max_bytes` of keys and
-    values: the least recently used give way, but never those that are pinned, nor the one that was asked for last.
-    `read(ids, start, common)` computes a prefix as `read_prefix` does.
+    If it `shares`, one that begins as a kept one does takes over what they have in common. Keeps at most `max_bytes` of
+    keys and values: the least recently used give way, but never those that are pinned, nor the one that was asked for
+    last. `read(ids, start, common)` computes a prefix as `read_prefix` does.
     """
 
-    def __init__(self, max_bytes: int, read: Callable[[Sequence[int], Prefix | None, int], Prefix]):
-        self.max_bytes, self._read = max_bytes, read
+    def __init__(
+        self,
+        max_bytes: int,
+        read: Callable[[Sequence[int], Prefix | None, int], Prefix],
+        shares: bool = True,
+    ):
+        self.max_bytes, self._read, self._shares = max_bytes, read, shares
         self._kept: OrderedDict[tuple[int, ...], Prefix] = OrderedDict()
         self._pinned: set[tuple[int, ...]] = set()
         self.tokens_read = self.tokens_reused = 0
@@ -80,7 +85,8 @@ class PrefixCache:
         """The prefix of `ids`, kept or computed."""
         key = tuple(ids)
         if key not in self._kept:
-            common, start = max(((_common(key, kept), kept) for kept in self._kept), default=(0, ()))
+            others = self._kept if self._shares else ()
+            common, start = max(((_common(key, kept), kept) for kept in others), default=(0, ()))
             self._kept[key] = self._read(key, self._kept[start] if common else None, common)
             self.tokens_read += len(key) - common
             self.tokens_reused += common
