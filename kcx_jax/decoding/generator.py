@@ -82,10 +82,11 @@ class Generator:
         An answer ends with the end token or by `stops` ("stop"), after `max_new_tokens` or at the model's last position
         ("length"). With a `constraint` it is one that the constraint allows, what it quotes being of the context's
         own of `sentences`; one that ends by "length" is the beginning of such an answer. Raises `ContextTooLongError`
-        where there is no room for an answer, and `UsageError` for stops and sampling that cannot be.
+        where there is no room for an answer, `UsageError` for stops and sampling that cannot be, and `ValueError` for
+        a constraint without as many sentences as contexts.
         """
         prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
-        rules = self._rulebook.rows(constraint, sentences) if constraint and sentences else None
+        rules = self._rules(constraint, contexts, sentences)
         return self.generate_ids(prefix_ids, contexts_ids, max_new_tokens, rules, sampling, stops)
 
     def generate_ids(
@@ -148,12 +149,21 @@ class Generator:
                 "a beam search has no penalties and no bias: leave them out, or draw (temperature)."
             )
         prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
-        rules = self._rulebook.rows(constraint, sentences) if constraint and sentences else None
+        rules = self._rules(constraint, contexts, sentences)
         results: dict[int, list[Generated]] = {}
         with self._on_mesh():
             for batch in self._batches(Asked(prefix_ids, contexts_ids, max_new_tokens, rules), count):
                 results.update(batch.best(count))
         return [results[place] for place in range(len(contexts))]
+
+    def _rules(
+        self, constraint: Constraint | None, contexts: Sequence[str], sentences: Sequence[str]
+    ) -> Rows | None:
+        if constraint is None or not contexts:
+            return None
+        if len(sentences) != len(contexts):
+            raise ValueError(f"a constraint needs the sentence of each of {len(contexts)} contexts")
+        return self._rulebook.rows(constraint, sentences)
 
     def _batches(self, asked: Asked, beams: int) -> Iterator[Batch]:
         """Contexts that go through the slots together: of like width, the longest first."""

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kcx_jax.decoding import ContextTooLongError, Generator
+from kcx_jax.decoding import Constraint, ContextTooLongError, Generator
 from kcx_jax.decoding.prefixes import Prefix, PrefixCache
 from kcx_jax.ops.layouts import KV
+from kcx_jax.schema import load_schema
 
 NEW = 24
 WIDTH = 160  # of the oracle's rows: one shape, one compilation
@@ -121,6 +122,12 @@ def test_a_context_without_room_for_an_answer_is_refused_by_its_number(tiny):
 
 def test_nothing_to_do_is_nothing_done(tiny):
     assert Generator(tiny).generate("x\n", []) == []
+
+
+def test_a_constraint_without_sentences_is_refused(tiny):
+    constraint = Constraint(load_schema(["person"]), "ner")
+    with pytest.raises(ValueError, match="sentence of each of 2"):
+        Generator(tiny).generate("x\n", ["a", "b"], 4, constraint, ["a"])
 
 
 def test_where_prefixes_differ_only_the_rest_is_read(tiny):
