@@ -17,6 +17,8 @@ from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.spans import NOWHERE, Spans
 from kcx_jax.decoding.text import NEVER, FreeText
 
+_SMALLEST = 64, 256, 16  # positions, edges, mixed edges
+
 
 class Text(NamedTuple):
     """The tables of a `FreeText`: int8."""
@@ -106,12 +108,14 @@ def stacked(spans: Sequence[Spans], sizes: tuple[int, int, int]) -> Sentences:
 
 
 def sizes_of(spans: Sequence[Spans]) -> tuple[int, int, int]:
-    """Positions, edges and mixed edges that hold each of these sentences: powers of two."""
-    return (
-        bucket(max(len(each.border_P) for each in spans), 64),
-        bucket(max(len(each.from_E) for each in spans), 64),
-        bucket(max(len(each.mixed_X) for each in spans), 16),
-    )
+    """Positions, edges and mixed edges that hold each of these sentences: few sizes, which grow together, because a
+    program is compiled for each.
+    """
+    needed = [(len(each.border_P), len(each.from_E), len(each.mixed_X)) for each in spans]
+    most = (max(column) for column in zip(*needed, strict=True))
+    times = bucket(max(-(-size // least) for size, least in zip(most, _SMALLEST, strict=True)))
+    positions, edges, mixed = (least * times for least in _SMALLEST)
+    return positions, edges, mixed
 
 
 def allowed(ways: Ways, sentences: Sentences, vocabulary: int) -> jax.Array:

@@ -141,9 +141,9 @@ def empty_tally(structure: Structure) -> Tally:
     return Tally(jnp.zeros_like(structure.token_E), jnp.zeros(KINDS, jnp.int32), jnp.zeros(KINDS, jnp.int32))
 
 
-def unique_size(copies: Sequence[Copies]) -> int:
-    """How many distinct tokens the `Copying` of these has room for."""
-    return bucket(max(each.unique_U.size for each in copies), 32)
+def unique_size(copies: Sequence[Copies], positions: int) -> int:
+    """How many distinct tokens the `Copying` of these has room for: as a rule, two for each position."""
+    return bucket(max(each.unique_U.size for each in copies), 2 * positions)
 
 
 def copying(copies: Sequence[Copies], unique: int, positions: int, edges: int) -> Copying:

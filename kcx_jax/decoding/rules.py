@@ -111,6 +111,6 @@ class Rows:
         nodes = [automaton.start if each.border_P.size > 1 else automaton.nothing for each in spans]
         return Rules(
             stacked(spans, (positions, edges, mixed)),
-            copying(copies, unique_size(copies), positions, edges),
+            copying(copies, unique_size(copies, positions), positions, edges),
             jnp.asarray(np.array(nodes, np.int32)),
         )
