@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from kcx_jax.bench.answer_work import Answered, Ids, Work
 from kcx_jax.bench.apart import apart
-from kcx_jax.bench.conditions import THREADS, alike
+from kcx_jax.bench.conditions import INTEROP, THREADS, alike, refuse_missing
 from kcx_jax.bench.llamacpp_answers import HOW_TO_INSTALL, by_llamacpp, write_gguf
 from kcx_jax.bench.own_answers import EARLY, Constrained, by_kcx, gap, memory_of_many
 from kcx_jax.bench.report import Report, machine, rounds_in_turn
@@ -34,7 +33,7 @@ NEAR_TIE = 1e-4  # of two logits: either may be the larger one in float32
 CALLS_A_ROUND = 3  # after one other; the fastest counts
 HF, LLAMACPP = "hf", "llamacpp"
 _NEEDED = {
-    HF: (("torch", "transformers"), "Install it: pip install 'kcx-jax[model,interop]'"),
+    HF: (("torch", "transformers"), INTEROP),
     LLAMACPP: (("llama_cpp", "gguf"), HOW_TO_INSTALL),
 }
 _DISTRIBUTIONS = {"llama_cpp": "llama-cpp-python"}
@@ -131,9 +130,7 @@ def _refuse_missing(peers: Sequence[str]) -> None:
     if not peers or not set(peers) <= set(_NEEDED):
         raise UsageError(f"peers are {' and '.join(_NEEDED)}, found {', '.join(peers) or 'none'}.")
     for peer in peers:
-        names, how = _NEEDED[peer]
-        if missing := [name for name in names if find_spec(name) is None]:
-            raise UsageError(f"measuring beside {peer} needs {' and '.join(missing)}. {how}")
+        refuse_missing(peer, *_NEEDED[peer])
 
 
 def _write(folder: Path, config: ModelConfig, work: Work) -> None:

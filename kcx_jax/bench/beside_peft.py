@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from kcx_jax.bench.apart import apart
+from kcx_jax.bench.conditions import INTEROP, refuse_missing
 from kcx_jax.bench.report import Report, in_turn, machine
 from kcx_jax.bench.torch_steps import ADAPTER_FOLDER, SAMPLES_FILE, tune_folder
 from kcx_jax.bench.train import TrainBench, bench_train
@@ -69,10 +69,7 @@ def bench_peft(bench: PeftBench, rounds: int, say: Callable[[str], None]) -> Rep
     Headline: samples a second of tree packing, over those of the peer's faster side. Raises `UsageError` where the peer
     is not installed or there are too few sentences, `KcxError` where the sides' losses differ at the start.
     """
-    if missing := [name for name in _NEEDED if find_spec(name) is None]:
-        raise UsageError(
-            f"measuring beside peft needs {' and '.join(missing)}. Install it: pip install 'kcx-jax[model,interop]'"
-        )
+    refuse_missing("peft", _NEEDED, INTEROP)
     samples = bench.trees * bench.branches
     if samples % bench.samples_at_once:
         raise UsageError(
