@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from kcx_jax.models import Transformer, empty_cache
 from kcx_jax.ops.layouts import KV, Cached
 from kcx_jax.ops.program import Program
-from kcx_jax.ops.sampling import READ, WRITTEN, Sampler, choose
+from kcx_jax.ops.sampling import READ, WRITTEN, Sampler, choose, remembered
 
 
 @partial(Program, static_argnums=(0, 1))
@@ -56,22 +56,18 @@ def generate(
         new_BN = new_BN.at[:, count].set(jnp.where(ended_B, config.pad_id, next_B))
         ended_B |= next_B == stop_id
         if seen is not None:
-            seen = seen.at[each_B, next_B].set(seen[each_B, next_B] | WRITTEN)
+            seen = remembered(seen, next_B[:, None], jnp.ones((rows, 1), bool), WRITTEN)
         no_offset_B = jnp.zeros(rows, jnp.int32)
         cache, next_B = step(cache, lengths_B + count, next_B[:, None], no_offset_B, seen, count + 1)
         return count + 1, cache, next_B, ended_B, new_BN, seen
 
-    seen_BV = None if sampler.repetition is None else _seen(tokens_BT, lengths_B, config.vocab_size)
+    seen_BV = None
+    if sampler.repetition is not None:
+        real_BT = jnp.arange(width) < lengths_B[:, None]
+        nothing_BV = jnp.zeros((rows, config.vocab_size), jnp.uint8)
+        seen_BV = remembered(nothing_BV, tokens_BT, real_BT, READ)
     cache = empty_cache(config, rows, width + new_tokens, module.dtype)
     cache, next_B = step(cache, jnp.zeros(rows, jnp.int32), tokens_BT, lengths_B - 1, seen_BV, 0)
     new_BN = jnp.full((rows, new_tokens), config.pad_id, jnp.int32)
     state = (0, cache, next_B, jnp.zeros(rows, bool), new_BN, seen_BV)
     return jax.lax.while_loop(go_on, add_token, state)[4]
-
-
-def _seen(tokens_BT: jax.Array, lengths_B: jax.Array, vocab_size: int) -> jax.Array:
-    """`READ` for the tokens that the real part of each row holds, [B, V] uint8."""
-    real_BT = jnp.arange(tokens_BT.shape[1]) < lengths_B[:, None]
-    rows_B1 = jnp.arange(tokens_BT.shape[0])[:, None]
-    outside = jnp.where(real_BT, tokens_BT, vocab_size)
-    return jnp.zeros((tokens_BT.shape[0], vocab_size), jnp.uint8).at[rows_B1, outside].set(READ, mode="drop")

@@ -103,13 +103,31 @@ class Asked:
         return bucket(self.max_new_tokens, _SMALLEST_ANSWER)
 
 
+def network_of(model: Model, prefix: Prefix, asked: Asked) -> Network:
+    """What a call's answers are computed with. `UsageError` for stops and sampling that cannot be."""
+    stops, vocabulary = asked.stops, model.config.vocab_size
+    ids = [model.config.eos_id, *stops.ids]
+    if not all(0 <= token < vocabulary for token in ids) or stops.min_tokens < 0:
+        raise UsageError("ids that end an answer must lie in the vocabulary, and min_tokens be zero or more.")
+    ids += [model.config.eos_id] * (bucket(len(ids), _SMALLEST_STOPS) - len(ids))
+    texts = stop_texts(stops.texts, model.tokenizer.token_bytes()) if stops.texts else None
+    return Network(
+        model.variables,
+        model.inverse_norms,
+        prefix,
+        None if asked.rules is None else asked.rules.rule.structure,
+        asked.sampling.sampler(vocabulary),
+        Ends(jnp.asarray(np.array(ids, np.int32)), jnp.int32(stops.min_tokens), texts),
+    )
+
+
 class Batch:
     """Contexts `chosen` of what is asked, none longer than `width`, on their way through `rows` slots."""
 
     def __init__(
         self,
         model: Model,
-        prefix: Prefix,
+        network: Network,
         asked: Asked,
         chosen: Sequence[int],
         width: int,
@@ -117,21 +135,14 @@ class Batch:
         step_width: int,
         raw_logprobs: bool,
     ):
-        self.model, self.asked, self.chosen, self.width, self.rows = model, asked, chosen, width, rows
+        self.model, self.network, self.asked = model, network, asked
+        self.chosen, self.width, self.rows = chosen, width, rows
         self.rule = None if asked.rules is None else asked.rules.rule
         self.engine = Engine(
             model.module,
             admitted=min(max(1, rows // 4), max(1, _ADMITTED_TOKENS // width)),
             width=1 if self.rule is None else step_width,
             raw=raw_logprobs,
-        )
-        self.network = Network(
-            model.variables,
-            model.inverse_norms,
-            prefix,
-            None if self.rule is None else self.rule.structure,
-            asked.sampling.sampler(model.config.vocab_size),
-            self._ends(),
         )
 
     def answers(self) -> Iterator[tuple[int, Generated]]:
@@ -191,17 +202,6 @@ class Batch:
         places = [text.find(stop) for stop in self.asked.stops.texts]
         text = text[: min((place for place in places if place >= 0), default=len(text))]
         return Generated(text, tuple(ids), "stop" if ended else "length", tuple(logprob_N.tolist()), **others)
-
-    def _ends(self) -> Ends:
-        model, stops = self.model, self.asked.stops
-        ids = [model.config.eos_id, *stops.ids]
-        if not all(0 <= token < model.config.vocab_size for token in ids) or stops.min_tokens < 0:
-            raise UsageError(
-                "ids that end an answer must lie in the vocabulary, and min_tokens be zero or more."
-            )
-        ids += [model.config.eos_id] * (bucket(len(ids), _SMALLEST_STOPS) - len(ids))
-        texts = stop_texts(stops.texts, model.tokenizer.token_bytes()) if stops.texts else None
-        return Ends(jnp.asarray(np.array(ids, np.int32)), jnp.int32(stops.min_tokens), texts)
 
     def _queue(self, size: int) -> Queue:
         asked, room = self.asked, self.model.config.max_positions - len(self.asked.prefix_ids)

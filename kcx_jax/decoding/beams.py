@@ -13,9 +13,9 @@ from jax import lax
 
 from kcx_jax.decoding.constraint import advanced
 from kcx_jax.decoding.drafts import Tally
-from kcx_jax.decoding.slots import forward, line_of, start
-from kcx_jax.decoding.state import Engine, Network, Queue, Slots
-from kcx_jax.decoding.verify import of_rows, open_choices
+from kcx_jax.decoding.slots import forward
+from kcx_jax.decoding.state import Engine, Network, Queue, Slots, course_of, rows_at_start
+from kcx_jax.decoding.verify import is_end, open_choices
 from kcx_jax.models import empty_cache
 from kcx_jax.ops.program import Program
 
@@ -49,18 +49,7 @@ def search(
         """Caches [layers, Q, G, C, ...] for all beams, with room for their answers."""
         return jnp.pad(jnp.repeat(x, K, axis=1), ((0, 0),) * 3 + ((0, most),) + ((0, 0),))
 
-    slots = Slots(
-        cache=jax.tree.map(widened, own),
-        own_length_B=queue.length_Q[request_B],
-        next_B=jnp.zeros(rows, jnp.int32),
-        request_B=request_B,
-        count_B=jnp.zeros(rows, jnp.int32),
-        live_B=jnp.ones(rows, bool),
-        place=start(queue, request_B),
-        behind_B=None if queue.rules is None else jnp.zeros(rows, jnp.int32),
-        seen_BV=None,
-        stop_B=None,
-    )
+    slots = rows_at_start(network, queue, jax.tree.map(widened, own), request_B, jnp.ones(rows, bool))
     first_B = jnp.arange(rows) % K == 0  # at the beginning all beams of a context are one
     found = Beams(
         ids_BN=jnp.zeros((rows, most), jnp.int32),
@@ -92,8 +81,8 @@ def _extended(
 ) -> tuple[Slots, Beams]:
     """The K best of all beams with one more token, and of those that have ended."""
     rows, N = found.ids_BN.shape
-    line = line_of(network, queue, slots, tally, 1)
-    choices = open_choices(engine, network, queue, slots, hidden_B1D, line)
+    course = course_of(network, queue, slots, tally, 1)
+    choices = open_choices(engine, network, slots, hidden_B1D, course)
     score_BX, token_BX = choices.score_RWX[:, 0], choices.token_RWX[:, 0]
     logprob_BX = score_BX - jax.nn.logsumexp(score_BX, axis=1, keepdims=True)
     stays_BX = jnp.where(jnp.arange(score_BX.shape[1]) == 0, 0.0, -jnp.inf)
@@ -105,7 +94,7 @@ def _extended(
 
     others, found = jax.tree.map(lambda x: x[parent_B], (slots[1:], found))
     slots = Slots(jax.tree.map(lambda x: x[:, parent_B], slots.cache), *others)
-    ends_B = slots.live_B & jnp.any(token_B[:, None] == network.ends.id_I, axis=1)
+    ends_B = slots.live_B & is_end(network, token_B)
     grows_B = slots.live_B & ~ends_B
     where = jnp.arange(rows), jnp.where(grows_B, found.count_B, N)
     count_B = found.count_B + grows_B
@@ -118,9 +107,9 @@ def _extended(
     )
     possible_B = jnp.isfinite(found.total_B)
     place = slots.place
-    if line is not None and network.structure is not None and queue.rules is not None:
-        before, ways = jax.tree.map(lambda x: x[0, parent_B], (line.place, line.ways))
-        place = advanced(network.structure, ways, of_rows(queue.rules, slots).sentences, before, token_B)
+    if course is not None:  # beams of one context have the same sentence
+        before, ways = jax.tree.map(lambda x: x[0, parent_B], (course.line.place, course.line.ways))
+        place = advanced(course.structure, ways, course.rules.sentences, before, token_B)
     return slots._replace(
         next_B=token_B,
         count_B=count_B,

@@ -5,8 +5,8 @@ X those of mixed tokens; S states of free text, W what mixed edges need. All but
 programs are compiled.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -72,7 +72,6 @@ class Ways(NamedTuple):
     need_BK: jax.Array
     open_BK: jax.Array
     open_BT: jax.Array
-    open_BX: jax.Array
     open_BV: jax.Array | None = None  # where text is free
 
 
@@ -94,17 +93,17 @@ def on_device(automaton: Automaton, text: FreeText | None = None) -> Structure:
 
 
 def stacked(spans: Sequence[Spans], sizes: tuple[int, int, int]) -> Sentences:
-    """The spans of several sentences as rows, filled up to `sizes` (`sizes_of` of them, or more)."""
+    """The spans of several sentences as rows of numpy, filled up to `sizes` (`sizes_of` of them, or more)."""
     positions, edges, mixed = sizes
     fills = (positions, edges, edges, edges, mixed, mixed, mixed)
     values = (False, NOWHERE, NOWHERE, 0, NOWHERE, NOWHERE, NOWHERE)
-    columns = zip(*(vars(each).values() for each in spans), strict=True)
-    return Sentences(
-        *(
-            jnp.asarray(np.stack([filled(array, fill, value) for array in column]))
-            for column, fill, value in zip(columns, fills, values, strict=True)
-        )
-    )
+    return Sentences(*as_rows(spans, fills, values))
+
+
+def as_rows(parts: Sequence[Any], sizes: Sequence[int], values: Sequence[int]) -> Iterator[Any]:
+    """Each field of these dataclasses as rows, filled up to its size with its value."""
+    for name, size, value in zip(vars(parts[0]), sizes, values, strict=True):
+        yield np.stack([filled(getattr(part, name), size, value) for part in parts])
 
 
 def sizes_of(spans: Sequence[Spans]) -> tuple[int, int, int]:
@@ -135,8 +134,7 @@ def advanced(
     """Where each row is behind `token_B`, one of the ways that are open at `place`."""
     taken_BK = ways.open_BK & (ways.token_BK == token_B[:, None])
     taken_B = jnp.any(taken_BK, axis=1)
-    which_B1 = jnp.argmax(taken_BK, axis=1)[:, None]
-    to_B, need_B = (jnp.take_along_axis(each, which_B1, axis=1)[:, 0] for each in (ways.to_BK, ways.need_BK))
+    to_B, need_B = (picked(each, jnp.argmax(taken_BK, axis=1)) for each in (ways.to_BK, ways.need_BK))
     node_B = jnp.where(taken_B, to_B, place.node_B)
 
     # Positions: of a text that goes on; of one that begins in a mixed token; all borders for one that is still empty.
@@ -174,11 +172,11 @@ def open_ways(structure: Structure, sentences: Sentences, place: Place) -> Ways:
 
     slot_B1 = structure.slot_N[place.node_B][:, None]
     open_BT = slot_B1 & at(sentences.from_BT)
-    # A mixed token that opens has no position to come from; one that closes has, and what it says comes first.
-    open_BX = at(sentences.mixed_from_BX) | (sentences.mixed_from_BX == NOWHERE)
-    open_BX &= sentences.mixed_BX != NOWHERE
     ends_B1 = (jnp.any(place.at_BP & sentences.border_BP, axis=1) & ~place.fresh_B)[:, None]
     if structure.text is None:
+        # A mixed token that opens has no position to come from; one that closes has, and what it says comes first.
+        open_BX = at(sentences.mixed_from_BX) | (sentences.mixed_from_BX == NOWHERE)
+        open_BX &= sentences.mixed_BX != NOWHERE
         wanted_BKX = (need_BK - MIXED)[:, :, None] == sentences.mixed_BX[:, None, :]
         mixed_BK, open_BV = jnp.any(wanted_BKX & open_BX[:, None, :], axis=2), None
     else:
@@ -186,12 +184,17 @@ def open_ways(structure: Structure, sentences: Sentences, place: Place) -> Ways:
         mixed_BK = structure.text.mixed_SW[state_B[:, None], jnp.maximum(need_BK - MIXED, 0)] != NEVER
         open_BV = slot_B1 & (structure.text.next_SV[state_B] != NEVER)
     met_BK = jnp.where(need_BK == FREE, True, jnp.where(need_BK == CLOSING, ends_B1, mixed_BK))
-    return Ways(token_BK, to_BK, need_BK, there_BK & met_BK, open_BT, open_BX, open_BV)
+    return Ways(token_BK, to_BK, need_BK, there_BK & met_BK, open_BT, open_BV)
 
 
 def _state(text: Text, place: Place) -> jax.Array:
     """int32 [B]: the state of each row's text; that of an empty one where none is begun."""
     return jnp.argmax(place.at_BP[:, : len(text.next_SV)], axis=1).astype(jnp.int32)
+
+
+def picked(x_BX: jax.Array, which_B: jax.Array) -> jax.Array:
+    """One of each row: [B]."""
+    return jnp.take_along_axis(x_BX, which_B[:, None], axis=1)[:, 0]
 
 
 def filled(array: np.ndarray, size: int, value: int = 0) -> np.ndarray:

@@ -22,7 +22,16 @@ import numpy as np
 from jax import lax
 
 from kcx_jax.decoding.buckets import bucket
-from kcx_jax.decoding.constraint import Place, Sentences, Structure, Ways, advanced, filled, open_ways
+from kcx_jax.decoding.constraint import (
+    Place,
+    Sentences,
+    Structure,
+    Ways,
+    advanced,
+    as_rows,
+    open_ways,
+    picked,
+)
 from kcx_jax.decoding.spans import NOWHERE, Spans
 from kcx_jax.decoding.vocabulary import Vocabulary
 from kcx_jax.schema.strings import quote
@@ -147,17 +156,9 @@ def unique_size(copies: Sequence[Copies], positions: int) -> int:
 
 
 def copying(copies: Sequence[Copies], unique: int, positions: int, edges: int) -> Copying:
-    """The copies of several sentences as rows, with room for so many distinct tokens, positions and edges."""
-    sizes = (unique, edges, positions, positions, positions)
-    columns = zip(*(vars(each).values() for each in copies), strict=True)
-    return Copying(
-        *(
-            jnp.asarray(np.stack([filled(array, size, value) for array in column]))
-            for column, size, value in zip(
-                columns, sizes, (NOWHERE, 0, NOWHERE, NOWHERE, NOWHERE), strict=True
-            )
-        )
-    )
+    """The copies of several sentences as rows of numpy, with room for so many distinct tokens, positions and edges."""
+    sizes, values = (unique, edges, positions, positions, positions), (NOWHERE, 0, NOWHERE, NOWHERE, NOWHERE)
+    return Copying(*as_rows(copies, sizes, values))
 
 
 def candidates(ways: Ways, copying: Copying) -> tuple[jax.Array, jax.Array]:
@@ -204,15 +205,15 @@ def _draft(
     lowest_B = jnp.min(jnp.where(open_BX, tokens_BX, most), axis=1)
     highest_B = jnp.max(jnp.where(open_BX, tokens_BX, -1), axis=1)
     taken_BK = jnp.where(ways.open_BK, tally.taken_E[_edges(structure, place)], 0)
-    usual_B = jnp.take_along_axis(ways.token_BK, jnp.argmax(taken_BK, axis=1)[:, None], axis=1)[:, 0]
+    usual_B = picked(ways.token_BK, jnp.argmax(taken_BK, axis=1))
     usual_B = jnp.where(jnp.max(taken_BK, axis=1) > 0, usual_B, -1)
 
     at_B, in_text_B = _in_text(place)
-    next_B, kind_B = _at(copying.next_BP, at_B), _at(copying.kind_BP, at_B)
+    next_B, kind_B = picked(copying.next_BP, at_B), picked(copying.kind_BP, at_B)
     closes_B = (kind_B != NOWHERE) & (tally.closed_F[kind_B] > tally.copied_F[kind_B])
     copied_B = jnp.where(closes_B | (next_B == NOWHERE), usual_B, next_B)
-    name_B = _at(copying.name_BP, behind_B)
-    first_B = jnp.where(name_B == NOWHERE, -1, _at(copying.next_BP, jnp.maximum(name_B, 0)))
+    name_B = picked(copying.name_BP, behind_B)
+    first_B = jnp.where(name_B == NOWHERE, -1, picked(copying.next_BP, jnp.maximum(name_B, 0)))
     chosen_B = jnp.where(in_text_B, copied_B, jnp.where(place.fresh_B, first_B, usual_B))
     return jnp.where(lowest_B == highest_B, lowest_B, chosen_B)
 
@@ -220,10 +221,6 @@ def _draft(
 def _in_text(place: Place) -> tuple[jax.Array, jax.Array]:
     """The first of the positions that each row's text may have come to, and whether it is in one."""
     return jnp.argmax(place.at_BP, axis=1), jnp.any(place.at_BP, axis=1) & ~place.fresh_B
-
-
-def _at(x_BP: jax.Array, position_B: jax.Array) -> jax.Array:
-    return jnp.take_along_axis(x_BP, position_B[:, None], axis=1)[:, 0]
 
 
 def _edges(structure: Structure, place: Place) -> jax.Array:
@@ -247,7 +244,7 @@ def tallied(
         ways = line.ways
         taken_BK = ways.open_BK & (ways.token_BK == token_B[:, None]) & written_B[:, None]
         at_B, in_text_B = _in_text(line.place)
-        kind_B = _at(copying.kind_BP, at_B)
+        kind_B = picked(copying.kind_BP, at_B)
         counts_B = written_B & in_text_B & (kind_B != NOWHERE)
         closed_B = jnp.any(taken_BK, axis=1)
         return Tally(

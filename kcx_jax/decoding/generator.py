@@ -11,7 +11,7 @@ from functools import cached_property, partial
 
 import jax
 
-from kcx_jax.decoding.batch import NO_STOPS, QUEUED, Asked, Batch, Generated, Model, Stops
+from kcx_jax.decoding.batch import NO_STOPS, QUEUED, Asked, Batch, Generated, Model, Stops, network_of
 from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.prefixes import PrefixCache, read_prefix
 from kcx_jax.decoding.rules import Constraint, Rows, Rulebook
@@ -175,7 +175,7 @@ class Generator:
             if before + len(ids) >= config.max_positions:
                 raise ContextTooLongError(place, before, len(ids), config.max_positions)
             by_width[bucket(len(ids), _SMALLEST_CONTEXT)].append(place)
-        prefix = self.prefixes.get(asked.prefix_ids)
+        network = network_of(self.model, self.prefixes.get(asked.prefix_ids), asked)
         for width, places in sorted(by_width.items()):
             places.sort(key=lambda place: -len(asked.contexts_ids[place]))
             rows = self._rows(len(places), (width + asked.most) * beams)
@@ -183,7 +183,7 @@ class Generator:
             for first in range(0, len(places), queued):
                 chosen = places[first : first + queued]
                 engine = self._step_width(rows), self.raw_logprobs
-                yield Batch(self.model, prefix, asked, chosen, width, rows, *engine)
+                yield Batch(self.model, network, asked, chosen, width, rows, *engine)
 
     def _on_mesh(self) -> contextlib.AbstractContextManager:
         return contextlib.nullcontext() if self.model.mesh is None else jax.set_mesh(self.model.mesh)

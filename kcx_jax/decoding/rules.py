@@ -4,8 +4,9 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -57,7 +58,7 @@ class Rulebook:
 
     def __init__(self, tokenizer: Tokenizer):
         self._tokenizer = tokenizer
-        self._kept: OrderedDict[Constraint, Rule] = OrderedDict()
+        self._kept: OrderedDict[Constraint | Task, Rule] = OrderedDict()
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -69,7 +70,8 @@ class Rulebook:
 
     def rule(self, constraint: Constraint) -> Rule:
         """The automaton of a constraint. Raises as `Grammar` and `make_automaton`."""
-        if constraint not in self._kept:
+        key = constraint.task if constraint.level == "syntax" else constraint  # which knows no schema
+        if key not in self._kept:
             if constraint.level == "syntax":
                 automaton = make_automaton(Syntax(constraint.task), self._vocabulary, canonical=False)
             else:
@@ -77,11 +79,11 @@ class Rulebook:
                 automaton = make_automaton(grammar, self._vocabulary, constraint.canonical)
             spans = constraint.level == "schema+span"
             structure = on_device(automaton, None if spans else free_text(automaton, self._token_states))
-            self._kept[constraint] = Rule(automaton, structure, empty_tally(structure))
+            self._kept[key] = Rule(automaton, structure, empty_tally(structure))
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        self._kept.move_to_end(constraint)
-        return self._kept[constraint]
+        self._kept.move_to_end(key)
+        return self._kept[key]
 
     def rows(self, constraint: Constraint, sentences: Sequence[str]) -> "Rows":
         """The rules of answers to these sentences."""
@@ -103,14 +105,20 @@ class Rows:
 
     def of(self, sentences: Sequence[int], rows: int) -> Rules:
         """Those of some of the sentences, by their places, at the beginning of their answers; as `rows` rows."""
-        numbers = [*sentences, *[sentences[0]] * (rows - len(sentences))]
-        spans = [self._spans[number] for number in numbers]
-        copies = [self._copies[number] for number in numbers]
+        spans = [self._spans[number] for number in sentences]
+        copies = [self._copies[number] for number in sentences]
         positions, edges, mixed = sizes_of(spans)
         automaton = self.rule.automaton
         nodes = [automaton.start if each.border_P.size > 1 else automaton.nothing for each in spans]
-        return Rules(
+        node_Q: Any = np.array(nodes, np.int32)
+        rules = Rules(
             stacked(spans, (positions, edges, mixed)),
             copying(copies, unique_size(copies, positions), positions, edges),
-            jnp.asarray(np.array(nodes, np.int32)),
+            node_Q,
         )
+
+        def filled_up(x: np.ndarray) -> jax.Array:
+            more = [(0, rows - len(x)), *[(0, 0)] * (x.ndim - 1)]
+            return jnp.asarray(np.pad(x, more, mode="edge"))  # the last sentence again
+
+        return jax.tree.map(filled_up, rules)

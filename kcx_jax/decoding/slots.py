@@ -15,14 +15,22 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kcx_jax.decoding.constraint import Place
-from kcx_jax.decoding.drafts import Line, Tally, make_line, tallied
-from kcx_jax.decoding.state import Engine, Network, Queue, Slots, State, laid
-from kcx_jax.decoding.verify import Written, of_rows, verify
+from kcx_jax.decoding.drafts import tallied
+from kcx_jax.decoding.state import (
+    Course,
+    Engine,
+    Network,
+    Queue,
+    Slots,
+    State,
+    course_of,
+    laid,
+    rows_at_start,
+)
+from kcx_jax.decoding.verify import Written, verify
 from kcx_jax.models import empty_cache
 from kcx_jax.ops.layouts import KV, Cached
 from kcx_jax.ops.program import Program
-from kcx_jax.ops.sampling import READ
 
 
 @partial(Program, static_argnames="engine", donate_argnames="state")
@@ -53,25 +61,12 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
     slot_A = jnp.nonzero(~slots.live_B, size=A, fill_value=B)[0]
     slot_A = jnp.where(wanted_A < queue.filled, slot_A, B)  # B: no slot
     request_A = jnp.minimum(wanted_A, queue.filled - 1)
-    tokens_AC, length_A = queue.tokens_QC[request_A], queue.length_Q[request_A]
     own = empty_cache(engine.module.config, A, C, slots.cache.k.dtype)
-    hidden_ACD, own = forward(engine, network, tokens_AC, jnp.zeros(A, jnp.int32), own)
-    hidden_A1D = jnp.take_along_axis(hidden_ACD, length_A[:, None, None] - 1, axis=1)
-    none_A = jnp.zeros(A, jnp.int32)
-    rows = Slots(
-        cache=own,
-        own_length_B=length_A,
-        next_B=none_A,
-        request_B=request_A,
-        count_B=none_A,
-        live_B=slot_A < B,
-        place=start(queue, request_A),
-        behind_B=None if queue.rules is None else none_A,
-        seen_BV=None if queue.seen_V is None else _read(queue.seen_V, tokens_AC, length_A),
-        stop_B=None if slots.stop_B is None else none_A,
-    )
-    line = line_of(network, queue, rows, state.tally, 1)
-    rows, written = verify(engine, network, queue, rows, hidden_A1D, line)
+    rows = rows_at_start(network, queue, own, request_A, slot_A < B)
+    hidden_ACD, own = forward(engine, network, queue.tokens_QC[request_A], jnp.zeros(A, jnp.int32), own)
+    hidden_A1D = jnp.take_along_axis(hidden_ACD, rows.own_length_B[:, None, None] - 1, axis=1)
+    course = course_of(network, queue, rows, state.tally, 1)
+    rows, written = verify(engine, network, queue, rows, hidden_A1D, course)
 
     def put(old: jax.Array, new: jax.Array) -> jax.Array:
         return old.at[slot_A].set(new, mode="drop")
@@ -79,18 +74,18 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
     cache = jax.tree.map(lambda old, new: old.at[:, slot_A, :, :C].set(new, mode="drop"), slots.cache, own)
     slots = Slots(cache, *(jax.tree.map(put, *each) for each in zip(slots[1:], rows[1:], strict=True)))
     state = state._replace(slots=slots, asked=jnp.minimum(state.asked + A, queue.filled))
-    return _noted(network, queue, state, rows, line, written)
+    return _noted(state, rows, course, written)
 
 
 def _step(engine: Engine, network: Network, queue: Queue, state: State) -> State:
     """One forward of all slots, over their last tokens and drafts."""
     slots, live_B = state.slots, state.slots.live_B
-    line = line_of(network, queue, slots, state.tally, engine.width)
+    course = course_of(network, queue, slots, state.tally, engine.width)
     tokens_BW = slots.next_B[:, None]
-    if line is not None:
-        tokens_BW = jnp.concatenate([tokens_BW, jnp.maximum(line.token_WB[:-1], 0).T], axis=1)
+    if course is not None:
+        tokens_BW = jnp.concatenate([tokens_BW, jnp.maximum(course.line.token_WB[:-1], 0).T], axis=1)
     hidden_BWD, cache = forward(engine, network, tokens_BW, slots.own_length_B, slots.cache)
-    slots, written = verify(engine, network, queue, slots._replace(cache=cache), hidden_BWD, line)
+    slots, written = verify(engine, network, queue, slots._replace(cache=cache), hidden_BWD, course)
     # The cache keeps what was read before this step's last token; wrong drafts are overwritten.
     read_B = jnp.where(live_B, 1 + written.accepted_R, 0)
     slots = slots._replace(own_length_B=slots.own_length_B + read_B)
@@ -102,7 +97,7 @@ def _step(engine: Engine, network: Network, queue: Queue, state: State) -> State
         accepted_Q=answers.accepted_Q.at[at_B].add(written.accepted_R, mode="drop"),
     )
     state = state._replace(slots=slots, answers=answers, steps=state.steps - 1)
-    return _noted(network, queue, state, slots, line, written)
+    return _noted(state, slots, course, written)
 
 
 def forward(
@@ -115,41 +110,7 @@ def forward(
     return result
 
 
-def start(queue: Queue, request_A: jax.Array) -> Place | None:
-    """Where the answers to these contexts begin."""
-    if queue.rules is None:
-        return None
-    nowhere_AP = jnp.zeros((request_A.size, queue.rules.sentences.border_BP.shape[1]), bool)
-    return Place(queue.rules.node_Q[request_A], nowhere_AP, jnp.zeros(request_A.size, bool))
-
-
-def _read(seen_V: jax.Array, tokens_AC: jax.Array, length_A: jax.Array) -> jax.Array:
-    """`READ` for the tokens of prefix and context, [A, V] uint8."""
-    A, C = tokens_AC.shape
-    seen_AV = jnp.broadcast_to(seen_V, (A, seen_V.size))
-    column_AC = jnp.where(jnp.arange(C) < length_A[:, None], tokens_AC, seen_V.size)
-    return seen_AV.at[jnp.arange(A)[:, None], column_AC].set(READ, mode="drop")
-
-
-def line_of(network: Network, queue: Queue, rows: Slots, tally: Tally | None, width: int) -> Line | None:
-    """The rows' places along their drafts; None where anything may be written."""
-    if (
-        network.structure is None
-        or queue.rules is None
-        or tally is None
-        or rows.place is None
-        or rows.behind_B is None
-    ):
-        return None
-    rules = of_rows(queue.rules, rows)
-    return make_line(
-        network.structure, rules.sentences, rules.copying, tally, rows.place, rows.behind_B, width
-    )
-
-
-def _noted(
-    network: Network, queue: Queue, state: State, rows: Slots, line: Line | None, written: Written
-) -> State:
+def _noted(state: State, rows: Slots, course: Course | None, written: Written) -> State:
     """The state with what rows wrote: their answers, and the tally."""
     answers, tally = state.answers, state.tally
     Q, N = answers.ids_QN.shape
@@ -158,17 +119,20 @@ def _noted(
     before_R = rows.count_B - jnp.sum(written.answer_RW, axis=1, dtype=jnp.int32)
     column_RW = before_R[:, None] + jnp.arange(written.token_RW.shape[1])
     where = row_R[:, None], jnp.where(written.answer_RW, column_RW, N)
+    ids_QN, logprob_QN, raw_QN = jax.tree.map(
+        lambda old, new: old.at[where].set(new, mode="drop"),
+        (answers.ids_QN, answers.logprob_QN, answers.raw_QN),
+        (written.token_RW, written.logprob_RW, written.raw_RW),
+    )
     answers = answers._replace(
-        ids_QN=answers.ids_QN.at[where].set(written.token_RW, mode="drop"),
-        logprob_QN=answers.logprob_QN.at[where].set(written.logprob_RW, mode="drop"),
-        raw_QN=answers.raw_QN
-        if answers.raw_QN is None
-        else answers.raw_QN.at[where].set(written.raw_RW, mode="drop"),
+        ids_QN=ids_QN,
+        logprob_QN=logprob_QN,
+        raw_QN=raw_QN,
         count_Q=answers.count_Q.at[row_R].set(rows.count_B, mode="drop"),
         done_Q=answers.done_Q.at[row_R].set(~rows.live_B, mode="drop"),
         ended_Q=answers.ended_Q.at[row_R].set(written.ended_R, mode="drop"),
     )
-    if line is not None and tally is not None and network.structure is not None and queue.rules is not None:
-        copying = of_rows(queue.rules, rows).copying
-        tally = tallied(tally, network.structure, copying, line, written.token_RW.T, written.taken_RW.T)
+    if course is not None and tally is not None:
+        structure, rules, line = course
+        tally = tallied(tally, structure, rules.copying, line, written.token_RW.T, written.taken_RW.T)
     return laid(state._replace(answers=answers, tally=tally))

@@ -11,13 +11,13 @@ import jax
 import jax.numpy as jnp
 
 from kcx_jax.decoding.constraint import Place, Sentences, Structure
-from kcx_jax.decoding.drafts import Copying, Tally
+from kcx_jax.decoding.drafts import Copying, Line, Tally, make_line
 from kcx_jax.decoding.prefixes import Prefix
 from kcx_jax.decoding.stops import StopTexts
 from kcx_jax.models import Transformer, empty_cache, laid_cache
 from kcx_jax.models.sharding import constrain
 from kcx_jax.ops.layouts import KV
-from kcx_jax.ops.sampling import Sampler
+from kcx_jax.ops.sampling import READ, Sampler, remembered
 
 
 @dataclass(frozen=True)
@@ -111,34 +111,71 @@ class State(NamedTuple):
     tally: Tally | None
 
 
+class Course(NamedTuple):
+    """Rows under a constraint: its structure, the rules of the rows' contexts, and their places along their drafts."""
+
+    structure: Structure
+    rules: Rules
+    line: Line
+
+
+def course_of(network: Network, queue: Queue, rows: Slots, tally: Tally | None, width: int) -> Course | None:
+    """The rows' course over so many tokens; None where anything may be written."""
+    if queue.rules is None:
+        return None
+    structure, place, behind_B = network.structure, rows.place, rows.behind_B
+    assert structure is not None
+    assert place is not None
+    assert behind_B is not None
+    assert tally is not None
+    rules = jax.tree.map(lambda x: x[rows.request_B], queue.rules)
+    line = make_line(structure, rules.sentences, rules.copying, tally, place, behind_B, width)
+    return Course(structure, rules, line)
+
+
+def rows_at_start(
+    network: Network, queue: Queue, cache: KV, request_B: jax.Array, live_B: jax.Array
+) -> Slots:
+    """Rows behind these contexts of the queue, and before their answers."""
+
+    def zeros() -> jax.Array:
+        return jnp.zeros(request_B.size, jnp.int32)  # a buffer each: all of a state are donated
+
+    place = seen_BV = None
+    if queue.rules is not None:
+        at_BP = jnp.zeros((request_B.size, queue.rules.sentences.border_BP.shape[1]), bool)
+        place = Place(queue.rules.node_Q[request_B], at_BP, zeros() > 0)
+    length_B = queue.length_Q[request_B]
+    if queue.seen_V is not None:
+        before_BV = jnp.broadcast_to(queue.seen_V, (request_B.size, queue.seen_V.size))
+        real_BC = jnp.arange(queue.tokens_QC.shape[1]) < length_B[:, None]
+        seen_BV = remembered(before_BV, queue.tokens_QC[request_B], real_BC, READ)
+    return Slots(
+        cache=cache,
+        own_length_B=length_B,
+        next_B=zeros(),
+        request_B=request_B,
+        count_B=zeros(),
+        live_B=live_B,
+        place=place,
+        behind_B=None if place is None else zeros(),
+        seen_BV=seen_BV,
+        stop_B=None if network.ends.texts is None else zeros(),
+    )
+
+
 def new_state(
     engine: Engine, network: Network, queue: Queue, rows: int, most: int, tally: Tally | None
 ) -> State:
     """`rows` free slots, and room for the answers to the queue, of up to `most` tokens."""
-    config, rules = engine.module.config, queue.rules
     contexts, width = queue.tokens_QC.shape
 
     def zeros(*shape: int, dtype: Any = jnp.int32) -> jax.Array:
         return jnp.zeros(shape, dtype)  # a buffer each: all are donated
 
-    place = None
-    if rules is not None:
-        at_BP = zeros(rows, rules.sentences.border_BP.shape[1], dtype=bool)
-        place = Place(zeros(rows), at_BP, zeros(rows, dtype=bool))
-    slots = Slots(
-        cache=empty_cache(config, rows, width + most + engine.width, network.prefix[0].k.dtype),
-        own_length_B=zeros(rows),
-        next_B=zeros(rows),
-        request_B=zeros(rows),
-        count_B=zeros(rows),
-        live_B=zeros(rows, dtype=bool),
-        place=place,
-        behind_B=None if place is None else zeros(rows),
-        seen_BV=None
-        if network.sampler.repetition is None
-        else zeros(rows, config.vocab_size, dtype=jnp.uint8),
-        stop_B=None if network.ends.texts is None else zeros(rows),
-    )
+    size = width + most + engine.width
+    cache = empty_cache(engine.module.config, rows, size, network.prefix.kv.k.dtype)
+    slots = rows_at_start(network, queue, cache, zeros(rows), zeros(rows, dtype=bool))
     answers = Answers(
         ids_QN=zeros(contexts, most),
         logprob_QN=zeros(contexts, most, dtype=jnp.float32),

@@ -10,10 +10,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kcx_jax.decoding.constraint import Place, advanced, allowed
-from kcx_jax.decoding.drafts import Line, candidates, ended_at
-from kcx_jax.decoding.state import Engine, Network, Queue, Rules, Slots
-from kcx_jax.ops.sampling import WRITTEN, choose
+from kcx_jax.decoding.constraint import Place, advanced, allowed, picked
+from kcx_jax.decoding.drafts import candidates, ended_at
+from kcx_jax.decoding.state import Course, Engine, Network, Queue, Slots
+from kcx_jax.ops.sampling import WRITTEN, choose, remembered
 
 _TEACHING = 1e4  # far above all scores
 
@@ -40,14 +40,14 @@ class Choices(NamedTuple):
 
 
 def verify(
-    engine: Engine, network: Network, queue: Queue, rows: Slots, hidden_RWD: jax.Array, line: Line | None
+    engine: Engine, network: Network, queue: Queue, rows: Slots, hidden_RWD: jax.Array, course: Course | None
 ) -> tuple[Slots, Written]:
     """The rows behind what they write, but for their caches; hidden states are those behind the row's last token and
     its drafts.
     """
     steps_W = jnp.arange(hidden_RWD.shape[1])
-    choices = open_choices(engine, network, queue, rows, hidden_RWD, line)
-    seen_RWX = _seen(rows, choices.token_RWX, line)
+    choices = open_choices(engine, network, rows, hidden_RWD, course)
+    seen_RWX = _seen(rows, choices.token_RWX, course)
     number_RW = jnp.broadcast_to(queue.number_Q[rows.request_B][:, None], hidden_RWD.shape[:2])
     score_RWX = _taught(queue, rows, choices)
     position_RW = rows.count_B[:, None] + steps_W
@@ -57,8 +57,8 @@ def verify(
         return jnp.take_along_axis(x_RWX, which_RW[..., None], axis=2)[..., 0]
 
     token_RW, own_RW = of_chosen(choices.token_RWX), of_chosen(score_RWX)
-    ends_RW = _any_of(token_RW, network.ends.id_I)
-    offered_RW, right_RW = _drafts(line, token_RW)
+    ends_RW = is_end(network, token_RW)
+    offered_RW, right_RW = _drafts(course, token_RW)
     last_R = jnp.sum(jnp.cumprod(right_RW & ~ends_RW[:, :-1], axis=1), axis=1, dtype=jnp.int32)
     last_R = jnp.minimum(last_R, queue.limit_Q[rows.request_B] - rows.count_B - 1)
     stop_R, stopped_R, last_R = _stopped(network, rows, token_RW, last_R)
@@ -71,78 +71,75 @@ def verify(
         taken_RW=taken_RW,
         answer_RW=answer_RW,
         logprob_RW=own_RW - jax.nn.logsumexp(score_RWX, axis=2),
-        raw_RW=None if choices.total_RW is None or not engine.raw else own_RW - choices.total_RW,
+        raw_RW=None if choices.total_RW is None else own_RW - choices.total_RW,
         drafted_R=jnp.where(rows.live_B, jnp.sum(offered_RW, axis=1, dtype=jnp.int32), 0),
         accepted_R=jnp.where(rows.live_B, last_R, 0),
         ended_R=ended_R,
     )
-    next_R = _at(token_RW, last_R)
-    place, behind_R = _behind(network, queue, rows, line, last_R, next_R)
+    next_R = picked(token_RW, last_R)
+    place, behind_R = _behind(rows, course, last_R, next_R)
     return rows._replace(
         next_B=next_R,
         count_B=count_R,
         live_B=rows.live_B & ~ended_R & (count_R < queue.limit_Q[rows.request_B]),
         place=place,
         behind_B=behind_R,
-        seen_BV=_remembered(rows.seen_BV, token_RW, answer_RW),
+        seen_BV=None if rows.seen_BV is None else remembered(rows.seen_BV, token_RW, answer_RW, WRITTEN),
         stop_B=stop_R,
     ), written
 
 
-def of_rows(rules: Rules, rows: Slots) -> Rules:
-    """The rules of the contexts that rows work on."""
-    return jax.tree.map(lambda x: x[rows.request_B], rules)
+def is_end(network: Network, tokens: jax.Array) -> jax.Array:
+    """Which of the tokens are ids that end an answer."""
+    return jnp.any(tokens[..., None] == network.ends.id_I, axis=-1)
 
 
 def open_choices(
-    engine: Engine, network: Network, queue: Queue, rows: Slots, hidden_RWD: jax.Array, line: Line | None
+    engine: Engine, network: Network, rows: Slots, hidden_RWD: jax.Array, course: Course | None
 ) -> Choices:
     """What rows choose from behind each of their tokens."""
-    return _without_early_end(network, rows, _choices(engine, network, queue, rows, hidden_RWD, line))
+    return _without_early_end(network, rows, _choices(engine, network, hidden_RWD, course))
 
 
-def _choices(
-    engine: Engine, network: Network, queue: Queue, rows: Slots, hidden_RWD: jax.Array, line: Line | None
-) -> Choices:
+def _choices(engine: Engine, network: Network, hidden_RWD: jax.Array, course: Course | None) -> Choices:
     """Scores of all tokens, or, where that is less work, of those only that the rows' places name."""
-    module = engine.module
+    vocabulary = engine.module.config.vocab_size
+    named = course is not None and course.structure.text is None
 
-    def scored(hidden: jax.Array, *tokens: jax.Array) -> Any:
+    def scored(*tokens: jax.Array) -> Any:
         method = "logits_of" if tokens else "logits"
-        return module.apply(network.variables, hidden, *tokens, network.inverse_norm_V, method=method)
+        arguments = network.variables, hidden_RWD, *tokens, network.inverse_norm_V
+        return engine.module.apply(*arguments, method=method)
 
-    if line is None or queue.rules is None:
-        logits_RWV = scored(hidden_RWD)
-        return _whole(logits_RWV, logits_RWV, engine)
-    rules = of_rows(queue.rules, rows)
-    if network.structure is not None and network.structure.text is not None:
-        logits_RWV = scored(hidden_RWD)
-        open_WRV = jax.vmap(lambda ways: allowed(ways, rules.sentences, logits_RWV.shape[2]))(line.ways)
-        score_RWV = jnp.where(jnp.moveaxis(open_WRV, 0, 1), logits_RWV, -jnp.inf)
-        return _whole(score_RWV, logits_RWV, engine)
-    copying = rules.copying
-    token_RWX, open_RWX = (
-        jnp.moveaxis(each, 0, 1) for each in jax.vmap(lambda ways: candidates(ways, copying))(line.ways)
-    )
-    if engine.raw or token_RWX.size > module.config.vocab_size:
-        logits_RWV = scored(hidden_RWD)
-        score_RWX = jnp.take_along_axis(logits_RWV, jnp.maximum(token_RWX, 0), axis=2)
-        total_RW = jax.nn.logsumexp(logits_RWV, axis=2) if engine.raw else None
-    else:
-        score_RWX, total_RW = scored(hidden_RWD, jnp.maximum(token_RWX, 0)), None
+    token_RWX, open_RWX = _open(hidden_RWD.shape[:2], vocabulary, course)
+    if named and not engine.raw and token_RWX.size <= vocabulary:
+        return Choices(token_RWX, jnp.where(open_RWX, scored(jnp.maximum(token_RWX, 0)), -jnp.inf), None)
+    logits_RWV = scored()
+    score_RWX = jnp.take_along_axis(logits_RWV, jnp.maximum(token_RWX, 0), axis=2) if named else logits_RWV
+    total_RW = jax.nn.logsumexp(logits_RWV, axis=2) if engine.raw else None
     return Choices(token_RWX, jnp.where(open_RWX, score_RWX, -jnp.inf), total_RW)
 
 
-def _whole(score_RWV: jax.Array, logits_RWV: jax.Array, engine: Engine) -> Choices:
-    """All tokens to choose from."""
-    token_RWV = jnp.broadcast_to(jnp.arange(score_RWV.shape[2], dtype=jnp.int32), score_RWV.shape)
-    return Choices(token_RWV, score_RWV, jax.nn.logsumexp(logits_RWV, axis=2) if engine.raw else None)
+def _open(
+    shape: tuple[int, ...], vocabulary: int, course: Course | None
+) -> tuple[jax.Array, jax.Array | bool]:
+    """Tokens behind each of [R, W], -1 for none, and which of them may be chosen."""
+    token_RWV = jnp.broadcast_to(jnp.arange(vocabulary, dtype=jnp.int32), (*shape, vocabulary))
+    if course is None:
+        return token_RWV, True
+    _, rules, line = course
+    if course.structure.text is not None:
+        open_WRV = jax.vmap(lambda ways: allowed(ways, rules.sentences, vocabulary))(line.ways)
+        return token_RWV, jnp.moveaxis(open_WRV, 0, 1)
+    found = jax.vmap(lambda ways: candidates(ways, rules.copying))(line.ways)
+    token_RWX, open_RWX = (jnp.moveaxis(each, 0, 1) for each in found)
+    return token_RWX, open_RWX
 
 
 def _without_early_end(network: Network, rows: Slots, choices: Choices) -> Choices:
     """Nothing ends an answer before it has its least number of tokens, unless there is no other way on."""
     early_RW = rows.count_B[:, None] + jnp.arange(choices.token_RWX.shape[1]) < network.ends.least
-    ends_RWX = _any_of(choices.token_RWX, network.ends.id_I) & early_RW[..., None]
+    ends_RWX = is_end(network, choices.token_RWX) & early_RW[..., None]
     score_RWX = jnp.where(ends_RWX, -jnp.inf, choices.score_RWX)
     others_RW1 = jnp.any(score_RWX > -jnp.inf, axis=2, keepdims=True)
     return choices._replace(score_RWX=jnp.where(others_RW1, score_RWX, choices.score_RWX))
@@ -158,14 +155,14 @@ def _taught(queue: Queue, rows: Slots, choices: Choices) -> jax.Array:
     return choices.score_RWX + jnp.where(choices.token_RWX == token_RW[..., None], _TEACHING, 0)
 
 
-def _seen(rows: Slots, token_RWX: jax.Array, line: Line | None) -> jax.Array | None:
+def _seen(rows: Slots, token_RWX: jax.Array, course: Course | None) -> jax.Array | None:
     """Whether each token was read or written before, drafts in front of it included; [R, W, X] uint8."""
     if rows.seen_BV is None:
         return None
     seen_RWX = jnp.take_along_axis(rows.seen_BV[:, None], jnp.maximum(token_RWX, 0), axis=2)
     for step in range(1, token_RWX.shape[1]):
-        assert line is not None
-        drafted_RW = line.token_WB[:step].T
+        assert course is not None
+        drafted_RW = course.line.token_WB[:step].T
         written_RX = jnp.any(token_RWX[:, step, None] == drafted_RW[..., None], axis=1)
         seen_RWX = seen_RWX.at[:, step].set(
             seen_RWX[:, step] | jnp.where(written_RX, WRITTEN, 0).astype(jnp.uint8)
@@ -173,22 +170,12 @@ def _seen(rows: Slots, token_RWX: jax.Array, line: Line | None) -> jax.Array | N
     return seen_RWX
 
 
-def _remembered(seen_RV: jax.Array | None, token_RW: jax.Array, answer_RW: jax.Array) -> jax.Array | None:
-    if seen_RV is None:
-        return None
-    row_R1 = jnp.arange(len(token_RW))[:, None]
-    new_RV = (
-        jnp.zeros_like(seen_RV).at[row_R1, token_RW].max(jnp.where(answer_RW, WRITTEN, 0).astype(jnp.uint8))
-    )
-    return seen_RV | new_RV
-
-
-def _drafts(line: Line | None, token_RW: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _drafts(course: Course | None, token_RW: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Which drafts were there [R, W - 1], and which of them are what was chosen."""
-    if line is None:
+    if course is None:
         none = jnp.zeros((len(token_RW), token_RW.shape[1] - 1), bool)
         return none, none
-    draft_RW = line.token_WB[:-1].T
+    draft_RW = course.line.token_WB[:-1].T
     offered_RW = jnp.cumprod(draft_RW >= 0, axis=1).astype(bool)
     return offered_RW, offered_RW & (draft_RW == token_RW[:, :-1])
 
@@ -212,24 +199,17 @@ def _stopped(
     hit_RW &= jnp.arange(token_RW.shape[1]) <= last_R[:, None]
     stopped_R = jnp.any(hit_RW, axis=1)
     last_R = jnp.where(stopped_R, jnp.argmax(hit_RW, axis=1), last_R).astype(jnp.int32)
-    return _at(state_RW, last_R), stopped_R, last_R
+    return picked(state_RW, last_R), stopped_R, last_R
 
 
 def _behind(
-    network: Network, queue: Queue, rows: Slots, line: Line | None, last_R: jax.Array, next_R: jax.Array
+    rows: Slots, course: Course | None, last_R: jax.Array, next_R: jax.Array
 ) -> tuple[Place | None, jax.Array | None]:
     """Where the rows are behind the last token that they wrote, and where in the sentence their last text ended."""
-    if line is None or network.structure is None or queue.rules is None:
+    if course is None:
         return rows.place, rows.behind_B
+    structure, rules, line = course
     row_R = jnp.arange(last_R.size)
     before, behind_R, ways = jax.tree.map(lambda x: x[last_R, row_R], (line.place, line.behind_WB, line.ways))
-    place = advanced(network.structure, ways, of_rows(queue.rules, rows).sentences, before, next_R)
+    place = advanced(structure, ways, rules.sentences, before, next_R)
     return place, ended_at(before, place, behind_R)
-
-
-def _any_of(tokens: jax.Array, id_I: jax.Array) -> jax.Array:
-    return jnp.any(tokens[..., None] == id_I, axis=-1)
-
-
-def _at(x_RW: jax.Array, last_R: jax.Array) -> jax.Array:
-    return jnp.take_along_axis(x_RW, last_R[:, None], axis=1)[:, 0]

@@ -3,7 +3,8 @@
 A draw takes the token whose score and noise are highest (Gumbel-max). The noise of a token depends on seed, request,
 position and token only, so that an answer does not depend on what else is decoded, nor on how many tokens at once.
 
-Shapes: ... = any leading axes, X = tokens to choose among (some, or the vocabulary), V = vocabulary.
+Shapes: ... = any leading axes, X = tokens to choose among (some, or the vocabulary), V = vocabulary,
+B = rows, T = tokens of a row.
 """
 
 from dataclasses import dataclass
@@ -148,6 +149,14 @@ def cut(scores: jax.Array, sampler: Sampler) -> jax.Array:
     if sampler.min_p is not None:
         least = jnp.maximum(least, falling[..., :1] + jnp.log(sampler.min_p))
     return jnp.where(scores < least, _NEVER, scores)
+
+
+def remembered(seen_BV: jax.Array, tokens_BT: jax.Array, real_BT: jax.Array, bit: int) -> jax.Array:
+    """`seen_BV` [B, V] uint8 with `READ` or `WRITTEN` at those of the rows' tokens that are real (bool)."""
+    row_B1 = jnp.arange(len(seen_BV))[:, None]
+    where = row_B1, jnp.where(real_BT, tokens_BT, seen_BV.shape[1])
+    before_BT = seen_BV.at[where].get(mode="fill", fill_value=0)
+    return seen_BV.at[where].set(before_BT | jnp.uint8(bit), mode="drop")
 
 
 def _noise(key: jax.Array, request: jax.Array, position: jax.Array, tokens: jax.Array) -> jax.Array:
