@@ -13,7 +13,6 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import NamedTuple
 
 import jax
@@ -32,9 +31,8 @@ from kcx_jax.decoding.constraint import (
     open_ways,
     picked,
 )
-from kcx_jax.decoding.spans import NOWHERE, Spans
+from kcx_jax.decoding.spans import NOWHERE, Spans, escaped
 from kcx_jax.decoding.vocabulary import Vocabulary
-from kcx_jax.schema.strings import quote
 
 _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
@@ -89,21 +87,19 @@ class Line(NamedTuple):
 
 def find_copies(sentence: str, spans: Spans, vocabulary: Vocabulary) -> Copies:
     """How this sentence is copied; `spans` are its own."""
-    characters = [quote(character)[1:-1] for character in sentence]
-    starts = [0, *accumulate(len(each.encode()) for each in characters)]
-    next_P = np.full(starts[-1] + 1, NOWHERE, np.int32)
+    characters, starts = escaped(sentence)
+    next_P, kind_P, name_P = (np.full(starts[-1] + 1, NOWHERE, np.int32) for _ in range(3))
     next_P[spans.from_E] = spans.token_E  # the longest, where nothing below says otherwise
     for word in _WORD.finditer(sentence):
-        _follow("".join(characters[word.start() : word.end()]), starts[word.start()], vocabulary, next_P)
+        start = starts[word.start()]
+        _follow("".join(characters[word.start() : word.end()]), start, vocabulary, next_P)
+        if word[0][0].isupper():
+            name_P[start] = start
     _follow("".join(characters), 0, vocabulary, next_P)
-    kind_P, name_P = (np.full(starts[-1] + 1, NOWHERE, np.int32) for _ in range(2))
     behind = [*sentence[1:], " "]
     for place, (start, character, following) in enumerate(zip(starts[1:], sentence, behind, strict=False), 1):
         if not following.isalnum() or _unspaced(character) or _unspaced(following):
             kind_P[start] = _kind(sentence, place)
-    for word in _WORD.finditer(sentence):
-        if word[0][0].isupper():
-            name_P[starts[word.start()]] = starts[word.start()]
     for place in range(starts[-1] - 1, -1, -1):
         if name_P[place] == NOWHERE:
             name_P[place] = name_P[place + 1]

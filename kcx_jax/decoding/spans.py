@@ -32,12 +32,18 @@ class Spans:
     mixed_to_X: np.ndarray
 
 
+def escaped(sentence: str) -> tuple[list[str], list[int]]:
+    """Its characters as they stand in the prompt, and the positions before each and behind the last."""
+    characters = [quote(character)[1:-1] for character in sentence]
+    return characters, [0, *accumulate(len(each.encode()) for each in characters)]
+
+
 def find_spans(sentence: str, vocabulary: Vocabulary, wanted: tuple[Wanted, ...]) -> Spans:
     """The edges that a sentence adds to an automaton that wants these."""
-    characters = [quote(character)[1:-1].encode() for character in sentence]
-    text = b"".join(characters)
+    characters, borders = escaped(sentence)
+    text = "".join(characters).encode()
     border_P = np.zeros(len(text) + 1, bool)
-    border_P[[0, *accumulate(map(len, characters))]] = True
+    border_P[borders] = True
     edges = [(start, token, end) for start in range(len(text)) for token, end in vocabulary.at(text, start)]
     found = {
         each: [_ends(each, at) for at in starts_of(each.text, text) if _stands(each, at, border_P)]
