@@ -2,6 +2,8 @@
 
 import os
 import signal
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -25,8 +27,22 @@ def shared() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled_for_one_file():
+    """What the tests of a file compiled is dropped: a process has room for few programs of models (`Program`)."""
+    yield
+    if "jax" in sys.modules:
+        sys.modules["jax"].clear_caches()
+
+
 def pytest_configure(config):
-    """A shell that starts pytest in the background has Ctrl-C ignored, in children too; tests send it on purpose."""
+    """What the workers of pytest-xdist and the programs that tests start have from here."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # most of a suite's time would go into compiling the same again
+        folder = tempfile.TemporaryDirectory(prefix="kcx-compiled-", ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder.name
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    # A shell that starts pytest in the background has Ctrl-C ignored, in children too; tests send it on purpose.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

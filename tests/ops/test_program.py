@@ -1,7 +1,10 @@
 """A jitted function that is told what its platform needs."""
 
+from pathlib import Path
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from kcx_jax.checkpoints.model import _logits
@@ -21,6 +24,24 @@ def test_it_is_the_function_jitted_with_its_options():
     assert program(jnp.float32(3), n=2) == 9
     assert (program.__name__, program.__doc__) == ("power", "x to the n.")
     assert "sine" in Program(jnp.sin).lower(jax.ShapeDtypeStruct((3,), jnp.float32)).as_text()
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="CPUs alone have so few maps")
+def test_programs_of_many_shapes_do_not_use_up_the_maps_of_the_process():
+    def maps() -> int:
+        return len(Path("/proc/self/maps").read_text().splitlines())
+
+    @Program
+    def work(x):
+        return jnp.cumsum(jnp.sort(jnp.tanh(x @ x.T)), axis=0)
+
+    first = np.asarray(work(np.ones((1, 3), np.float32)))
+    held = []
+    for size in range(2, 98):
+        assert work(np.ones((size, 3), np.float32)).shape == (size, size)
+        held.append(maps())
+    assert max(held[48:]) < max(held[:48]) + 100  # a program has about 20
+    np.testing.assert_array_equal(work(np.ones((1, 3), np.float32)), first)
 
 
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="only CPUs widen bfloat16")

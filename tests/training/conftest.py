@@ -2,29 +2,11 @@
 
 import jax
 import pytest
-from jax.experimental.compilation_cache import compilation_cache as jax_cache
 
 from kcx_jax.checkpoints import save_pretrained
 from kcx_jax.corpora import Mention, ParallelRecord, Record, RelationLink, write_parallel, write_records
 from kcx_jax.models import ModelConfig, init_params
 from kcx_jax.tokenizer import train_tokenizer
-
-
-@pytest.fixture(autouse=True, scope="package")
-def compilation_cache(tmp_path_factory):
-    """Compiled steps are kept for the session: most of these tests run the same few programs."""
-    settings = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0,
-        "jax_persistent_cache_min_entry_size_bytes": -1,
-    }
-    before = {name: getattr(jax.config, name) for name in settings}
-    for values in (settings, before):
-        for name, value in values.items():
-            jax.config.update(name, value)
-        jax_cache.reset_cache()  # it looks at its folder once only
-        if values is settings:
-            yield
 
 
 @pytest.fixture
