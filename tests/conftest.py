@@ -37,7 +37,8 @@ def compiled_for_one_file():
 
 def pytest_configure(config):
     """What the workers of pytest-xdist and the programs that tests start have from here."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:  # most of a suite's time would go into compiling the same again
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        # Most of the suite's time would go into compiling the same again.
         folder = tempfile.TemporaryDirectory(prefix="kcx-compiled-", ignore_cleanup_errors=True)
         config.add_cleanup(folder.cleanup)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = folder.name

@@ -31,7 +31,7 @@ class Program:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         result = self._jitted(*args, **kwargs)
         if self._compiled >= _MOST_COMPILED.get(jax.default_backend(), math.inf):
-            self._jitted.clear_cache()
+            del self._jitted  # what it compiled goes with it
             self._compiled = 0
         return result
 
@@ -42,8 +42,8 @@ class Program:
     @cached_property
     def _jitted(self) -> jax.stages.Wrapped:
         @wraps(self._function)
-        def traced(*args: Any, **kwargs: Any) -> Any:  # which is before each compilation, and at no other time
-            self._compiled += 1
+        def traced(*args: Any, **kwargs: Any) -> Any:
+            self._compiled += 1  # what is traced is compiled next
             return self._function(*args, **kwargs)
 
         compiler_options = _COMPILER_OPTIONS.get(jax.default_backend())
