@@ -96,8 +96,11 @@ def test_a_disk_that_fills_up_stops_the_run_and_leaves_what_is_whole(tmp_path, u
     assert sums(resumed) == undisturbed
 
 
-def stopped_at(run_dir, told):
-    """Two processes train, and process `told` alone is told to stop at the report of step 2."""
+def trained_by_two(run_dir, told=None):
+    """Two processes train, from where they were; process `told`, which has to be the first, is told to stop at the report of step 2.
+
+    Returns the steps whose checkpoints are kept, and at the end of the run its weights and the steps of this call.
+    """
 
     def report(metrics):
         if metrics.step == 2 and jax.process_index() == told:
@@ -105,28 +108,34 @@ def stopped_at(run_dir, told):
 
     stages = [Stage("one", tiny_trees(samples=40), steps=8)]
     settings = tiny_settings(save_every=100, shapes=1)
+    ended = None
     try:
-        train_trees(tiny_model(), stages, settings, Path(run_dir), report=report)
+        result = train_trees(tiny_model(), stages, settings, Path(run_dir), report=report, resume=True)
+        ended = [sums(result), [metrics.step for metrics in result.history]]
     except KeyboardInterrupt:
-        with RunStore(Path(run_dir) / "checkpoints") as store:
-            return store.steps()
-    raise AssertionError("nothing stopped the run")
+        pass
+    with RunStore(Path(run_dir) / "checkpoints") as store:
+        return store.steps(), ended
 
 
 @pytest.mark.multiprocess
-def test_a_signal_to_one_process_stops_all_at_one_step(tmp_path):
-    first, second = run_in_processes(stopped_at, str(tmp_path), 0)
-    assert first == second
+def test_a_signal_to_one_process_stops_all_at_one_step_and_they_go_on_from_there(tmp_path):
+    (first, ended), second = run_in_processes(trained_by_two, str(tmp_path / "cut"), 0)
+    assert [first, ended] == second
     assert first[0] in (3, 4)
+    assert ended is None
+    (_, resumed), other = run_in_processes(trained_by_two, str(tmp_path / "cut"))
+    assert other[1] == resumed
+    (_, whole), _ = run_in_processes(trained_by_two, str(tmp_path / "whole"))
+    assert resumed[0] == whole[0]
+    assert resumed[1] == list(range(first[-1] + 1, 9))
+    assert [line["step"] for line in read_metrics(tmp_path / "cut")] == list(range(1, 9))
 
 
 KILLED = """
 import sys
 from pathlib import Path
 import jax
-jax.config.update("jax_compilation_cache_dir", sys.argv[2])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 from kcx_jax.testing.tiny import tiny_model, tiny_settings, tiny_trees
 from kcx_jax.training import Stage, train_trees
 
@@ -146,7 +155,7 @@ print(hashlib.sha256(weights).hexdigest(), flush=True)
 @pytest.mark.timeout(1800)
 def test_killed_at_twenty_moments_a_run_ends_with_the_same_bits(tmp_path):
     def start(name):
-        command = [sys.executable, "-c", KILLED, tmp_path / name, tmp_path / "compiled"]
+        command = [sys.executable, "-c", KILLED, tmp_path / name]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     undisturbed, errors = start("whole").communicate(timeout=300)
