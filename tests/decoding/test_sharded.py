@@ -41,6 +41,31 @@ def answered(model, way: str, slots: int, texts: list[str]) -> list:
     return [[each.ids, each.finish_reason] for each in made]
 
 
+def likeliest(model, texts: list[str]) -> list:
+    """The ids of three answers to each text, by beam search, and what they weigh."""
+    from kcx_jax.decoding import Constraint, Generator
+    from kcx_jax.prompts.extraction import extraction_prefix, sentence_context
+    from kcx_jax.schema import load_schema
+
+    schema = load_schema("class Person(Entity): ...\nclass City(Entity): ...")
+    groups = Generator(model, slots=3).n_best(
+        extraction_prefix(schema, "ner"),
+        list(map(sentence_context, texts)),
+        3,
+        10,
+        Constraint(schema, "ner"),
+        texts,
+    )
+    return [[[each.ids, sum(each.logprobs)] for each in group] for group in groups]
+
+
+def likeliest_on_a_mesh(folders: list[str], texts: list[str]) -> list:
+    from kcx_jax.checkpoints import load_pretrained
+    from kcx_jax.models import make_mesh
+
+    return likeliest(load_pretrained(*folders, "float32", make_mesh(None, 2, 2, 2)), texts)
+
+
 def on_a_mesh(folders: list[str], sizes: list[int], way: str, slots: int, texts: list[str]) -> dict:
     """What a mesh answers, how often that was compiled to what, and where its state lies afterwards."""
     import jax
@@ -97,6 +122,17 @@ def test_eight_devices_answer_as_one(tiny_adapted, folders, sizes, way, slots, p
     assert found["everywhere"]
     assert found["calls"] > 1
     assert found["compiled"] == 1, "a state that comes back lies as a new one does"
+
+
+@pytest.mark.slow
+def test_beams_on_eight_devices_are_those_of_one(tiny_adapted, folders):
+    found, alone = run_on_fake_devices(likeliest_on_a_mesh, folders, TEXTS), likeliest(tiny_adapted, TEXTS)
+    ids = [[answer for answer, _ in group] for group in found]
+    assert ids == [[list(answer) for answer, _ in group] for group in alone]
+    assert any(len(group) == 3 for group in ids)
+    weights = [[[weight for _, weight in group] for group in groups] for groups in (found, alone)]
+    for left, right in zip(*weights, strict=True):
+        assert left == pytest.approx(right, abs=1e-4)
 
 
 def scores_program(vocabulary: int) -> str:
