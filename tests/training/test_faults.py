@@ -97,7 +97,7 @@ def test_a_disk_that_fills_up_stops_the_run_and_leaves_what_is_whole(tmp_path, u
 
 
 def trained_by_two(run_dir, told=None):
-    """Two processes train, from where they were; process `told`, which has to be the first, is told to stop at the report of step 2.
+    """Two processes train, from where they were; `told`, which has to be the first, is told to stop behind step 2.
 
     Returns the steps whose checkpoints are kept, and at the end of the run its weights and the steps of this call.
     """
