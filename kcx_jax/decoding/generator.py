@@ -19,7 +19,8 @@ from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.ops.sampling import GREEDY, Sampling
 from kcx_jax.tokenizer.cut import encode_below
 
-_SMALLEST_CONTEXT = 64  # powers of two from there on, because each width is compiled
+# Contexts go together by powers of two from 64 tokens on, because each width is compiled; where all are short, in 32.
+_SMALLEST_CONTEXT, _NARROWEST = 64, 32
 _CACHED_TOKENS = 65_536  # fewer slots where contexts are long: slots * (context + answer) stays below this
 _STEP_TOKENS = 256  # read by all slots in a step, at most: beyond that a GPU takes longer for more
 _WIDEST = 8
@@ -178,6 +179,8 @@ class Generator:
         network = network_of(self.model, self.prefixes.get(asked.prefix_ids), asked)
         for width, places in sorted(by_width.items()):
             places.sort(key=lambda place: -len(asked.contexts_ids[place]))
+            if not self.deterministic:
+                width = bucket(len(asked.contexts_ids[places[0]]), _NARROWEST)
             rows = self._rows(len(places), (width + asked.most) * beams)
             queued = rows if beams > 1 else QUEUED * rows
             for first in range(0, len(places), queued):

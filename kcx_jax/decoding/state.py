@@ -14,7 +14,7 @@ from kcx_jax.decoding.constraint import Place, Sentences, Structure
 from kcx_jax.decoding.drafts import Copying, Line, Tally, make_line
 from kcx_jax.decoding.prefixes import Prefix
 from kcx_jax.decoding.stops import StopTexts
-from kcx_jax.models import Transformer, empty_cache, laid_cache
+from kcx_jax.models import Transformer, empty_cache, laid_cache, unstacked
 from kcx_jax.models.sharding import constrain
 from kcx_jax.ops.layouts import KV
 from kcx_jax.ops.sampling import READ, Sampler, remembered
@@ -109,6 +109,19 @@ class State(NamedTuple):
     asked: jax.Array  # contexts that were taken from the queue
     steps: jax.Array  # that may still be done before the host has its turn
     tally: Tally | None
+
+
+def cut_by_layer(engine: Engine, network: Network) -> Network:
+    """The network as the loops of `engine` want it: where layers are compiled one after another, the arrays of each
+    are cut out once and not in every step.
+    """
+    if not engine.module.unrolled:
+        return network
+    variables = {
+        name: {**tree, "layers": unstacked(tree["layers"])} for name, tree in network.variables.items()
+    }
+    kv, length = network.prefix
+    return network._replace(variables=variables, prefix=Prefix(unstacked(kv), length))
 
 
 class Course(NamedTuple):

@@ -16,7 +16,7 @@ from kcx_jax.models.parameters import (
     param_shardings,
 )
 from kcx_jax.models.sharding import abstract_mesh, batch_sharding, make_mesh
-from kcx_jax.models.transformer import Transformer, empty_cache, laid_cache, output_head
+from kcx_jax.models.transformer import Transformer, empty_cache, laid_cache, output_head, unstacked
 
 __all__ = [
     "BaseDtype",
@@ -40,4 +40,5 @@ __all__ = [
     "output_head",
     "param_shardings",
     "quantisation_of",
+    "unstacked",
 ]

@@ -8,6 +8,7 @@ of keys and values, C = channels of a head, V = vocabulary, P = prefix slots, S 
 """
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -132,7 +133,8 @@ class Transformer(nn.Module):
     """The architecture of `config`, computed in `dtype`.
 
     The backward pass keeps all activations of a layer, or with `keep` only those named there (() recomputes the
-    whole layer). `unrolled` compiles the layers one after another instead of one loop over them.
+    whole layer). `unrolled` compiles the layers one after another instead of one loop over them: leaves with a layer
+    axis may then be lists of each layer's own (`unstacked`), and nothing is sown.
 
     With a `LoraConfig` the collection `lora` must be there. When `deterministic` is false and the adapter has
     dropout, `apply` needs rngs={"dropout": key}. Layer outputs are sown as intermediates/layers/hidden.
@@ -149,12 +151,11 @@ class Transformer(nn.Module):
             name: self.param(name, p.init, p.shape) for name, p in outer_parameters(self.config).items()
         }
         self.layers = nn.scan(
-            Layer if self.keep is None else _recomputed(self.keep),
+            _layer_type(self.keep),
             variable_axes={"params": 0, "lora": 0, "intermediates": 0},
             split_rngs={"params": True},
             in_axes=(nn.broadcast, nn.broadcast, 0, 0),
             length=self.config.num_layers,
-            unroll=self.config.num_layers if self.unrolled else 1,
         )(self.config, self.lora)
 
     def __call__(
@@ -177,9 +178,24 @@ class Transformer(nn.Module):
         layout, states = layout.per_layer()
         x_BTD = self.outer["embed_tokens"][tokens_BT].astype(self.dtype)
         x_BTD = constrain(x_BTD, "batch", None, None)
-        (x_BTD, cache), _ = self.layers((x_BTD, cache), angles, layout, states, dropout_keys)
+        carry = x_BTD, cache
+        if self.unrolled:
+            x_BTD, cache = self._one_by_one(carry, angles, layout, states, dropout_keys)
+        else:
+            (x_BTD, cache), _ = self.layers(carry, angles, layout, states, dropout_keys)
         hidden_BTD = rms_norm(x_BTD, self.outer["norm"], self.config.norm_eps)
         return hidden_BTD, cache
+
+    def _one_by_one(self, carry: Any, angles: Rotation | None, layout: Layout, *given: Any) -> Any:
+        """As `layers`; `given` has a layer axis, as the weights have."""
+        layer = _layer_type(self.keep)(self.config, self.lora, parent=None)
+        weights = {
+            name: tree["layers"] for name, tree in self.variables.items() if name in ("params", "lora")
+        }
+        for number in range(self.config.num_layers):
+            own, *others = jax.tree.map(itemgetter(number), (weights, *given), is_leaf=_is_list)
+            carry, _ = layer.apply(own, carry, angles, layout, *others)
+        return carry
 
     def logits(self, hidden: jax.Array, inverse_norm_V: jax.Array | None = None) -> jax.Array:
         """Scores of the next token, [..., D] -> [..., V] in float32.
@@ -207,8 +223,19 @@ def output_head(
     return head_VD, inverse_norm_V
 
 
-def _recomputed(keep: tuple[Activation, ...]) -> type[Layer]:
-    """The layer that keeps only the named activations for its backward pass."""
+def unstacked(tree: Any) -> Any:
+    """The tree with a list of each layer's own array in place of every array with a layer axis."""
+    return jax.tree.map(lambda x: [x[number] for number in range(len(x))], tree)
+
+
+def _is_list(x: Any) -> bool:
+    return isinstance(x, list)
+
+
+def _layer_type(keep: tuple[Activation, ...] | None) -> type[Layer]:
+    """The layer that keeps only the named activations for its backward pass, or all of them."""
+    if keep is None:
+        return Layer
     policy = jax.checkpoint_policies.save_only_these_names(*keep)
     return nn.remat(Layer, prevent_cse=False, policy=policy)
 

@@ -182,11 +182,11 @@ class Tree:
 class Cached:
     """Decoding: every row sees one shared prefix, then its own tokens so far, then the new ones causally.
 
-    prefix_kv: KV [layers, G, P, C], `prefix_length` of its slots are filled; own_length_B: filled slots of
-    each row's own cache, which is passed to the model as `cache`, KV [layers, B, G, S, C], and comes back
-    with the W new tokens at slots own_length .. own_length + W. Rows with fewer new tokens are padded on the
-    right: the next step overwrites the padding, provided its own_length counts real tokens only. The caller
-    keeps own_length + W <= S for real tokens; what does not fit is not stored.
+    prefix_kv: KV [layers, G, P, C], or lists of each layer's [G, P, C], with `prefix_length` slots filled;
+    own_length_B: filled slots of each row's own cache, which is passed to the model as `cache`, KV
+    [layers, B, G, S, C], and comes back with the W new tokens at slots own_length .. own_length + W. Rows with
+    fewer new tokens are padded on the right: the next step overwrites the padding, provided its own_length counts
+    real tokens only. The caller keeps own_length + W <= S for real tokens; what does not fit is not stored.
     """
 
     prefix_kv: KV
@@ -198,7 +198,7 @@ class Cached:
         return self.prefix_length + self.own_length_B[:, None] + jnp.arange(width)
 
     def per_layer(self) -> tuple[Self, tuple[jax.Array, KV]]:
-        layers = jnp.arange(self.prefix_kv.k.shape[0])
+        layers = jnp.arange(len(self.prefix_kv.k))
         return self.replace(prefix_kv=None), (layers, self.prefix_kv)  # type: ignore[attr-defined]
 
     def attend(
