@@ -1,6 +1,7 @@
 """What a row may write next: every answer of training, what another engine allows, and nothing that does not parse."""
 
 import json
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -18,7 +19,7 @@ from kcx_jax.decoding.text import STATES, free_text, token_states
 from kcx_jax.decoding.vocabulary import Vocabulary
 from kcx_jax.errors import KcxError
 from kcx_jax.prompts.extraction import answer_text, sentence_context
-from kcx_jax.schema import TASKS, load_schema, parse_answer, quote
+from kcx_jax.schema import TASKS, load_schema, ontology, parse_answer, quote, role_to_identifier
 from kcx_jax.tokenizer import load_tokenizer, train_tokenizer
 
 SCHEMA = load_schema(
@@ -234,6 +235,42 @@ def _lark(task):
     return f'%llguidance {{"no_forcing": true}}\nstart: " [" (item (", " item)*)? "]"\nitem: {item}\n'
 
 
+def _lark_of(schema, task):
+    """The same for any schema."""
+
+    def mention(types):
+        def fits(entity):
+            return entity.name in types or any(
+                fits(each) for each in schema.entities if each.name == entity.parent
+            )
+
+        fitting = schema.entities if "Entity" in types else filter(fits, schema.entities)
+        return " | ".join(
+            f'"{name}(" TEXT ")"' for name in [*{"Entity"} & {*types}, *(each.name for each in fitting)]
+        )
+
+    def role(role):
+        filler = " | ".join(filter(None, ["TEXT" if "str" in role.types else "", mention(role.types)]))
+        return f'(", {role_to_identifier(role.name)}=[" ({filler}) (", " ({filler}))* "]")?'
+
+    if task in ("ner", "ed"):
+        items = [f'"{each.name}(" TEXT ")"' for each in schema.concepts]
+    elif task == "re":
+        ends = [
+            (each.name, *(mention(role.types) for role in schema.roles_of(each.name)))
+            for each in schema.relations
+        ]
+        items = [f'"{name}(" ({head}) ", " ({tail}) ")"' for name, head, tail in ends]
+    else:
+        items = [
+            f'"{each.name}(" TEXT {" ".join(map(role, schema.roles_of(each.name)))} ")"'
+            for each in schema.events
+        ]
+    rules = "".join(f"item{number}: {item}\n" for number, item in enumerate(items))
+    which = " | ".join(f"item{number}" for number in range(len(items)))
+    return f'%llguidance {{"no_forcing": true}}\nstart: " [" (item (", " item)*)? "]"\nitem: {which}\n{rules}'
+
+
 def _names(task):
     """Answers of any names, as one expression written down by hand."""
     name, text = "[A-Za-z_][A-Za-z0-9_]*", f'"{FREE}"'
@@ -252,7 +289,7 @@ def _names(task):
 FREE = r'([^"\\\x00-\x1f\x7f-\x9f]|\\[nrt"\\]|\\x[0-9a-f][0-9a-f])+'
 
 
-def _matcher(vocabulary, task, sentence, level="schema+span"):
+def _matcher(vocabulary, task, sentence, level="schema+span", lark=None):
     from llguidance import LLMatcher, LLTokenizer, TokenizerWrapper
 
     class Source:
@@ -268,7 +305,7 @@ def _matcher(vocabulary, task, sentence, level="schema+span"):
     elif level == "schema":
         grammar = f'{_lark(task)}TEXT: /"{FREE}"/\n'
     else:
-        grammar = _lark(task) + _of_sentence(sentence)
+        grammar = (lark or _lark(task)) + _of_sentence(sentence)
     matcher = LLMatcher(LLTokenizer(TokenizerWrapper(Source()), slices=[]), grammar)
     assert not matcher.get_error(), matcher.get_error()
     return matcher
@@ -291,18 +328,72 @@ def test_plain_masks_are_those_of_llguidance_and_canonical_ones_less(vocabulary,
 
 def _compare(walker, matcher, rng, most, equal):
     """Walks at random: what is allowed is what the other engine allows, or a part of it."""
-    numpy = pytest.importorskip("llguidance.numpy", reason="needs llguidance (extra interop)")
-    vocabulary, ids = walker.vocabulary, []
-    choose = _hurried(rng, walker, most // 3)
+    ids, choose = [], _hurried(rng, walker, most // 3)
     while not walker.ended and len(ids) < most:
-        bits = numpy.allocate_token_bitmask(1, vocabulary.size)
-        numpy.fill_next_token_bitmask(matcher, bits, 0)
-        theirs = set(np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little")).tolist())
-        ours = walker.allowed()
-        assert ours == theirs if equal else ours <= theirs, b"".join(vocabulary.bytes[token] for token in ids)
+        ours, theirs = walker.allowed(), _their_mask(matcher, walker.vocabulary)
+        assert ours == theirs if equal else ours <= theirs, b"".join(
+            walker.vocabulary.bytes[token] for token in ids
+        )
         ids.append(choose(ours, ids))
         assert matcher.consume_token(ids[-1])
         walker.take(ids[-1])
+
+
+def _their_mask(matcher, vocabulary):
+    numpy = pytest.importorskip("llguidance.numpy", reason="needs llguidance (extra interop)")
+    bits = numpy.allocate_token_bitmask(1, vocabulary.size)
+    numpy.fill_next_token_bitmask(matcher, bits, 0)
+    return set(np.flatnonzero(np.unpackbits(bits.view(np.uint8), bitorder="little")).tolist())
+
+
+GOLD = {
+    "wikineural": ("ner/wikineural/en/test.first1000.conllu", "wikineural", "ner"),
+    "cluener": ("ner/cluener/dev.json", "cluener", "ner"),
+    "crossre": ("re/crossre_en/ai-dev.json", "crossre", "re"),
+    "semeval": ("re/semeval2010_task8/TEST_FILE_FULL.TXT", "semeval2010", "re"),
+    "fewfc": ("event/fewfc/dev_base.json", "fewfc", "eae"),
+    "phee": ("event/phee/json/dev.json", "phee", "eae"),
+    "geneva": ("event/geneva/ctt-s400-dev.json", "oneie", "ed"),
+}
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("corpus", GOLD)
+def test_along_gold_answers_masks_are_those_of_llguidance(shared, vocabulary, corpus):
+    """Under the corpus's own inventory; one answer lists nothing, and one sentence is about 2,000 bytes long."""
+    path, reader, task = GOLD[corpus]
+    inventory = {"crossre": "crossre", "semeval": "semeval2010-task8"}.get(corpus, corpus)
+    schema = ontology.schema_for(inventory).for_task(task)
+    automata = [make_automaton(Grammar(schema, task), vocabulary, canonical) for canonical in (False, True)]
+    structures = [*map(on_device, automata)]
+    for record in _chosen([*read_records(shared / "data" / path, reader, inventory=inventory)], schema, task):
+        context = sentence_context(record.text)
+        answer = answer_text(record, schema, task)
+        ids = vocabulary.tokenizer.encode(context + answer)[len(vocabulary.tokenizer.encode(context)) :]
+        walkers = [Walker(record.text, vocabulary, *each) for each in zip(automata, structures, strict=True)]
+        matcher = _matcher(vocabulary, task, record.text, lark=_lark_of(schema, task))
+        for place, token in enumerate([*ids, vocabulary.eos_id]):
+            plain, canonical = (walker.allowed() for walker in walkers)
+            assert plain == _their_mask(matcher, vocabulary), (record.id, ids[:place])
+            assert token in canonical <= plain
+            assert matcher.consume_token(token)
+            for walker in walkers:
+                walker.take(token)
+        assert all(walker.ended for walker in walkers)
+
+
+def _chosen(records, schema, task):
+    """Some that list something, one that lists nothing, and the longest sentence, repeated up to 2,000 bytes."""
+    lists = []
+    for record in records:
+        try:
+            lists += [record] if "(" in answer_text(record, schema, task) else []
+        except KcxError:  # what stands nowhere cannot be written down
+            continue
+    longest = max(lists, key=lambda record: len(record.text))
+    times = 2000 // len(longest.text.encode()) + 1
+    empty = replace(lists[0], entities=(), relations=(), events=())
+    return [*lists[:: -(-len(lists) // 3)], empty, replace(longest, text=longest.text * times)]
 
 
 @pytest.mark.interop
