@@ -139,8 +139,9 @@ class _Side:
         }
 
     def shares(self, seconds: float) -> dict[str, float]:
-        """What tables take of `seconds` for all answers, and masks of the time of a run without drafts, which takes as
-        many steps without the constraint as with it; both compute the scores of all tokens.
+        """What tables take of `seconds` for all answers, and masks of the time of a run without drafts, beside one
+        without the constraint; both compute the scores of all tokens. Compared by the forward of an answer, since
+        only the constraint knows that an answer ends with its last bracket.
         """
         start = time.perf_counter()
         rules = self._rules(self.every)
@@ -148,12 +149,12 @@ class _Side:
         plain = Generator(self.model, slots=self.work.rows, width=1, raw_logprobs=True)
         for kind in (rules, None):  # compiles
             self._written(plain, self.every, kind)
-        masked, free = (self._seconds(plain, self.every, kind) for kind in (rules, None))
+        masked, free = (self._seconds_a_forward(plain, kind) for kind in (rules, None))
         return {
             "table_seconds_per_sentence": tables / len(self.every),
             "table_share": tables / seconds,
-            "seconds_without_drafts": masked,
-            "seconds_without_drafts_or_masks": free,
+            "seconds_a_forward_without_drafts": masked,
+            "seconds_a_forward_without_drafts_or_masks": free,
             "mask_share": 1 - free / masked,
         }
 
@@ -161,6 +162,11 @@ class _Side:
         start = time.perf_counter()
         self._written(generator, numbers, rules)
         return time.perf_counter() - start
+
+    def _seconds_a_forward(self, generator: Generator, rules: Rows | None) -> float:
+        start = time.perf_counter()
+        answers = self._written(generator, self.every, rules)
+        return (time.perf_counter() - start) / sum(each.forwards for each in answers)
 
     def _rules(self, numbers: Sequence[int]) -> Rows | None:
         if self.constrained is None:

@@ -2,8 +2,9 @@
 
 Where the automaton leaves one token, that. A text begins at the next word that looks like a name, behind the text
 before, and goes on as the sentence does; where a word ends it ends too if texts did so more often before such a word as
-comes next. At other choices, what answers took most often at this node. A draft changes how fast an answer is written,
-and nothing else: it stays if it is the token that would have been chosen.
+comes next. At other choices, what the row took at this node before, or else what answers took there most often, with or
+without a name to come. A draft changes how fast an answer is written, and nothing else: it stays if it is the token
+that would have been chosen.
 
 Shapes: B rows, N nodes, E edges of the automaton, K most edges of a node, P positions of a sentence, T its edges,
 U distinct tokens of these.
@@ -11,6 +12,7 @@ U distinct tokens of these.
 
 import re
 import unicodedata
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -36,6 +38,7 @@ from kcx_jax.decoding.vocabulary import Vocabulary
 
 _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
+_NEXT = re.compile(r" *([\u3400-\uffff]|\w+|\S)")  # a Chinese character, a word or a sign
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,11 @@ class Copying(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What answers did so far, int32: how often they took each edge; and, where a word ended, how often a text went on
-    and how often it ended, by the kind of what came next.
+    """What answers did so far, int32: how often they took each edge, with no name to come in the sentence [0] and with
+    one [1]; and, where a word ended, how often a text went on and how often it ended, by the kind of what came next.
     """
 
-    taken_E: jax.Array
+    taken_2E: jax.Array
     copied_F: jax.Array
     closed_F: jax.Array
 
@@ -107,16 +110,18 @@ def find_copies(sentence: str, spans: Spans, vocabulary: Vocabulary) -> Copies:
     return Copies(unique_U.astype(np.int32), which_E.astype(np.int32), next_P, kind_P, name_P)
 
 
-KINDS = 6
+KINDS = 128
 
 
 def _kind(sentence: str, place: int) -> int:
-    """What kind of word or sign comes next in the sentence."""
-    rest = sentence[place:].lstrip(" ")
-    if not rest:
+    """What comes next in the sentence: nothing, a number, a capital; or one of the other kinds, by its letters."""
+    following = _NEXT.match(sentence, place)
+    if not following:
         return 0
-    tests = (str.isdigit, str.isupper, str.islower, str.isalpha)
-    return next((number for number, test in enumerate(tests, 1) if test(rest[0])), KINDS - 1)
+    first = following[1][0]
+    if first.isdigit() or first.isupper():
+        return 1 if first.isdigit() else 2
+    return 3 + zlib.crc32(following[0].encode()) % (KINDS - 3)
 
 
 def no_copies(positions: int) -> Copies:
@@ -143,7 +148,11 @@ def _unspaced(character: str) -> bool:
 
 def empty_tally(structure: Structure) -> Tally:
     """The tally before any answer."""
-    return Tally(jnp.zeros_like(structure.token_E), jnp.zeros(KINDS, jnp.int32), jnp.zeros(KINDS, jnp.int32))
+    return Tally(
+        jnp.zeros((2, structure.token_E.size), jnp.int32),
+        jnp.zeros(KINDS, jnp.int32),
+        jnp.zeros(KINDS, jnp.int32),
+    )
 
 
 def unique_size(copies: Sequence[Copies], positions: int) -> int:
@@ -172,14 +181,19 @@ def make_line(
     tally: Tally,
     place: Place,
     behind_B: jax.Array,
+    recent_BN: jax.Array,
     width: int,
 ) -> Line:
-    """The next `width` places of each row, if it takes the drafts; the last token is drafted for nothing."""
+    """The next `width` places of each row, if it takes the drafts; the last token is drafted for nothing.
+
+    `recent_BN`: what the row last wrote at each node.
+    """
 
     def go_on(before: tuple[Place, jax.Array], _: None) -> tuple[tuple[Place, jax.Array], Line]:
         place, behind_B = before
         ways = open_ways(structure, sentences, place)
-        token_B = _draft(structure, copying, tally, place, behind_B, ways)
+        recent_B = picked(recent_BN, place.node_B)
+        token_B = _draft(structure, copying, tally, place, behind_B, ways, recent_B)
         after = advanced(structure, ways, sentences, place, token_B)
         return (after, ended_at(place, after, behind_B)), Line(place, behind_B, ways, token_B)
 
@@ -193,14 +207,21 @@ def ended_at(before: Place, after: Place, behind_B: jax.Array) -> jax.Array:
 
 
 def _draft(
-    structure: Structure, copying: Copying, tally: Tally, place: Place, behind_B: jax.Array, ways: Ways
+    structure: Structure,
+    copying: Copying,
+    tally: Tally,
+    place: Place,
+    behind_B: jax.Array,
+    ways: Ways,
+    recent_B: jax.Array,
 ) -> jax.Array:
     """What each row will probably take, -1 where nothing tells."""
     tokens_BX, open_BX = candidates(ways, copying)
     most = jnp.iinfo(jnp.int32).max
     lowest_B = jnp.min(jnp.where(open_BX, tokens_BX, most), axis=1)
     highest_B = jnp.max(jnp.where(open_BX, tokens_BX, -1), axis=1)
-    taken_BK = jnp.where(ways.open_BK, tally.taken_E[_edges(structure, place)], 0)
+    named_B1 = _is_named(copying, place, behind_B)[:, None]
+    taken_BK = jnp.where(ways.open_BK, tally.taken_2E[named_B1, _edges(structure, place)], 0)
     usual_B = picked(ways.token_BK, jnp.argmax(taken_BK, axis=1))
     usual_B = jnp.where(jnp.max(taken_BK, axis=1) > 0, usual_B, -1)
 
@@ -210,7 +231,8 @@ def _draft(
     copied_B = jnp.where(closes_B | (next_B == NOWHERE), usual_B, next_B)
     name_B = picked(copying.name_BP, behind_B)
     first_B = jnp.where(name_B == NOWHERE, -1, picked(copying.next_BP, jnp.maximum(name_B, 0)))
-    chosen_B = jnp.where(in_text_B, copied_B, jnp.where(place.fresh_B, first_B, usual_B))
+    again_B = jnp.where(recent_B == NOWHERE, usual_B, recent_B)
+    chosen_B = jnp.where(in_text_B, copied_B, jnp.where(place.fresh_B, first_B, again_B))
     return jnp.where(lowest_B == highest_B, lowest_B, chosen_B)
 
 
@@ -219,10 +241,28 @@ def _in_text(place: Place) -> tuple[jax.Array, jax.Array]:
     return jnp.argmax(place.at_BP, axis=1), jnp.any(place.at_BP, axis=1) & ~place.fresh_B
 
 
+def _is_named(copying: Copying, place: Place, behind_B: jax.Array) -> jax.Array:
+    """Whether the sentence has a word that looks like a name behind what was copied; int32 [B]."""
+    at_B, in_text_B = _in_text(place)
+    return (picked(copying.name_BP, jnp.where(in_text_B, at_B, behind_B)) != NOWHERE).astype(jnp.int32)
+
+
 def _edges(structure: Structure, place: Place) -> jax.Array:
     """The edges [B, K] of each row's node; those past its last belong to others."""
     first_B1 = structure.first_N1[place.node_B][:, None]
     return jnp.minimum(first_B1 + structure.order_K, structure.token_E.size - 1)
+
+
+def noted(recent_BN: jax.Array, node_WB: jax.Array, token_WB: jax.Array, written_WB: jax.Array) -> jax.Array:
+    """What rows last wrote at each node, behind these tokens at these nodes."""
+    row_B = jnp.arange(len(recent_BN))
+
+    def add(recent_BN: jax.Array, one: tuple[jax.Array, ...]) -> tuple[jax.Array, None]:
+        node_B, token_B, written_B = one
+        node_B = jnp.where(written_B, node_B, recent_BN.shape[1])
+        return recent_BN.at[row_B, node_B].set(token_B, mode="drop"), None
+
+    return lax.scan(add, recent_BN, (node_WB, token_WB, written_WB))[0]
 
 
 def tallied(
@@ -243,8 +283,9 @@ def tallied(
         kind_B = picked(copying.kind_BP, at_B)
         counts_B = written_B & in_text_B & (kind_B != NOWHERE)
         closed_B = jnp.any(taken_BK, axis=1)
+        named_B1 = _is_named(copying, line.place, line.behind_WB)[:, None]
         return Tally(
-            tally.taken_E.at[_edges(structure, line.place)].add(taken_BK),
+            tally.taken_2E.at[named_B1, _edges(structure, line.place)].add(taken_BK),
             tally.copied_F.at[kind_B].add(counts_B & ~closed_B),
             tally.closed_F.at[kind_B].add(counts_B & closed_B),
         ), None

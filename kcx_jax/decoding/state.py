@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from kcx_jax.decoding.constraint import Place, Sentences, Structure
 from kcx_jax.decoding.drafts import Copying, Line, Tally, make_line
 from kcx_jax.decoding.prefixes import Prefix
+from kcx_jax.decoding.spans import NOWHERE
 from kcx_jax.decoding.stops import StopTexts
 from kcx_jax.models import Transformer, empty_cache, laid_cache, unstacked
 from kcx_jax.models.sharding import constrain
@@ -83,6 +84,7 @@ class Slots(NamedTuple):
     live_B: jax.Array  # bool: still writing
     place: Place | None
     behind_B: jax.Array | None  # where in the sentence the last text ended
+    recent_BN: jax.Array | None  # what the row last wrote at each node, `NOWHERE` for nothing
     seen_BV: jax.Array | None  # uint8, `READ` and `WRITTEN`
     stop_B: jax.Array | None  # the state of `StopTexts`
 
@@ -136,13 +138,14 @@ def course_of(network: Network, queue: Queue, rows: Slots, tally: Tally | None, 
     """The rows' course over so many tokens; None where anything may be written."""
     if queue.rules is None:
         return None
-    structure, place, behind_B = network.structure, rows.place, rows.behind_B
+    structure, place, behind_B, recent_BN = network.structure, rows.place, rows.behind_B, rows.recent_BN
     assert structure is not None
     assert place is not None
     assert behind_B is not None
+    assert recent_BN is not None
     assert tally is not None
     rules = jax.tree.map(lambda x: x[rows.request_B], queue.rules)
-    line = make_line(structure, rules.sentences, rules.copying, tally, place, behind_B, width)
+    line = make_line(structure, rules.sentences, rules.copying, tally, place, behind_B, recent_BN, width)
     return Course(structure, rules, line)
 
 
@@ -154,8 +157,10 @@ def rows_at_start(
     def zeros() -> jax.Array:
         return jnp.zeros(request_B.size, jnp.int32)  # a buffer each: all of a state are donated
 
-    place = seen_BV = None
+    place = recent_BN = seen_BV = None
     if queue.rules is not None:
+        assert network.structure is not None
+        recent_BN = jnp.full((request_B.size, network.structure.slot_N.size), NOWHERE, jnp.int32)
         at_BP = jnp.zeros((request_B.size, queue.rules.sentences.border_BP.shape[1]), bool)
         place = Place(queue.rules.node_Q[request_B], at_BP, zeros() > 0)
     length_B = queue.length_Q[request_B]
@@ -172,6 +177,7 @@ def rows_at_start(
         live_B=live_B,
         place=place,
         behind_B=None if place is None else zeros(),
+        recent_BN=recent_BN,
         seen_BV=seen_BV,
         stop_B=None if network.ends.texts is None else zeros(),
     )

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from kcx_jax.decoding.constraint import Place, advanced, allowed, picked
-from kcx_jax.decoding.drafts import candidates, ended_at
+from kcx_jax.decoding.constraint import Structure, advanced, allowed, picked
+from kcx_jax.decoding.drafts import candidates, ended_at, noted
 from kcx_jax.decoding.state import Course, Engine, Network, Queue, Slots
 from kcx_jax.ops.sampling import WRITTEN, choose, remembered
 
@@ -64,7 +64,11 @@ def verify(
     stop_R, stopped_R, last_R = _stopped(network, rows, token_RW, last_R)
     taken_RW = rows.live_B[:, None] & (steps_W <= last_R[:, None])
     answer_RW = taken_RW & ~ends_RW
-    ended_R = rows.live_B & (stopped_R | jnp.any(taken_RW & ends_RW, axis=1))
+    rows = _moved(rows, course, token_RW, taken_RW, last_R)
+    ended_R = stopped_R | jnp.any(taken_RW & ends_RW, axis=1)
+    if course is not None:
+        ended_R |= _is_whole(network, course.structure, rows)
+    ended_R &= rows.live_B
     count_R = rows.count_B + jnp.sum(answer_RW, axis=1, dtype=jnp.int32)
     written = Written(
         token_RW=token_RW,
@@ -76,14 +80,10 @@ def verify(
         accepted_R=jnp.where(rows.live_B, last_R, 0),
         ended_R=ended_R,
     )
-    next_R = picked(token_RW, last_R)
-    place, behind_R = _behind(rows, course, last_R, next_R)
     return rows._replace(
-        next_B=next_R,
+        next_B=picked(token_RW, last_R),
         count_B=count_R,
         live_B=rows.live_B & ~ended_R & (count_R < queue.limit_Q[rows.request_B]),
-        place=place,
-        behind_B=behind_R,
         seen_BV=None if rows.seen_BV is None else remembered(rows.seen_BV, token_RW, answer_RW, WRITTEN),
         stop_B=stop_R,
     ), written
@@ -202,14 +202,23 @@ def _stopped(
     return picked(state_RW, last_R), stopped_R, last_R
 
 
-def _behind(
-    rows: Slots, course: Course | None, last_R: jax.Array, next_R: jax.Array
-) -> tuple[Place | None, jax.Array | None]:
-    """Where the rows are behind the last token that they wrote, and where in the sentence their last text ended."""
+def _moved(
+    rows: Slots, course: Course | None, token_RW: jax.Array, taken_RW: jax.Array, last_R: jax.Array
+) -> Slots:
+    """The rows with their places behind the last token that they wrote."""
     if course is None:
-        return rows.place, rows.behind_B
+        return rows
     structure, rules, line = course
     row_R = jnp.arange(last_R.size)
     before, behind_R, ways = jax.tree.map(lambda x: x[last_R, row_R], (line.place, line.behind_WB, line.ways))
-    place = advanced(structure, ways, rules.sentences, before, next_R)
-    return place, ended_at(before, place, behind_R)
+    place = advanced(structure, ways, rules.sentences, before, picked(token_RW, last_R))
+    assert rows.recent_BN is not None
+    recent_BN = noted(rows.recent_BN, line.place.node_B, token_RW.T, taken_RW.T)
+    return rows._replace(place=place, behind_B=ended_at(before, place, behind_R), recent_BN=recent_BN)
+
+
+def _is_whole(network: Network, structure: Structure, rows: Slots) -> jax.Array:
+    """Whether nothing is left to the rows but to end; bool [R]. Nobody has to read the last bracket to know that."""
+    assert rows.place is not None
+    first_R, end_R = (structure.first_N1[rows.place.node_B + step] for step in (0, 1))
+    return (end_R - first_R == 1) & is_end(network, structure.token_E[first_R])
