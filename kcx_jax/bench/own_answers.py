@@ -126,7 +126,8 @@ class _Side:
         """One token by a generator that has to read the prefix first, less one by a generator that has it."""
         self._written(Generator(self.model, slots=1), [0], None)  # compiles
         fresh = Generator(self.model, slots=1)
-        return self._seconds(fresh, [0], None) - self._seconds(fresh, [0], None)
+        first, second = (self._timed(fresh, [0], None)[0] for _ in range(2))
+        return first - second
 
     def drafts(self) -> dict[str, float]:
         """Steps of the model an answer, the first token apart, and what became of drafts, of the last answers."""
@@ -158,15 +159,17 @@ class _Side:
             "mask_share": 1 - free / masked,
         }
 
-    def _seconds(self, generator: Generator, numbers: Sequence[int], rules: Rows | None) -> float:
+    def _timed(
+        self, generator: Generator, numbers: Sequence[int], rules: Rows | None
+    ) -> tuple[float, list[Generated]]:
+        """Seconds, and what was written in them."""
         start = time.perf_counter()
-        self._written(generator, numbers, rules)
-        return time.perf_counter() - start
+        answers = self._written(generator, numbers, rules)
+        return time.perf_counter() - start, answers
 
     def _seconds_a_forward(self, generator: Generator, rules: Rows | None) -> float:
-        start = time.perf_counter()
-        answers = self._written(generator, self.every, rules)
-        return (time.perf_counter() - start) / sum(each.forwards for each in answers)
+        seconds, answers = self._timed(generator, self.every, rules)
+        return seconds / sum(each.forwards for each in answers)
 
     def _rules(self, numbers: Sequence[int]) -> Rows | None:
         if self.constrained is None:

@@ -38,10 +38,10 @@ def search(
 
     In each step a beam that has ended stays as it is, and stands beside the longer ones of the others.
     """
-    network = cut_by_layer(engine, network)
     Q, C = queue.tokens_QC.shape
     K, rows = beams, Q * beams
-    own = empty_cache(engine.module.config, Q, C, network.prefix.kv.k[0].dtype)
+    own = empty_cache(engine.module.config, Q, C, network.prefix.kv.k.dtype)
+    network = cut_by_layer(engine, network)
     hidden_QCD, own = forward(engine, network, queue.tokens_QC, jnp.zeros(Q, jnp.int32), own)
     hidden_Q1D = jnp.take_along_axis(hidden_QCD, queue.length_Q[:, None, None] - 1, axis=1)
     request_B = jnp.repeat(jnp.arange(Q), K)

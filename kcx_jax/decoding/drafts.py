@@ -38,7 +38,7 @@ from kcx_jax.decoding.vocabulary import Vocabulary
 
 _WORD = re.compile(r"\w+")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
-_NEXT = re.compile(r" *([\u3400-\uffff]|\w+|\S)")  # a Chinese character, a word or a sign
+_NEXT = re.compile(r" *([\u3400-\uffff]|\w+|\S)")  # a character of East Asia, a word or a sign
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,10 @@ def _kind(sentence: str, place: int) -> int:
     if not following:
         return 0
     first = following[1][0]
-    if first.isdigit() or first.isupper():
-        return 1 if first.isdigit() else 2
+    if first.isdigit():
+        return 1
+    if first.isupper():
+        return 2
     return 3 + zlib.crc32(following[0].encode()) % (KINDS - 3)
 
 
@@ -220,12 +222,12 @@ def _draft(
     most = jnp.iinfo(jnp.int32).max
     lowest_B = jnp.min(jnp.where(open_BX, tokens_BX, most), axis=1)
     highest_B = jnp.max(jnp.where(open_BX, tokens_BX, -1), axis=1)
-    named_B1 = _is_named(copying, place, behind_B)[:, None]
+    at_B, in_text_B = _in_text(place)
+    named_B1 = _is_named(copying, at_B, in_text_B, behind_B)[:, None]
     taken_BK = jnp.where(ways.open_BK, tally.taken_2E[named_B1, _edges(structure, place)], 0)
     usual_B = picked(ways.token_BK, jnp.argmax(taken_BK, axis=1))
     usual_B = jnp.where(jnp.max(taken_BK, axis=1) > 0, usual_B, -1)
 
-    at_B, in_text_B = _in_text(place)
     next_B, kind_B = picked(copying.next_BP, at_B), picked(copying.kind_BP, at_B)
     closes_B = (kind_B != NOWHERE) & (tally.closed_F[kind_B] > tally.copied_F[kind_B])
     copied_B = jnp.where(closes_B | (next_B == NOWHERE), usual_B, next_B)
@@ -241,9 +243,8 @@ def _in_text(place: Place) -> tuple[jax.Array, jax.Array]:
     return jnp.argmax(place.at_BP, axis=1), jnp.any(place.at_BP, axis=1) & ~place.fresh_B
 
 
-def _is_named(copying: Copying, place: Place, behind_B: jax.Array) -> jax.Array:
+def _is_named(copying: Copying, at_B: jax.Array, in_text_B: jax.Array, behind_B: jax.Array) -> jax.Array:
     """Whether the sentence has a word that looks like a name behind what was copied; int32 [B]."""
-    at_B, in_text_B = _in_text(place)
     return (picked(copying.name_BP, jnp.where(in_text_B, at_B, behind_B)) != NOWHERE).astype(jnp.int32)
 
 
@@ -253,7 +254,9 @@ def _edges(structure: Structure, place: Place) -> jax.Array:
     return jnp.minimum(first_B1 + structure.order_K, structure.token_E.size - 1)
 
 
-def noted(recent_BN: jax.Array, node_WB: jax.Array, token_WB: jax.Array, written_WB: jax.Array) -> jax.Array:
+def recent_behind(
+    recent_BN: jax.Array, node_WB: jax.Array, token_WB: jax.Array, written_WB: jax.Array
+) -> jax.Array:
     """What rows last wrote at each node, behind these tokens at these nodes."""
     row_B = jnp.arange(len(recent_BN))
 
@@ -283,7 +286,7 @@ def tallied(
         kind_B = picked(copying.kind_BP, at_B)
         counts_B = written_B & in_text_B & (kind_B != NOWHERE)
         closed_B = jnp.any(taken_BK, axis=1)
-        named_B1 = _is_named(copying, line.place, line.behind_WB)[:, None]
+        named_B1 = _is_named(copying, at_B, in_text_B, line.behind_WB)[:, None]
         return Tally(
             tally.taken_2E.at[named_B1, _edges(structure, line.place)].add(taken_BK),
             tally.copied_F.at[kind_B].add(counts_B & ~closed_B),

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from kcx_jax.decoding.constraint import Structure, advanced, allowed, picked
-from kcx_jax.decoding.drafts import candidates, ended_at, noted
+from kcx_jax.decoding.drafts import candidates, ended_at, recent_behind
 from kcx_jax.decoding.state import Course, Engine, Network, Queue, Slots
 from kcx_jax.ops.sampling import WRITTEN, choose, remembered
 
@@ -213,7 +213,7 @@ def _moved(
     before, behind_R, ways = jax.tree.map(lambda x: x[last_R, row_R], (line.place, line.behind_WB, line.ways))
     place = advanced(structure, ways, rules.sentences, before, picked(token_RW, last_R))
     assert rows.recent_BN is not None
-    recent_BN = noted(rows.recent_BN, line.place.node_B, token_RW.T, taken_RW.T)
+    recent_BN = recent_behind(rows.recent_BN, line.place.node_B, token_RW.T, taken_RW.T)
     return rows._replace(place=place, behind_B=ended_at(before, place, behind_R), recent_BN=recent_BN)
 
 
