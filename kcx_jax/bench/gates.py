@@ -25,10 +25,9 @@ MOST_LOSS_CHANGE = 0.01  # share of the exact base's loss after tuning
 
 @dataclass(frozen=True)
 class GateRun:
-    """What is tuned and for how long: `rows` trees of `branches` samples a step, in `dtype`."""
+    """What is tuned and for how long: steps of the row plan that `plan` makes, in `dtype`."""
 
-    rows: int = 2
-    branches: int = 16
+    plan: PlanOptions = field(default_factory=lambda: PlanOptions(rows=2, branches=16, shapes=1))
     steps: int = 200
     dtype: str = "bfloat16"
     lora: LoraConfig = field(default_factory=lambda: LoraConfig(rank=32, alpha=64))
@@ -50,7 +49,7 @@ def quantisation_gate(
     """
     if run.steps < 1:
         raise UsageError(f"a gate needs at least one step of tuning, found {run.steps}.")
-    plan = make_plan(trees, PlanOptions(run.rows, run.branches, shapes=1), steps=run.steps)
+    plan = make_plan(trees, run.plan, steps=run.steps)
     batches = [pack_step(trees, step) for step in plan.steps]
     exact = _measured(config, params, batches, run, None)
     return {kind: _compared(_measured(config, params, batches, run, kind), exact) for kind in kinds}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kcx_jax.errors import UsageError
+from kcx_jax.errors import RegressionFound, UsageError
 
 if TYPE_CHECKING:
     from kcx_jax.bench.report import Report
@@ -110,6 +110,41 @@ def decode(
         print(f"{ratio:.2f} times the sentences/s of {name}")
     for text in led_lines(report.kcx):
         print(text)
+
+
+@app.command()
+def gate(
+    config: Annotated[
+        Path, typer.Argument(metavar="CONFIG.yaml", help="A config of kcx train with base_dtype.")
+    ],
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", metavar="A.B=C", help="Change one setting of it.")
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of tuning on each base.")] = 200,
+    json_file: JsonFile = None,
+) -> None:
+    """Tune on a base in 8 bits beside the exact one: may it stand for it? Exit code 4 where it may not.
+
+    Example: kcx bench gate configs/ner_en_zh.yaml --set model=base --set base_dtype=int8 --set run_dir=gate
+    """
+    from kcx_jax.bench.base_gate import bench_gate
+    from kcx_jax.training import load_config
+
+    settings = load_config(config, sets or [])
+    report = _kept(json_file, lambda say: bench_gate(settings, steps, say))
+    found, exact = report.kcx, report.peers["exact"]
+    print(
+        f"stream after a layer: error of {found['layer_error']:.1%} at most; gradient: cosine "
+        f"{found['gradient_cosine']:.4f} (worst target {found['worst_target_cosine']:.4f}, least "
+        f"{report.settings['least_gradient_cosine']}); loss after {steps} steps {found['last_loss']:.4f}, exact "
+        f"{exact['last_loss']:.4f} ({found['loss_change']:+.2%}, most {report.settings['most_loss_change']:.0%})"
+    )
+    if not found["passed"]:
+        raise RegressionFound(
+            f"a base in {settings.base_dtype} does not keep to the limits on this model and data. Use another "
+            "base_dtype, or accept what it changes."
+        )
+    print(f"a base in {settings.base_dtype} keeps to the limits")
 
 
 @app.command()

@@ -23,6 +23,8 @@ from kcx_jax.training.loop import arranged, plan_arranged
 from kcx_jax.training.stages import Say, read_stages
 from kcx_jax.training.traffic import Traffic
 
+_STEPS_LOOKED_AT = 1000  # of each stage, at even distances, for the operations a token
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -45,7 +47,7 @@ class Forecast:
     stages: dict[str, RowPlan]
     trained: int
     parameters: int  # of the base
-    flops_per_token: float  # needed ones, over all stages
+    flops_per_token: float  # needed ones, over steps of all stages
     memory: Memory
     traffic: Traffic
     room: int | None  # bytes of each device, where it tells
@@ -73,17 +75,18 @@ def forecast(config: TrainConfig, say: Say) -> Forecast:
     shape = max((shape for plan in plans for shape in plan.shapes), key=Shape.cost)
     compiled = compile_step(model, config, shape)
     memory = _memory(compiled, config)
-    needed = sum(
-        needed_flops(model, stage.trees, step, config.mode)
+    looked_at = [
+        (needed_flops(model, stage.trees, step, config.mode), step.tokens)
         for stage, plan in zip(stages, plans, strict=True)
-        for step in plan.steps
-    )
+        for step in plan.steps[:: -(-len(plan.steps) // _STEPS_LOOKED_AT)]
+    ]
+    flops, tokens = map(sum, zip(*looked_at, strict=True))
     room = device_bytes()
     return Forecast(
         stages={stage.name: plan for stage, plan in zip(stages, plans, strict=True)},
         trained=compiled.trained,
         parameters=size_of(abstract_params(model)),
-        flops_per_token=needed / sum(plan.total("tokens") for plan in plans),
+        flops_per_token=flops / tokens,
         memory=memory,
         traffic=compiled.traffic,
         room=room,

@@ -12,7 +12,7 @@ from kcx_jax.checkpoints import LoadedModel, export_pretrained, load_pretrained
 from kcx_jax.data import Forest
 from kcx_jax.errors import UsageError
 from kcx_jax.files import atomic_write
-from kcx_jax.models import Transformer, make_mesh
+from kcx_jax.models import Transformer, make_mesh, quantisation_of
 from kcx_jax.training.config import StageSettings, TrainConfig, dump_config, load_config
 from kcx_jax.training.loop import Stage, TrainResult, train_trees
 from kcx_jax.training.metrics import Report
@@ -69,6 +69,8 @@ def train(
     wait_for_all("the run folder was looked at")  # before one of them writes into it
     mesh = make_mesh(**config.mesh.model_dump())
     model = load_pretrained(config.model, dtype=config.dtype, mesh=mesh, base_dtype=config.base_dtype)
+    if kind := quantisation_of(model.params):
+        say(f"the base is held in {kind}; kcx bench gate measures what that changes for this config")
     stages = _stages(config, model, say)
     with contextlib.ExitStack() as stack:
         if speaks():

@@ -7,6 +7,7 @@ import pytest
 from kcx_jax.bench import gates
 from kcx_jax.bench.gates import GateRun, quantisation_gate
 from kcx_jax.bench.workload import Lengths, random_tree
+from kcx_jax.data import PlanOptions
 from kcx_jax.errors import UsageError
 from kcx_jax.lora import LoraConfig
 from kcx_jax.models import ModelConfig, init_params
@@ -14,7 +15,9 @@ from kcx_jax.ops import Quantised
 
 TINY = ModelConfig(100, 32, 64, num_layers=2, num_heads=2)
 TREES = [random_tree(Lengths(20, ((5, 3), (7, 2), (4, 9), (6, 6))), 100)]
-RUN = GateRun(rows=1, branches=4, steps=10, dtype="float32", lora=LoraConfig(rank=4, targets=("down_proj",)))
+RUN = GateRun(
+    PlanOptions(rows=1, branches=4, shapes=1), 10, "float32", LoraConfig(rank=4, targets=("down_proj",))
+)
 
 
 def measured(gradient=(1.0, 2.0, 3.0), losses=(4.0, 2.0)):
