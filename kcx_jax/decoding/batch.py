@@ -146,6 +146,7 @@ class Batch:
         width: int,
         rows: int,
         step_width: int,
+        lines: int,
         raw_logprobs: bool,
     ):
         self.model, self.network, self.asked = model, network, asked
@@ -155,6 +156,7 @@ class Batch:
             model.module.clone(unrolled=_is_cut(model)),
             admitted=min(max(1, rows // 4), max(1, _ADMITTED_TOKENS // width)),
             width=1 if self.rule is None else step_width,
+            lines=1 if self.rule is None or step_width == 1 else lines,
             raw=raw_logprobs,
         )
 

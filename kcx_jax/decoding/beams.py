@@ -82,7 +82,7 @@ def _extended(
 ) -> tuple[Slots, Beams]:
     """The K best of all beams with one more token, and of those that have ended."""
     rows, N = found.ids_BN.shape
-    course = course_of(network, queue, slots, tally, 1)
+    course = course_of(network, queue, slots, tally)
     choices = open_choices(engine, network, slots, hidden_B1D, course)
     score_BX, token_BX = choices.score_RWX[:, 0], choices.token_RWX[:, 0]
     logprob_BX = score_BX - jax.nn.logsumexp(score_BX, axis=1, keepdims=True)

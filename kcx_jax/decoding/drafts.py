@@ -4,7 +4,7 @@ Where the automaton leaves one token, that. A text begins at the next word that 
 before, and goes on as the sentence does; where a word ends it ends too if texts did so more often before such a word as
 comes next. At other choices, what the row took at this node before, or else what answers took there most often, with or
 without a name to come. A draft changes how fast an answer is written, and nothing else: it stays if it is the token
-that would have been chosen.
+that would have been chosen. Few rows follow several lines of drafts, which turn off the first at one choice each.
 
 Shapes: B rows, N nodes, E edges of the automaton, K most edges of a node, P positions of a sentence, T its edges,
 U distinct tokens of these.
@@ -15,7 +15,7 @@ import unicodedata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -184,22 +184,26 @@ def make_line(
     place: Place,
     behind_B: jax.Array,
     recent_BN: jax.Array,
+    turn_B: jax.Array,
     width: int,
 ) -> Line:
     """The next `width` places of each row, if it takes the drafts; the last token is drafted for nothing.
 
-    `recent_BN`: what the row last wrote at each node.
+    `recent_BN`: what the row last wrote at each node. `turn_B`: at which of the choices that have a second draft, from
+    1 on, the row takes that one; 0 for none.
     """
 
-    def go_on(before: tuple[Place, jax.Array], _: None) -> tuple[tuple[Place, jax.Array], Line]:
-        place, behind_B = before
+    def go_on(before: tuple[Place, jax.Array, jax.Array], _: None) -> tuple[Any, Line]:
+        place, behind_B, turn_B = before
         ways = open_ways(structure, sentences, place)
         recent_B = picked(recent_BN, place.node_B)
-        token_B = _draft(structure, copying, tally, place, behind_B, ways, recent_B)
+        first_B, second_B = _draft(structure, copying, tally, place, behind_B, ways, recent_B)
+        token_B = jnp.where((turn_B == 1) & (second_B >= 0), second_B, first_B)
         after = advanced(structure, ways, sentences, place, token_B)
-        return (after, ended_at(place, after, behind_B)), Line(place, behind_B, ways, token_B)
+        left_B = turn_B - (second_B >= 0)
+        return (after, ended_at(place, after, behind_B), left_B), Line(place, behind_B, ways, token_B)
 
-    return lax.scan(go_on, (place, behind_B), None, length=width)[1]
+    return lax.scan(go_on, (place, behind_B, turn_B), None, length=width)[1]
 
 
 def ended_at(before: Place, after: Place, behind_B: jax.Array) -> jax.Array:
@@ -216,8 +220,8 @@ def _draft(
     behind_B: jax.Array,
     ways: Ways,
     recent_B: jax.Array,
-) -> jax.Array:
-    """What each row will probably take, -1 where nothing tells."""
+) -> tuple[jax.Array, jax.Array]:
+    """What each row will probably take, and what it takes next often; -1 where nothing tells."""
     tokens_BX, open_BX = candidates(ways, copying)
     most = jnp.iinfo(jnp.int32).max
     lowest_B = jnp.min(jnp.where(open_BX, tokens_BX, most), axis=1)
@@ -225,17 +229,41 @@ def _draft(
     at_B, in_text_B = _in_text(place)
     named_B1 = _is_named(copying, at_B, in_text_B, behind_B)[:, None]
     taken_BK = jnp.where(ways.open_BK, tally.taken_2E[named_B1, _edges(structure, place)], 0)
-    usual_B = picked(ways.token_BK, jnp.argmax(taken_BK, axis=1))
-    usual_B = jnp.where(jnp.max(taken_BK, axis=1) > 0, usual_B, -1)
+    usual_B = _most_taken(ways, taken_BK)
 
     next_B, kind_B = picked(copying.next_BP, at_B), picked(copying.kind_BP, at_B)
     closes_B = (kind_B != NOWHERE) & (tally.closed_F[kind_B] > tally.copied_F[kind_B])
-    copied_B = jnp.where(closes_B | (next_B == NOWHERE), usual_B, next_B)
-    name_B = picked(copying.name_BP, behind_B)
-    first_B = jnp.where(name_B == NOWHERE, -1, picked(copying.next_BP, jnp.maximum(name_B, 0)))
+    closes_B |= next_B == NOWHERE
+    other_B = jnp.where(kind_B == NOWHERE, -1, jnp.where(closes_B, next_B, usual_B))
+    name_B, later_B = _names(copying, behind_B)
     again_B = jnp.where(recent_B == NOWHERE, usual_B, recent_B)
-    chosen_B = jnp.where(in_text_B, copied_B, jnp.where(place.fresh_B, first_B, again_B))
-    return jnp.where(lowest_B == highest_B, lowest_B, chosen_B)
+    rest_B = _most_taken(ways, jnp.where(ways.token_BK == again_B[:, None], 0, taken_BK))
+
+    def of_these(copied_B: jax.Array, named_B: jax.Array, chosen_B: jax.Array) -> jax.Array:
+        return jnp.where(in_text_B, copied_B, jnp.where(place.fresh_B, named_B, chosen_B))
+
+    forced_B = lowest_B == highest_B
+    first_B = of_these(jnp.where(closes_B, usual_B, next_B), name_B, again_B)
+    first_B = jnp.where(forced_B, lowest_B, first_B)
+    second_B = of_these(other_B, later_B, rest_B)
+    return first_B, jnp.where(forced_B | (second_B == first_B), -1, second_B)
+
+
+def _most_taken(ways: Ways, taken_BK: jax.Array) -> jax.Array:
+    """The token of the edge that was taken most often, -1 where none was."""
+    return jnp.where(jnp.max(taken_BK, axis=1) > 0, picked(ways.token_BK, jnp.argmax(taken_BK, axis=1)), -1)
+
+
+def _names(copying: Copying, behind_B: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """How the next word that looks like a name begins, and the one behind it; -1 where there is none."""
+
+    def first_of(name_B: jax.Array) -> jax.Array:
+        return jnp.where(name_B == NOWHERE, -1, picked(copying.next_BP, jnp.maximum(name_B, 0)))
+
+    last = copying.name_BP.shape[1] - 1
+    name_B = picked(copying.name_BP, behind_B)
+    later_B = picked(copying.name_BP, jnp.minimum(jnp.maximum(name_B, 0) + 1, last))
+    return first_of(name_B), first_of(jnp.where(name_B == NOWHERE, NOWHERE, later_B))
 
 
 def _in_text(place: Place) -> tuple[jax.Array, jax.Array]:

@@ -25,6 +25,8 @@ _CACHED_TOKENS = 65_536  # fewer slots where contexts are long: slots * (context
 _STEP_TOKENS = 256  # read by all slots in a step, at most: beyond that a GPU takes longer for more
 _WIDEST = 8
 _WIDEST_ON_CPU = 6
+_MOST_LINES = 4  # of drafts that a slot tries at once, where slots are few enough
+_MOST_LINES_ON_CPU = 1
 
 
 class ContextTooLongError(KcxError):
@@ -42,8 +44,9 @@ class Generator:
     """Decoding with a model, many rows at a time.
 
     `slots` rows are decoded together (fewer for long contexts). `prefix_bytes` bounds the cache of prefixes. `width` is
-    how many tokens a slot reads in a step where answers are constrained, drafts included (1: no drafts; None: by the
-    number of slots). `raw_logprobs` asks for log-probabilities among all tokens, for which the whole head is computed.
+    how many tokens a slot reads in a step where answers are constrained, drafts included (1: no drafts), and `lines`
+    how many lines of drafts it tries at once; None: by the number of slots. `raw_logprobs` asks for log-probabilities
+    among all tokens, for which the whole head is computed.
 
     Every width, number of rows and piece of a prefix rounds in its own way, so that in bfloat16 one of two nearly equal
     tokens may be taken here and the other there. `deterministic` pins them all: an answer does not depend on what was
@@ -56,11 +59,13 @@ class Generator:
         slots: int = 64,
         prefix_bytes: int = 2 << 30,
         width: int | None = None,
+        lines: int | None = None,
         raw_logprobs: bool = False,
         deterministic: bool = False,
     ):
         self.model, self.deterministic = model, deterministic
-        self.slots, self.width, self.raw_logprobs = slots, width, raw_logprobs or deterministic
+        self.slots, self.width, self.lines = slots, width, lines
+        self.raw_logprobs = raw_logprobs or deterministic
         read = partial(read_prefix, model.module, model.variables)
         self.prefixes = PrefixCache(prefix_bytes, read, shares=not deterministic)
 
@@ -185,7 +190,7 @@ class Generator:
             queued = rows if beams > 1 else QUEUED * rows
             for first in range(0, len(places), queued):
                 chosen = places[first : first + queued]
-                engine = self._step_width(rows), self.raw_logprobs
+                engine = self._step_width(rows), self._lines(rows) if beams == 1 else 1, self.raw_logprobs
                 yield Batch(self.model, network, asked, chosen, width, rows, *engine)
 
     def _on_mesh(self) -> contextlib.AbstractContextManager:
@@ -203,3 +208,10 @@ class Generator:
             return self.width
         widest = _WIDEST_ON_CPU if jax.default_backend() == "cpu" else _WIDEST
         return max(2, min(widest, _STEP_TOKENS // rows))
+
+    def _lines(self, rows: int) -> int:
+        """Lines of drafts that each of so many slots tries at once."""
+        if self.lines is not None:
+            return self.lines
+        most = _MOST_LINES_ON_CPU if jax.default_backend() == "cpu" else _MOST_LINES
+        return max(1, min(most, _STEP_TOKENS // (rows * self._step_width(rows))))

@@ -1,11 +1,11 @@
 """The jitted half of decoding: a fixed number of slots, through which the contexts of a queue move.
 
 In each step a slot reads the token that was chosen last and the drafts behind it, and writes those that are right and
-one more. A slot that is done takes the next context without leaving the loop. Slots that are not live compute along
-and change nothing.
+one more. Few slots read several lines of drafts at once, and keep the one that was right for longest. A slot that is
+done takes the next context without leaving the loop. Slots that are not live compute along and change nothing.
 
-Shapes: B = slots, A = contexts that are read at once, R = rows of either kind, Q = contexts in the queue, C = their
-width, W = tokens of a step, D = hidden size.
+Shapes: B = slots, A = contexts that are read at once, R = rows: either of these, or the lines of all slots; Q =
+contexts in the queue, C = their width, W = tokens of a step, D = hidden size.
 """
 
 from functools import partial
@@ -67,13 +67,16 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
     rows = rows_at_start(network, queue, own, request_A, slot_A < B)
     hidden_ACD, own = forward(engine, network, queue.tokens_QC[request_A], jnp.zeros(A, jnp.int32), own)
     hidden_A1D = jnp.take_along_axis(hidden_ACD, rows.own_length_B[:, None, None] - 1, axis=1)
-    course = course_of(network, queue, rows, state.tally, 1)
+    course = course_of(network, queue, rows, state.tally)
     rows, written = verify(engine, network, queue, rows, hidden_A1D, course)
 
     def put(old: jax.Array, new: jax.Array) -> jax.Array:
         return old.at[slot_A].set(new, mode="drop")
 
-    cache = jax.tree.map(lambda old, new: old.at[:, slot_A, :, :C].set(new, mode="drop"), slots.cache, own)
+    cache = slots.cache
+    for line in range(engine.lines):
+        row_A = slot_A * engine.lines + line
+        cache = jax.tree.map(lambda old, new: old.at[:, row_A, :, :C].set(new, mode="drop"), cache, own)  # noqa: B023
     slots = Slots(cache, *(jax.tree.map(put, *each) for each in zip(slots[1:], rows[1:], strict=True)))
     state = state._replace(slots=slots, asked=jnp.minimum(state.asked + A, queue.filled))
     return _noted(state, rows, course, written)
@@ -81,16 +84,21 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
 
 def _step(engine: Engine, network: Network, queue: Queue, state: State) -> State:
     """One forward of all slots, over their last tokens and drafts."""
-    slots, live_B = state.slots, state.slots.live_B
-    course = course_of(network, queue, slots, state.tally, engine.width)
-    tokens_BW = slots.next_B[:, None]
+    rows, turn_R = _by_line(engine.lines, state.slots)
+    course = course_of(network, queue, rows, state.tally, engine.width, turn_R)
+    tokens_RW = rows.next_B[:, None]
     if course is not None:
-        tokens_BW = jnp.concatenate([tokens_BW, jnp.maximum(course.line.token_WB[:-1], 0).T], axis=1)
-    hidden_BWD, cache = forward(engine, network, tokens_BW, slots.own_length_B, slots.cache)
-    slots, written = verify(engine, network, queue, slots._replace(cache=cache), hidden_BWD, course)
+        tokens_RW = jnp.concatenate([tokens_RW, jnp.maximum(course.line.token_WB[:-1], 0).T], axis=1)
+    before_R = rows.own_length_B
+    hidden_RWD, cache = forward(engine, network, tokens_RW, before_R, rows.cache)
+    rows, written = verify(engine, network, queue, rows._replace(cache=cache), hidden_RWD, course)
+    if engine.lines > 1:
+        assert course is not None
+        rows, course, written = _longest(engine.lines, rows, course, written)
+    live_B = state.slots.live_B
     # The cache keeps what was read before this step's last token; wrong drafts are overwritten.
     read_B = jnp.where(live_B, 1 + written.accepted_R, 0)
-    slots = slots._replace(own_length_B=slots.own_length_B + read_B)
+    slots = rows._replace(own_length_B=rows.own_length_B + read_B)
     answers = state.answers
     at_B = jnp.where(live_B, slots.request_B, answers.count_Q.size)
     answers = answers._replace(
@@ -100,6 +108,33 @@ def _step(engine: Engine, network: Network, queue: Queue, state: State) -> State
     )
     state = state._replace(slots=slots, answers=answers, steps=state.steps - 1)
     return _noted(state, slots, course, written)
+
+
+def _by_line(lines: int, slots: Slots) -> tuple[Slots, jax.Array]:
+    """The slots as rows, one for each of their lines of drafts, and where each line turns off the first."""
+    turn_R = jnp.tile(jnp.arange(lines, dtype=jnp.int32), slots.live_B.size)
+    if lines == 1:
+        return slots, turn_R
+    others = jax.tree.map(lambda x: jnp.repeat(x, lines, axis=0), slots[1:])
+    return Slots(slots.cache, *others), turn_R
+
+
+def _longest(lines: int, rows: Slots, course: Course, written: Written) -> tuple[Slots, Course, Written]:
+    """The slots again: of the lines of each the one that was right for longest, whose cache all of them get."""
+    first_B = jnp.arange(rows.live_B.size // lines) * lines
+    row_B = first_B + jnp.argmax(written.accepted_R.reshape(-1, lines), axis=1)
+    row_R1 = jnp.repeat(row_B, lines)[:, None]
+    own_R1 = jnp.arange(row_R1.size)[:, None]
+    slot_RW = rows.own_length_B[:, None] + jnp.arange(written.token_RW.shape[1])
+
+    def shared(cache: jax.Array) -> jax.Array:
+        return cache.at[:, own_R1, :, slot_RW].set(cache[:, row_R1, :, slot_RW], mode="drop")
+
+    cache = jax.tree.map(shared, rows.cache)
+    others, written = jax.tree.map(lambda x: x[row_B], (rows[1:], written))
+    rules = jax.tree.map(lambda x: x[row_B], course.rules)
+    line = jax.tree.map(lambda x: x[:, row_B], course.line)
+    return Slots(cache, *others), Course(course.structure, rules, line), written
 
 
 def forward(

@@ -24,12 +24,13 @@ from kcx_jax.ops.sampling import READ, Sampler, remembered
 @dataclass(frozen=True)
 class Engine:
     """What a program is compiled for: the model, how many contexts are read at once, how many tokens a slot reads in a
-    step, and whether log-probabilities among all tokens are wanted.
+    step along each of how many lines of drafts, and whether log-probabilities among all tokens are wanted.
     """
 
     module: Transformer
     admitted: int
     width: int
+    lines: int
     raw: bool
 
 
@@ -76,7 +77,9 @@ class Queue(NamedTuple):
 class Slots(NamedTuple):
     """All rows in work, int32 unless said otherwise."""
 
-    cache: KV  # [layers, B, G, S, C]
+    cache: (
+        KV  # [layers, B * lines, G, S, C]: a slot's, one behind another, hold the same but what its lines try
+    )
     own_length_B: jax.Array  # filled slots of the cache
     next_B: jax.Array  # the token that was chosen last and not read yet
     request_B: jax.Array  # its place in the queue
@@ -134,8 +137,15 @@ class Course(NamedTuple):
     line: Line
 
 
-def course_of(network: Network, queue: Queue, rows: Slots, tally: Tally | None, width: int) -> Course | None:
-    """The rows' course over so many tokens; None where anything may be written."""
+def course_of(
+    network: Network,
+    queue: Queue,
+    rows: Slots,
+    tally: Tally | None,
+    width: int = 1,
+    turn_B: jax.Array | None = None,
+) -> Course | None:
+    """The rows' course over so many tokens, with the turns of `make_line`; None where anything may be written."""
     if queue.rules is None:
         return None
     structure, place, behind_B, recent_BN = network.structure, rows.place, rows.behind_B, rows.recent_BN
@@ -145,7 +155,9 @@ def course_of(network: Network, queue: Queue, rows: Slots, tally: Tally | None, 
     assert recent_BN is not None
     assert tally is not None
     rules = jax.tree.map(lambda x: x[rows.request_B], queue.rules)
-    line = make_line(structure, rules.sentences, rules.copying, tally, place, behind_B, recent_BN, width)
+    turn_B = jnp.zeros_like(behind_B) if turn_B is None else turn_B
+    given = structure, rules.sentences, rules.copying, tally, place, behind_B, recent_BN, turn_B
+    line = make_line(*given, width)
     return Course(structure, rules, line)
 
 
@@ -193,7 +205,7 @@ def new_state(
         return jnp.zeros(shape, dtype)  # a buffer each: all are donated
 
     size = width + most + engine.width
-    cache = empty_cache(engine.module.config, rows, size, network.prefix.kv.k.dtype)
+    cache = empty_cache(engine.module.config, rows * engine.lines, size, network.prefix.kv.k.dtype)
     slots = rows_at_start(network, queue, cache, zeros(rows), zeros(rows, dtype=bool))
     answers = Answers(
         ids_QN=zeros(contexts, most),

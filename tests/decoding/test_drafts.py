@@ -60,16 +60,17 @@ def _answers(model, task="ner", sampling=GREEDY, order=None, **options):
     ("task", "sampling"), [("ner", GREEDY), ("re", DRAWN), ("eae", replace(DRAWN, presence_penalty=0.7))]
 )
 def test_with_drafts_is_without(tiny, task, sampling):
-    """Over widths, numbers of slots, orders, and whether the whole head is computed."""
+    """Over widths, numbers of slots and of lines, orders, and whether the whole head is computed."""
     plain = _answers(tiny, task, sampling, width=1, slots=1)
     assert not any(answer.drafted for answer in plain.values())
     assert len({answer.ids for answer in plain.values()}) > 3
     rng = np.random.default_rng(3)
-    for width, slots, raw in [(2, 3, False), (4, 1, True), (8, 8, False)]:
+    for width, lines, slots, raw in [(2, 1, 3, False), (4, 3, 1, True), (8, 1, 8, False), (5, 2, 3, False)]:
         order = rng.permutation(len(SENTENCES)).tolist()
-        drafted = _answers(tiny, task, sampling, order, width=width, slots=slots, raw_logprobs=raw)
+        options = {"width": width, "lines": lines, "slots": slots, "raw_logprobs": raw}
+        drafted = _answers(tiny, task, sampling, order, **options)
         for place, answer in drafted.items():
-            assert answer.ids == plain[place].ids, (place, width, slots)
+            assert answer.ids == plain[place].ids, (place, options)
             assert answer.finish_reason == plain[place].finish_reason
             np.testing.assert_allclose(answer.logprobs, plain[place].logprobs, atol=1e-4)
         assert sum(answer.accepted for answer in drafted.values()) > 0
@@ -118,6 +119,28 @@ def test_a_class_is_drafted_again_and_lists_go_on_to_the_last_name(tiny):
         assert (without > 0, with_name > 0) == (not named, bool(named))
     # Only to begin with the other class takes a step more; it is drafted from there on.
     assert steps(*["Person"] * 5) <= usual + 1 < steps("Person", "City", "Person", "City", "Person")
+
+
+def test_a_second_line_of_drafts_ends_a_text_where_the_first_goes_on(tiny):
+    """Texts that end where texts usually go on: the line that turns off there saves a step for each."""
+    tokenizer = tiny.tokenizer
+    text = "Ada Bea saw Cleo Dora saw Emma Fay."
+    context = tokenizer.encode(sentence_context(text))
+    prefix = tokenizer.encode(extraction_prefix(SCHEMA, "ner"))
+
+    def forwards(lines, *names):
+        generator = Generator(tiny, slots=1, width=24, lines=lines)
+        rules = generator._rulebook.rows(Constraint(SCHEMA, "ner"), [text])
+        for written in [("Ada Bea", "Cleo Dora", "Emma Fay")] * 3 + [names]:
+            answer = f" [{', '.join(f'Person({chr(34)}{name}{chr(34)})' for name in written)}]"
+            teacher = tokenizer.encode(sentence_context(text) + answer)[len(context) :]
+            (made,) = generator.generate_ids(prefix, [context], 80, rules, teacher=[teacher])
+            assert made.text == answer
+        return made.forwards
+
+    usual = "Ada Bea", "Cleo Dora", "Emma Fay"
+    assert forwards(3, *usual) == forwards(1, *usual)
+    assert forwards(3, "Ada", "Cleo Dora", "Emma Fay") < forwards(1, "Ada", "Cleo Dora", "Emma Fay")
 
 
 def test_what_a_teacher_says_is_written_where_it_is_allowed(tiny):
