@@ -1,7 +1,7 @@
 """`kcx bench gate`: whether a run's base may be held in 8 bits, tried on the run's own samples."""
 
 from dataclasses import asdict
-from typing import get_args
+from typing import cast, get_args
 
 from kcx_jax.bench.gates import LEAST_COSINE, MOST_LOSS_CHANGE, GateRun, quantisation_gate
 from kcx_jax.bench.report import Report, machine
@@ -20,11 +20,11 @@ def bench_gate(config: TrainConfig, steps: int, say: Say) -> Report:
     `ratio` is the exact base's last loss over ours. Raises `UsageError` where the config has no base in 8 bits, and as
     `kcx_jax.training.stages.read_stages`.
     """
-    kind = config.base_dtype
-    if kind not in get_args(Quantisation) or config.mode == "full":
+    if config.base_dtype not in get_args(Quantisation) or config.mode == "full":
         raise UsageError(
             "base_dtype: a gate is for a frozen base in 8 bits. Set base_dtype=int8 or fp8, with mode=lora."
         )
+    kind = cast(Quantisation, config.base_dtype)
     model = load_pretrained(config.model, dtype=config.dtype)
     stage = arranged(read_stages(config, model.tokenizer, model.config.max_positions, say), config)[0]
     rate = stage.learning_rate or config.optimiser.learning_rate
