@@ -130,7 +130,7 @@ def test_a_second_line_of_drafts_ends_a_text_where_the_first_goes_on(tiny):
 
     def forwards(lines, *names):
         generator = Generator(tiny, slots=1, width=24, lines=lines)
-        rules = generator._rulebook.rows(Constraint(SCHEMA, "ner"), [text])
+        rules = generator.rulebook.rows(Constraint(SCHEMA, "ner"), [text])
         for written in [("Ada Bea", "Cleo Dora", "Emma Fay")] * 3 + [names]:
             answer = f" [{', '.join(f'Person({chr(34)}{name}{chr(34)})' for name in written)}]"
             teacher = tokenizer.encode(sentence_context(text) + answer)[len(context) :]
