@@ -114,8 +114,8 @@ def test_an_interrupted_run_goes_on(kcx, chat, tmp_path, monkeypatch):
     words = ["extract", "--input", given, "--output", out, "--labels", "person,city", *chat]
     stream = ChatAnswers.stream
 
-    def interrupted(self, prefixes, contexts):
-        yield next(stream(self, prefixes, contexts))
+    def interrupted(self, asks):
+        yield next(stream(self, asks))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
