@@ -44,7 +44,8 @@ class ChatAnswers:
         """See `AnswerSource`."""
         if self.context_tokens is None:
             return None
-        return Room.of(self.context_tokens - _tokens(SYSTEM), self.max_tokens, _tokens)
+        left = max(0, self.context_tokens - _tokens(SYSTEM))
+        return Room.of(left, self.max_tokens, _tokens)
 
     @property
     def figures(self) -> Figures:
