@@ -3,7 +3,6 @@
 Lives here: generating tokens. Not here: turning them into grounded instances (`extraction`).
 """
 
-from kcx_jax.decoding.batch import Generated, Stops
 from kcx_jax.decoding.generator import ContextTooLongError, Generator
 from kcx_jax.decoding.live import (
     Live,
@@ -14,6 +13,7 @@ from kcx_jax.decoding.live import (
     Ticket,
     Wanted,
 )
+from kcx_jax.decoding.requests import Generated, Stops
 from kcx_jax.decoding.rules import Constraint, Level
 
 __all__ = [

@@ -1,11 +1,10 @@
-"""Some contexts of one call on the device: the arrays they need, their answers as texts.
+"""Requests of the same terms on the device: the arrays they need, their answers as texts.
 
 Shapes: as in `state`; K = beams of a context.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -14,21 +13,22 @@ from jax.sharding import Mesh
 
 from kcx_jax.decoding.beams import search
 from kcx_jax.decoding.buckets import bucket
+from kcx_jax.decoding.changes import left, put, resized
 from kcx_jax.decoding.prefixes import Prefix
-from kcx_jax.decoding.rules import Rows
+from kcx_jax.decoding.requests import SMALLEST_ANSWER, Generated, Request, Stops, Terms
+from kcx_jax.decoding.rules import Room, Rule, rules_of
 from kcx_jax.decoding.slots import run
-from kcx_jax.decoding.state import Ends, Engine, Network, Queue, new_state
+from kcx_jax.decoding.state import Ends, Engine, Network, Queue, new_state, whole
 from kcx_jax.decoding.stops import stop_texts
+from kcx_jax.decoding.texts import text_of
 from kcx_jax.errors import UsageError
 from kcx_jax.models import ModelConfig, Transformer
-from kcx_jax.ops.sampling import GREEDY, READ, Sampling
+from kcx_jax.ops.sampling import READ, Sampling
 from kcx_jax.tokenizer import Tokenizer
 
-# Few sizes, because each one is compiled: powers of two from these on.
-_SMALLEST_ANSWER = 32
-_SMALLEST_STOPS = 4
+_SMALLEST_STOPS = 4  # ids that end an answer, and powers of two from there on, because each is compiled
 _ADMITTED_TOKENS = 8192  # contexts are read in groups of at most about so many tokens
-QUEUED = 16  # contexts in the queue for each slot
+_PUT = 16  # contexts that are put into the queue at once
 _MOST_CUT = 2 << 30  # bytes of layers that a program on a CPU may have twice, to be faster
 _STEPS = 256  # of the device before the host has its turn: to take what is done, and to be interrupted
 
@@ -50,75 +50,48 @@ class Model(Protocol):
     def tokenizer(self) -> Tokenizer: ...
 
 
-@dataclass(frozen=True)
-class Stops:
-    """What ends an answer beside the tokenizer's end token, and how many tokens it has at least.
-
-    The answer's text is without them, and so are its ids but for those of a text.
-    """
-
-    ids: tuple[int, ...] = ()
-    texts: tuple[str, ...] = ()
-    min_tokens: int = 0
-
-
-NO_STOPS = Stops()
-
-
-@dataclass(frozen=True)
-class Generated:
-    """One answer: its text, its ids without the end token, and the natural-log probability of each among the tokens
-    that were allowed there.
-
-    `finish_reason` "length" means that the answer was cut off at the limit of new tokens. `raw_logprobs` are among all
-    tokens, where they were asked for. `forwards` steps of the model wrote it, the first token apart; of `drafted`
-    tokens `accepted` were right.
-    """
-
-    text: str
-    ids: tuple[int, ...]
-    finish_reason: Literal["stop", "length"]
-    logprobs: tuple[float, ...]
-    raw_logprobs: tuple[float, ...] | None = None
-    forwards: int = field(default=0, compare=False)
-    drafted: int = field(default=0, compare=False)
-    accepted: int = field(default=0, compare=False)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The arguments of a call; see `Generator.generate_ids`."""
-
-    prefix_ids: Sequence[int]
-    contexts_ids: Sequence[Sequence[int]]
-    max_new_tokens: int
-    rules: Rows | None
-    sampling: Sampling = GREEDY
-    stops: Stops = NO_STOPS
-    numbers: Sequence[int] | None = None
-    teacher: Sequence[Sequence[int]] | None = None
-
-    @property
-    def most(self) -> int:
-        """Room for the tokens of an answer."""
-        return bucket(self.max_new_tokens, _SMALLEST_ANSWER)
-
-
-def network_of(model: Model, prefix: Prefix, asked: Asked) -> Network:
-    """What a call's answers are computed with. `UsageError` for stops and sampling that cannot be."""
-    stops, vocabulary = asked.stops, model.config.vocab_size
-    ids = [model.config.eos_id, *stops.ids]
+def terms_of(
+    model: Model,
+    prefix_ids: Sequence[int],
+    limit: int,
+    rule: Rule | None,
+    sampling: Sampling,
+    stops: Stops,
+) -> Terms:
+    """The terms of requests for up to `limit` tokens. `UsageError` for stops and sampling that cannot be."""
+    vocabulary, end = model.config.vocab_size, model.config.eos_id
+    ids = [end, *stops.ids]
     if not all(0 <= token < vocabulary for token in ids) or stops.min_tokens < 0:
         raise UsageError("ids that end an answer must lie in the vocabulary, and min_tokens be zero or more.")
-    ids += [model.config.eos_id] * (bucket(len(ids), _SMALLEST_STOPS) - len(ids))
+    ids += [end] * (bucket(len(ids), _SMALLEST_STOPS) - len(ids))
     texts = stop_texts(stops.texts, model.tokenizer.token_bytes()) if stops.texts else None
-    return Network(
-        model.variables,
-        model.inverse_norms,
-        prefix,
-        None if asked.rules is None else asked.rules.rule.structure,
-        asked.sampling.sampler(vocabulary),
-        Ends(jnp.asarray(np.array(ids, np.int32)), jnp.int32(stops.min_tokens), texts),
+    ends = Ends(jnp.asarray(np.array(ids, np.int32)), jnp.int32(stops.min_tokens), texts)
+    most = bucket(limit, SMALLEST_ANSWER)
+    return Terms(prefix_ids, most, rule, sampling, stops, sampling.sampler(vocabulary), ends)
+
+
+def network_of(model: Model, prefix: Prefix, terms: Terms) -> Network:
+    """What answers are computed with."""
+    structure = None if terms.rule is None else terms.rule.structure
+    return Network(model.variables, model.inverse_norms, prefix, structure, terms.sampler, terms.ends)
+
+
+class Shape(NamedTuple):
+    """Sizes of a batch: places of its queue, slots, tokens of a context, room for the rules of sentences."""
+
+    places: int
+    rows: int
+    width: int
+    room: Room | None
+
+
+def engine_of(model: Model, terms: Terms, shape: Shape, step_width: int, raw: bool) -> Engine:
+    """How a batch of this shape is decoded; slots read `step_width` tokens in a step where there are drafts."""
+    return Engine(
+        model.module.clone(unrolled=_is_cut(model)),
+        admitted=min(max(1, shape.rows // 4), max(1, _ADMITTED_TOKENS // shape.width)),
+        width=1 if terms.rule is None else step_width,
+        raw=raw,
     )
 
 
@@ -134,115 +107,194 @@ def _is_cut(model: Model) -> bool:
     return sum(leaf.nbytes for leaf in jax.tree.leaves(layers)) <= _MOST_CUT
 
 
-class Batch:
-    """Contexts `chosen` of what is asked, none longer than `width`, on their way through `rows` slots."""
-
-    def __init__(
-        self,
-        model: Model,
-        network: Network,
-        asked: Asked,
-        chosen: Sequence[int],
-        width: int,
-        rows: int,
-        step_width: int,
-        raw_logprobs: bool,
-    ):
-        self.model, self.network, self.asked = model, network, asked
-        self.chosen, self.width, self.rows = chosen, width, rows
-        self.rule = None if asked.rules is None else asked.rules.rule
-        self.engine = Engine(
-            model.module.clone(unrolled=_is_cut(model)),
-            admitted=min(max(1, rows // 4), max(1, _ADMITTED_TOKENS // width)),
-            width=1 if self.rule is None else step_width,
-            raw=raw_logprobs,
-        )
-
-    def answers(self) -> Iterator[tuple[int, Generated]]:
-        """(place in the call, answer) of each context, as they become ready."""
-        queue = self._queue(self.rows if len(self.chosen) <= self.rows else QUEUED * self.rows)
-        tally = None if self.rule is None else self.rule.tally
-        state = new_state(self.engine, self.network, queue, self.rows, self.asked.most, tally)
-        given = np.zeros(len(self.chosen), bool)
-        while not given.all():
-            state = run(self.engine, self.network, queue, state._replace(steps=jnp.int32(_STEPS)))
-            done = np.asarray(state.answers.done_Q)[: given.size]
-            answers = jax.device_get(state.answers)
-            for place in np.flatnonzero(done & ~given).tolist():
-                count = answers.count_Q[place]
-                yield (
-                    self.chosen[place],
-                    self._generated(
-                        answers.ids_QN[place, :count],
-                        answers.logprob_QN[place, :count],
-                        bool(answers.ended_Q[place]),
-                        raw_logprobs=None
-                        if answers.raw_QN is None
-                        else tuple(answers.raw_QN[place, :count].tolist()),
-                        forwards=int(answers.forwards_Q[place]),
-                        drafted=int(answers.drafted_Q[place]),
-                        accepted=int(answers.accepted_Q[place]),
-                    ),
-                )
-            given = done
-            if self.rule is not None and state.tally is not None:
-                self.rule.tally = jax.tree.map(jnp.copy, state.tally)
-
-    def best(self, beams: int) -> Iterator[tuple[int, list[Generated]]]:
-        """(place in the call, the answers of a beam search, the likeliest first) of each context."""
-        tally = None if self.rule is None else self.rule.tally
-        queue = self._queue(self.rows)
-        found = jax.device_get(search(self.engine, self.network, queue, tally, beams, self.asked.most))
-        for place, index in enumerate(self.chosen):
-            rows = [
-                row for row in range(place * beams, (place + 1) * beams) if np.isfinite(found.total_B[row])
-            ]
-            yield (
-                index,
-                [
-                    self._generated(
-                        found.ids_BN[row, : found.count_B[row]],
-                        found.logprob_BN[row, : found.count_B[row]],
-                        bool(found.ended_B[row]),
-                    )
-                    for row in rows
-                ],
-            )
-
-    def _generated(self, ids_N: np.ndarray, logprob_N: np.ndarray, ended: bool, **others: Any) -> Generated:
-        ids = ids_N.tolist()
-        text = self.model.tokenizer.decode(ids)
-        places = [text.find(stop) for stop in self.asked.stops.texts]
-        text = text[: min((place for place in places if place >= 0), default=len(text))]
-        return Generated(text, tuple(ids), "stop" if ended else "length", tuple(logprob_N.tolist()), **others)
-
-    def _queue(self, size: int) -> Queue:
-        asked, room = self.asked, self.model.config.max_positions - len(self.asked.prefix_ids)
-        tokens_QC = np.zeros((size, self.width), np.int32)
-        length_Q, limit_Q, number_Q = (np.ones(size, np.int32) for _ in range(3))
-        teacher_QN = None
-        if asked.teacher is not None:
-            teacher_QN = np.full((size, asked.most), self.model.config.eos_id, np.int32)
-        for place, index in enumerate(self.chosen):
-            ids = asked.contexts_ids[index]
-            tokens_QC[place, : len(ids)] = ids
-            length_Q[place] = len(ids)
-            limit_Q[place] = min(asked.max_new_tokens, room - len(ids))
-            number_Q[place] = index if asked.numbers is None else asked.numbers[index]
-            if teacher_QN is not None and asked.teacher is not None:
-                taught = asked.teacher[index][: asked.most]
-                teacher_QN[place, : len(taught)] = taught
-        seen_V = None
-        if asked.sampling.remembers:
-            seen_V = np.zeros(self.model.config.vocab_size, np.uint8)
-            seen_V[list(asked.prefix_ids)] = READ
-        return Queue(
-            filled=jnp.int32(len(self.chosen)),
+def queue_of(model: Model, terms: Terms, requests: Sequence[Request], shape: Shape) -> Queue:
+    """A queue whose first places have these requests."""
+    size = shape.places
+    tokens_QC = np.zeros((size, shape.width), np.int32)
+    length_Q, limit_Q, number_Q = (np.ones(size, np.int32) for _ in range(3))
+    teacher_QN = None
+    if any(each.teacher is not None for each in requests):
+        teacher_QN = np.full((size, terms.most), model.config.eos_id, np.int32)
+    for place, request in enumerate(requests):
+        ids = request.context_ids
+        tokens_QC[place, : len(ids)] = ids
+        length_Q[place], limit_Q[place], number_Q[place] = len(ids), request.limit, request.number
+        if teacher_QN is not None and request.teacher is not None:
+            taught = request.teacher[: terms.most]
+            teacher_QN[place, : len(taught)] = taught
+    seen_V = rules = None
+    if terms.sampling.remembers:
+        seen_V = np.zeros(model.config.vocab_size, np.uint8)
+        seen_V[list(terms.prefix_ids)] = READ
+    if terms.rule is not None and shape.room is not None:
+        own = [each.own for each in requests if each.own is not None]
+        rules = rules_of(terms.rule, own, shape.room, size)
+    return whole(
+        Queue(
+            filled=jnp.int32(len(requests)),
+            order_Q=jnp.arange(size, dtype=jnp.int32),
             tokens_QC=jnp.asarray(tokens_QC),
             length_Q=jnp.asarray(length_Q),
             limit_Q=jnp.asarray(limit_Q),
             number_Q=jnp.asarray(number_Q),
             seen_V=None if seen_V is None else jnp.asarray(seen_V),
-            rules=None if asked.rules is None else asked.rules.of(self.chosen, size),
+            rules=rules,
             teacher_QN=None if teacher_QN is None else jnp.asarray(teacher_QN),
         )
+    )
+
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Batch(Generic[Key]):
+    """Requests on their way through slots, each under a key of the caller's: those given at first, and those added.
+
+    `held`: the key of the request at each place that is taken; `waiting`: places that no slot has read yet, in their
+    order. `widest`: the most tokens that a slot will read in a step, by this engine or by one that it is resized to.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        network: Network,
+        terms: Terms,
+        requests: Sequence[tuple[Key, Request]],
+        shape: Shape,
+        engine: Engine,
+        widest: int,
+    ):
+        self.model, self.network, self.terms, self.shape, self.engine = model, network, terms, shape, engine
+        self.held = {place: key for place, (key, _) in enumerate(requests)}
+        self.waiting = list(self.held)
+        self.forwards = 0
+        self._queue = queue_of(model, terms, [request for _, request in requests], shape)
+        tally = None if terms.rule is None else terms.rule.tally
+        self._state = new_state(engine, network, self._queue, shape.rows, terms.most, widest, tally)
+        self._answers: Any = None  # `Answers` as arrays of the host
+
+    @property
+    def live(self) -> int:
+        """Requests that are in slots."""
+        return len(self.held) - len(self.waiting)
+
+    @property
+    def free(self) -> int:
+        """Places for more requests."""
+        return self.shape.places - len(self.held)
+
+    def answers(self) -> Iterator[tuple[Key, Generated]]:
+        """Decode until all is answered; answers as they become ready."""
+        while self.held:
+            yield from self.turn(_STEPS)
+
+    def turn(self, steps: int) -> list[tuple[Key, Generated]]:
+        """Decode for at most so many steps; what became ready, whose places are free then."""
+        rule = self.terms.rule
+        order_Q = np.zeros(self.shape.places, np.int32)
+        order_Q[: len(self.waiting)] = self.waiting
+        queue = self._queue._replace(filled=jnp.int32(len(self.waiting)), order_Q=jnp.asarray(order_Q))
+        tally = None if rule is None else whole(jax.tree.map(jnp.copy, rule.tally))  # the state is donated
+        state = self._state._replace(asked=jnp.int32(0), steps=jnp.int32(steps), tally=tally)
+        self._answers = None
+        self._state = run(self.engine, self.network, queue, state)
+        self._answers = answers = jax.device_get(self._state.answers)
+        self.forwards += steps - int(self._state.steps)
+        del self.waiting[: int(self._state.asked)]
+        if rule is not None and self._state.tally is not None:
+            rule.tally = self._state.tally
+        done = [place for place in self.held if answers.done_Q[place]]
+        return [(self.held.pop(place), self._generated(answers, place)) for place in done]
+
+    def written(self) -> Iterator[tuple[Key, np.ndarray]]:
+        """The ids so far of each request that is in a slot."""
+        if self._answers is not None:
+            waiting = set(self.waiting)
+            for place, key in self.held.items():
+                if place not in waiting:
+                    yield key, self._answers.ids_QN[place, : self._answers.count_Q[place]]
+
+    def add(self, requests: Sequence[tuple[Key, Request]]) -> None:
+        """Let these wait behind the others; not more than there are free places."""
+        free = [place for place in range(self.shape.places) if place not in self.held]
+        size = min(_PUT, self.shape.places)
+        for first in range(0, len(requests), size):
+            some, places = requests[first : first + size], free[first : first + size]
+            places = places[: len(some)]
+            new = queue_of(
+                self.model, self.terms, [request for _, request in some], self.shape._replace(places=size)
+            )
+            place_A = np.full(size, self.shape.places, np.int32)
+            place_A[: len(places)] = places
+            self._answers = None
+            self._queue, answers = put(self._queue, self._state.answers, new, jnp.asarray(place_A))
+            self._state = self._state._replace(answers=answers)
+            self.held.update((place, key) for place, (key, _) in zip(places, some, strict=True))
+            self.waiting += places
+
+    def leave(self, keys: set[Key]) -> None:
+        """Leave requests as they are; their slots are free at once."""
+        places = [place for place, key in self.held.items() if key in keys]
+        left_Q = np.zeros(self.shape.places, bool)
+        left_Q[places] = True
+        slots = self._state.slots
+        live_B = left(slots.live_B, slots.request_B, jnp.asarray(left_Q))
+        self._state = self._state._replace(slots=slots._replace(live_B=live_B))
+        self.waiting = [place for place in self.waiting if not left_Q[place]]
+        for place in places:
+            del self.held[place]
+
+    def resize(self, rows: int, engine: Engine) -> None:
+        """Go on with so many slots, not fewer than are live."""
+        self.shape, self.engine = self.shape._replace(rows=rows), engine
+        self._state = resized(self._state, rows)
+
+    def _generated(self, answers: Any, place: int) -> Generated:
+        count, raw_QN = answers.count_Q[place], answers.raw_QN
+        return generated(
+            self.model.tokenizer,
+            self.terms.stops,
+            answers.ids_QN[place, :count],
+            answers.logprob_QN[place, :count],
+            bool(answers.ended_Q[place]),
+            raw_logprobs=None if raw_QN is None else tuple(raw_QN[place, :count].tolist()),
+            forwards=int(answers.forwards_Q[place]),
+            drafted=int(answers.drafted_Q[place]),
+            accepted=int(answers.accepted_Q[place]),
+        )
+
+
+def generated(
+    tokenizer: Tokenizer, stops: Stops, ids_N: np.ndarray, logprob_N: np.ndarray, ended: bool, **others: Any
+) -> Generated:
+    """An answer of these ids, its text up to the first of the texts that end it."""
+    ids = ids_N.tolist()
+    text = text_of(tokenizer, ids, stops.texts)
+    return Generated(text, tuple(ids), "stop" if ended else "length", tuple(logprob_N.tolist()), **others)
+
+
+def best_answers(
+    model: Model,
+    network: Network,
+    terms: Terms,
+    requests: Sequence[Request],
+    shape: Shape,
+    engine: Engine,
+    beams: int,
+) -> Iterator[list[Generated]]:
+    """The answers of a beam search to each of the requests, the likeliest first."""
+    tally = None if terms.rule is None else terms.rule.tally
+    queue = queue_of(model, terms, requests, shape)
+    found = jax.device_get(search(engine, network, queue, tally, beams, terms.most))
+    for place in range(len(requests)):
+        rows = [row for row in range(place * beams, (place + 1) * beams) if np.isfinite(found.total_B[row])]
+        yield [
+            generated(
+                model.tokenizer,
+                terms.stops,
+                found.ids_BN[row, : found.count_B[row]],
+                found.logprob_BN[row, : found.count_B[row]],
+                bool(found.ended_B[row]),
+            )
+            for row in rows
+        ]

@@ -11,17 +11,20 @@ from functools import cached_property, partial
 
 import jax
 
-from kcx_jax.decoding.batch import NO_STOPS, QUEUED, Asked, Batch, Generated, Model, Stops, network_of
+from kcx_jax.decoding.batch import Batch, Model, Shape, best_answers, engine_of, network_of, terms_of
 from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.prefixes import PrefixCache, read_prefix
-from kcx_jax.decoding.rules import Constraint, Rows, Rulebook
+from kcx_jax.decoding.requests import NO_STOPS, Generated, Request, Stops, Terms
+from kcx_jax.decoding.rules import Constraint, Rows, Rulebook, room_of
+from kcx_jax.decoding.state import Engine, Network
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.ops.sampling import GREEDY, Sampling
 from kcx_jax.tokenizer.cut import encode_below
 
 # Contexts go together by powers of two from 64 tokens on, because each width is compiled; where all are short, in 32.
-_SMALLEST_CONTEXT, _NARROWEST = 64, 32
-_CACHED_TOKENS = 65_536  # fewer slots where contexts are long: slots * (context + answer) stays below this
+SMALLEST_CONTEXT, _NARROWEST = 64, 32
+CACHED_TOKENS = 65_536  # fewer slots where contexts are long: slots * (context + answer) stays below this
+_QUEUED = 16  # contexts in the queue for each slot
 _STEP_TOKENS = 256  # read by all slots in a step, at most: beyond that a GPU takes longer for more
 _WIDEST = 8
 _WIDEST_ON_CPU = 6
@@ -65,7 +68,7 @@ class Generator:
         self.prefixes = PrefixCache(prefix_bytes, read, shares=not deterministic)
 
     @cached_property
-    def _rulebook(self) -> Rulebook:
+    def rulebook(self) -> Rulebook:
         return Rulebook(self.model.tokenizer)
 
     def generate(
@@ -106,16 +109,20 @@ class Generator:
         `numbers` are those of the requests, which draws depend on (default: their places). `teacher` has the ids of
         answers, which the model is made to write where they are allowed, so that random weights write what is real.
         """
-        asked = Asked(prefix_ids, contexts_ids, max_new_tokens, rules, sampling, stops, numbers, teacher)
+        requests = self._requests(prefix_ids, contexts_ids, max_new_tokens, rules, numbers, teacher)
+        rule = None if rules is None else rules.rule
         results: dict[int, Generated] = {}
-        with self._on_mesh():
-            for batch in self._batches(asked, beams=1):
+        with self.on_mesh():
+            terms = terms_of(self.model, prefix_ids, max_new_tokens, rule, sampling, stops)
+            for network, chosen, shape, engine in self._batches(terms, requests, beams=1):
+                some = [(place, requests[place]) for place in chosen]
+                batch = Batch(self.model, network, terms, some, shape, engine, engine.width)
                 results.update(batch.answers())
         return [results[place] for place in range(len(contexts_ids))]
 
     def warm(self, prefixes: Sequence[str], pin: bool = False) -> None:
         """Read prefixes before they are needed; pinned ones are kept until `unpin`."""
-        with self._on_mesh():
+        with self.on_mesh():
             for prefix in prefixes:
                 ids = self.model.tokenizer.encode(prefix)
                 (self.prefixes.pin if pin else self.prefixes.get)(ids)
@@ -151,10 +158,15 @@ class Generator:
             )
         prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
         rules = self._rules(constraint, contexts, sentences)
+        requests = self._requests(prefix_ids, contexts_ids, max_new_tokens, rules)
+        rule = None if rules is None else rules.rule
         results: dict[int, list[Generated]] = {}
-        with self._on_mesh():
-            for batch in self._batches(Asked(prefix_ids, contexts_ids, max_new_tokens, rules), count):
-                results.update(batch.best(count))
+        with self.on_mesh():
+            terms = terms_of(self.model, prefix_ids, max_new_tokens, rule, sampling, NO_STOPS)
+            for network, chosen, shape, engine in self._batches(terms, requests, count):
+                some = [requests[place] for place in chosen]
+                found = best_answers(self.model, network, terms, some, shape, engine, count)
+                results.update(zip(chosen, found, strict=True))
         return [results[place] for place in range(len(contexts))]
 
     def _rules(
@@ -164,40 +176,71 @@ class Generator:
             return None
         if len(sentences) != len(contexts):
             raise ValueError(f"a constraint needs the sentence of each of {len(contexts)} contexts")
-        return self._rulebook.rows(constraint, sentences)
+        return self.rulebook.rows(constraint, sentences)
 
-    def _batches(self, asked: Asked, beams: int) -> Iterator[Batch]:
-        """Contexts that go through the slots together: of like width, the longest first."""
-        config, before = self.model.config, len(asked.prefix_ids)
-        if asked.max_new_tokens < 1 or not all(asked.contexts_ids):
+    def _requests(
+        self,
+        prefix_ids: Sequence[int],
+        contexts_ids: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        rules: Rows | None,
+        numbers: Sequence[int] | None = None,
+        teacher: Sequence[Sequence[int]] | None = None,
+    ) -> list[Request]:
+        if max_new_tokens < 1 or not all(contexts_ids):
             raise ValueError("an answer has at least one new token, and a context at least one")
+        return [
+            Request(
+                ids,
+                min(max_new_tokens, self.room(len(prefix_ids), len(ids), place)),
+                None if rules is None else rules.own[place],
+                place if numbers is None else numbers[place],
+                None if teacher is None else teacher[place],
+            )
+            for place, ids in enumerate(contexts_ids)
+        ]
+
+    def room(self, prefix: int, context: int, index: int = 0) -> int:
+        """Tokens that an answer may have behind a prefix and a context of so many. Raises `ContextTooLongError`."""
+        positions = self.model.config.max_positions
+        if prefix + context >= positions:
+            raise ContextTooLongError(index, prefix, context, positions)
+        return positions - prefix - context
+
+    def _batches(
+        self, terms: Terms, requests: Sequence[Request], beams: int
+    ) -> Iterator[tuple[Network, list[int], Shape, Engine]]:
+        """Places of requests that go through the slots together, and how: of like width, the longest first."""
+        lengths = [len(each.context_ids) for each in requests]
         by_width = defaultdict(list)
-        for place, ids in enumerate(asked.contexts_ids):
-            if before + len(ids) >= config.max_positions:
-                raise ContextTooLongError(place, before, len(ids), config.max_positions)
-            by_width[bucket(len(ids), _SMALLEST_CONTEXT)].append(place)
-        network = network_of(self.model, self.prefixes.get(asked.prefix_ids), asked)
+        for place, length in enumerate(lengths):
+            by_width[bucket(length, SMALLEST_CONTEXT)].append(place)
+        network = network_of(self.model, self.prefixes.get(terms.prefix_ids), terms)
         for width, places in sorted(by_width.items()):
-            places.sort(key=lambda place: -len(asked.contexts_ids[place]))
+            places.sort(key=lambda place: -lengths[place])
             if not self.deterministic:
-                width = bucket(len(asked.contexts_ids[places[0]]), _NARROWEST)
-            rows = self._rows(len(places), (width + asked.most) * beams)
-            queued = rows if beams > 1 else QUEUED * rows
+                width = bucket(lengths[places[0]], _NARROWEST)
+            rows = self.rows(len(places), (width + terms.most) * beams)
+            queued = rows if beams > 1 else _QUEUED * rows
             for first in range(0, len(places), queued):
                 chosen = places[first : first + queued]
-                engine = self._step_width(rows), self.raw_logprobs
-                yield Batch(self.model, network, asked, chosen, width, rows, *engine)
+                own = [each for each in (requests[place].own for place in chosen) if each is not None]
+                room = room_of(own) if own else None
+                shape = Shape(rows if len(chosen) <= rows else queued, rows, width, room)
+                engine = engine_of(self.model, terms, shape, self.step_width(rows), self.raw_logprobs)
+                yield network, chosen, shape, engine
 
-    def _on_mesh(self) -> contextlib.AbstractContextManager:
+    def on_mesh(self) -> contextlib.AbstractContextManager:
+        """Where the model's programs are to be run."""
         return contextlib.nullcontext() if self.model.mesh is None else jax.set_mesh(self.model.mesh)
 
-    def _rows(self, contexts: int, tokens: int) -> int:
+    def rows(self, contexts: int, tokens: int) -> int:
         """Slots for so many contexts, with caches of so many tokens: one, a few, or all; each number is compiled."""
         few = () if self.deterministic else (1, 8)
         rows = next((rows for rows in few if contexts <= rows < self.slots), self.slots)
-        return min(rows, max(1, _CACHED_TOKENS // tokens))
+        return min(rows, max(1, CACHED_TOKENS // tokens))
 
-    def _step_width(self, rows: int) -> int:
+    def step_width(self, rows: int) -> int:
         """Tokens that a slot of so many reads in a step, drafts included."""
         if self.width is not None:
             return self.width

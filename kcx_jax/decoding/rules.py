@@ -2,9 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from threading import Lock
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -54,11 +56,12 @@ class Rule:
 
 
 class Rulebook:
-    """Automata for one tokenizer, made when they are asked for."""
+    """Automata for one tokenizer, made when they are asked for, by any thread."""
 
     def __init__(self, tokenizer: Tokenizer):
         self._tokenizer = tokenizer
-        self._kept: OrderedDict[Constraint | Task, Rule] = OrderedDict()
+        self._kept: OrderedDict[Constraint | Task, Future[Rule]] = OrderedDict()
+        self._lock = Lock()
 
     @cached_property
     def _vocabulary(self) -> Vocabulary:
@@ -71,54 +74,87 @@ class Rulebook:
     def rule(self, constraint: Constraint) -> Rule:
         """The automaton of a constraint. Raises as `Grammar` and `make_automaton`."""
         key = constraint.task if constraint.level == "syntax" else constraint  # which knows no schema
-        if key not in self._kept:
-            if constraint.level == "syntax":
-                automaton = make_automaton(Syntax(constraint.task), self._vocabulary, canonical=False)
-            else:
-                grammar = Grammar(constraint.schema, constraint.task)
-                automaton = make_automaton(grammar, self._vocabulary, constraint.canonical)
-            spans = constraint.level == "schema+span"
-            structure = on_device(automaton, None if spans else free_text(automaton, self._token_states))
-            self._kept[key] = Rule(automaton, structure, empty_tally(structure))
+        with self._lock:
+            is_new = key not in self._kept
+            promised = self._kept.setdefault(key, Future())
+            self._kept.move_to_end(key)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
+        if is_new:  # others that want it wait for it; those that want another one do not
+            try:
+                promised.set_result(self._made(constraint))
+            except BaseException as error:
+                promised.set_exception(error)
+                with self._lock:
+                    self._kept.pop(key, None)
+        return promised.result()
+
+    def _made(self, constraint: Constraint) -> Rule:
+        if constraint.level == "syntax":
+            automaton = make_automaton(Syntax(constraint.task), self._vocabulary, canonical=False)
+        else:
+            grammar = Grammar(constraint.schema, constraint.task)
+            automaton = make_automaton(grammar, self._vocabulary, constraint.canonical)
+        spans = constraint.level == "schema+span"
+        structure = on_device(automaton, None if spans else free_text(automaton, self._token_states))
+        return Rule(automaton, structure, empty_tally(structure))
 
     def rows(self, constraint: Constraint, sentences: Sequence[str]) -> "Rows":
         """The rules of answers to these sentences."""
         rule = self.rule(constraint)
         if constraint.level != "schema+span":
-            return Rows(rule, [no_spans(STATES)] * len(sentences), [no_copies(STATES)] * len(sentences))
-        spans = [find_spans(each, self._vocabulary, rule.automaton.wanted) for each in sentences]
-        copies = [
-            find_copies(each, its, self._vocabulary) for each, its in zip(sentences, spans, strict=True)
-        ]
-        return Rows(rule, spans, copies)
+            return Rows(rule, [Own(no_spans(STATES), no_copies(STATES))] * len(sentences))
+        return Rows(rule, [self._own(each, rule.automaton) for each in sentences])
+
+    def _own(self, sentence: str, automaton: Automaton) -> "Own":
+        spans = find_spans(sentence, self._vocabulary, automaton.wanted)
+        return Own(spans, find_copies(sentence, spans, self._vocabulary))
 
 
+@dataclass(frozen=True)
+class Own:
+    """What of the rules is a sentence's own: what may be copied from it, and how."""
+
+    spans: Spans
+    copies: Copies
+
+
+@dataclass(frozen=True)
 class Rows:
     """The rules of answers to some sentences."""
 
-    def __init__(self, rule: Rule, spans: Sequence[Spans], copies: Sequence[Copies]):
-        self.rule, self._spans, self._copies = rule, spans, copies
+    rule: Rule
+    own: Sequence[Own]
 
-    def of(self, sentences: Sequence[int], rows: int) -> Rules:
-        """Those of some of the sentences, by their places, at the beginning of their answers; as `rows` rows."""
-        spans = [self._spans[number] for number in sentences]
-        copies = [self._copies[number] for number in sentences]
-        positions, edges, mixed = sizes_of(spans)
-        automaton = self.rule.automaton
-        nodes = [automaton.start if each.border_P.size > 1 else automaton.nothing for each in spans]
-        node_Q: Any = np.array(nodes, np.int32)
-        rules = Rules(
-            stacked(spans, (positions, edges, mixed)),
-            copying(copies, unique_size(copies, positions), positions, edges),
-            node_Q,
-        )
 
-        def filled_up(x: np.ndarray) -> jax.Array:
-            more = [(0, rows - len(x)), *[(0, 0)] * (x.ndim - 1)]
-            return jnp.asarray(np.pad(x, more, mode="edge"))  # the last sentence again
+class Room(NamedTuple):
+    """Sizes of the arrays that hold the rules of several sentences."""
 
-        return jax.tree.map(filled_up, rules)
+    positions: int
+    edges: int
+    mixed: int
+    unique: int
+
+
+def room_of(own: Sequence[Own]) -> Room:
+    """Room for all of these."""
+    positions, edges, mixed = sizes_of([each.spans for each in own])
+    return Room(positions, edges, mixed, unique_size([each.copies for each in own], positions))
+
+
+def rules_of(rule: Rule, own: Sequence[Own], room: Room, rows: int) -> Rules:
+    """These at the beginning of their answers, as `rows` rows; the last one again where there are more rows."""
+    positions, edges, mixed, unique = room
+    start, nothing = rule.automaton.start, rule.automaton.nothing
+    node_Q: Any = np.array([start if each.spans.border_P.size > 1 else nothing for each in own], np.int32)
+    rules = Rules(
+        stacked([each.spans for each in own], (positions, edges, mixed)),
+        copying([each.copies for each in own], unique, positions, edges),
+        node_Q,
+    )
+
+    def filled_up(x: np.ndarray) -> jax.Array:
+        more = [(0, rows - len(x)), *[(0, 0)] * (x.ndim - 1)]
+        return jnp.asarray(np.pad(x, more, mode="edge"))
+
+    return jax.tree.map(filled_up, rules)

@@ -36,7 +36,7 @@ from kcx_jax.ops.program import Program
 
 @partial(Program, static_argnames="engine", donate_argnames="state")
 def run(engine: Engine, network: Network, queue: Queue, state: State) -> State:
-    """Answer what is in the queue, in at most `state.steps` steps; what is not done goes on in the next call."""
+    """Answer what waits in the queue, in at most `state.steps` steps; what is not done goes on in the next call."""
     network = cut_by_layer(engine, network)
 
     def can_admit(state: State) -> jax.Array:
@@ -62,7 +62,7 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
     wanted_A = state.asked + jnp.arange(A, dtype=jnp.int32)
     slot_A = jnp.nonzero(~slots.live_B, size=A, fill_value=B)[0]
     slot_A = jnp.where(wanted_A < queue.filled, slot_A, B)  # B: no slot
-    request_A = jnp.minimum(wanted_A, queue.filled - 1)
+    request_A = queue.order_Q[jnp.minimum(wanted_A, queue.filled - 1)]
     own = empty_cache(engine.module.config, A, C, slots.cache.k.dtype)
     rows = rows_at_start(network, queue, own, request_A, slot_A < B)
     hidden_ACD, own = forward(engine, network, queue.tokens_QC[request_A], jnp.zeros(A, jnp.int32), own)

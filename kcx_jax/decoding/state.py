@@ -61,9 +61,10 @@ class Rules(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """Contexts that wait, int32 unless said otherwise; the first `filled` are real."""
+    """Places for contexts, int32 unless said otherwise; those in the first `filled` places of `order_Q` wait."""
 
     filled: jax.Array
+    order_Q: jax.Array  # which is read after which
     tokens_QC: jax.Array  # right-padded
     length_Q: jax.Array
     limit_Q: jax.Array  # most new tokens
@@ -108,7 +109,7 @@ class State(NamedTuple):
 
     slots: Slots
     answers: Answers
-    asked: jax.Array  # contexts that were taken from the queue
+    asked: jax.Array  # contexts that were taken from the queue, since the host had its turn
     steps: jax.Array  # that may still be done before the host has its turn
     tally: Tally | None
 
@@ -184,15 +185,15 @@ def rows_at_start(
 
 
 def new_state(
-    engine: Engine, network: Network, queue: Queue, rows: int, most: int, tally: Tally | None
+    engine: Engine, network: Network, queue: Queue, rows: int, most: int, widest: int, tally: Tally | None
 ) -> State:
-    """`rows` free slots, and room for the answers to the queue, of up to `most` tokens."""
+    """`rows` free slots for steps of up to `widest` tokens, and room for the answers to the queue, of up to `most`."""
     contexts, width = queue.tokens_QC.shape
 
     def zeros(*shape: int, dtype: Any = jnp.int32) -> jax.Array:
         return jnp.zeros(shape, dtype)  # a buffer each: all are donated
 
-    size = width + most + engine.width
+    size = width + most + widest
     cache = empty_cache(engine.module.config, rows, size, network.prefix.kv.k.dtype)
     slots = rows_at_start(network, queue, cache, zeros(rows), zeros(rows, dtype=bool))
     answers = Answers(
@@ -213,5 +214,9 @@ def laid(state: State) -> State:
     """The state as it lies on a mesh: slots over the batch axes, what the host reads whole on every device."""
     cache, *rows = state.slots
     rows = jax.tree.map(lambda x: constrain(x, "batch", *[None] * (x.ndim - 1)), rows)
-    others = jax.tree.map(lambda x: constrain(x, *[None] * x.ndim), state[1:])
-    return State(Slots(laid_cache(cache), *rows), *others)
+    return State(Slots(laid_cache(cache), *rows), *whole(state[1:]))
+
+
+def whole(tree: Any) -> Any:
+    """Arrays as they lie on a mesh when every device has all of them."""
+    return jax.tree.map(lambda x: constrain(x, *[None] * x.ndim), tree)

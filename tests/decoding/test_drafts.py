@@ -49,7 +49,7 @@ def _answers(model, task="ner", sampling=GREEDY, order=None, **options):
     prefix = extraction_prefix(SCHEMA, task)
     prefix_ids, rules = (
         generator.model.tokenizer.encode(prefix),
-        generator._rulebook.rows(Constraint(SCHEMA, task), texts),
+        generator.rulebook.rows(Constraint(SCHEMA, task), texts),
     )
     contexts = [generator.model.tokenizer.encode(sentence_context(text)) for text in texts]
     made = generator.generate_ids(prefix_ids, contexts, 24, rules, sampling, numbers=list(order))
@@ -96,7 +96,7 @@ def test_a_class_is_drafted_again_and_lists_go_on_to_the_last_name(tiny):
     names = ("Ada", "Bea", "Cleo", "Dora", "Emma")
     generator = Generator(tiny, slots=1, width=8)
     context = tokenizer.encode(sentence_context(text))
-    rules = generator._rulebook.rows(Constraint(SCHEMA, "ner"), [text])
+    rules = generator.rulebook.rows(Constraint(SCHEMA, "ner"), [text])
     prefix = tokenizer.encode(extraction_prefix(SCHEMA, "ner"))
 
     def steps(*classes):
@@ -109,7 +109,7 @@ def test_a_class_is_drafted_again_and_lists_go_on_to_the_last_name(tiny):
 
     for _ in range(4):
         usual = steps(*["City"] * 5)
-    rule = generator._rulebook.rule(Constraint(SCHEMA, "ner"))
+    rule = generator.rulebook.rule(Constraint(SCHEMA, "ner"))
     taken_2E = np.asarray(rule.tally.taken_2E)
     for token, named in ((",", 1), ("]", 0)):  # lists go on while a name is to come
         without, with_name = taken_2E[:, rule.structure.token_E == tokenizer.encode(f'")"){token}')[-1]].sum(
@@ -131,7 +131,7 @@ def test_what_a_teacher_says_is_written_where_it_is_allowed(tiny):
         for text, answer, ids in zip(texts, gold, contexts, strict=True)
     ]
     prefix = tokenizer.encode(extraction_prefix(SCHEMA, "ner"))
-    rules = generator._rulebook.rows(Constraint(SCHEMA, "ner"), texts)
+    rules = generator.rulebook.rows(Constraint(SCHEMA, "ner"), texts)
     for _ in range(2):
         made = generator.generate_ids(prefix, contexts, 64, rules, teacher=teacher)
         assert [answer.text for answer in made] == gold
@@ -174,7 +174,7 @@ def test_a_stopped_run_leaves_the_rulebook_usable(tiny, monkeypatch):
     book = Rulebook(tiny.tokenizer)
     rule = book.rule(Constraint(SCHEMA, "ner"))
     generator = Generator(tiny, slots=2)
-    generator._rulebook = book
+    generator.rulebook = book
     contexts = [tiny.tokenizer.encode(sentence_context(SENTENCES[0]))]
     rows = book.rows(Constraint(SCHEMA, "ner"), SENTENCES[:1])
 

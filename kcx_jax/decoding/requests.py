@@ -1,0 +1,74 @@
+"""What is asked of a model, and what comes back: requests, the terms that several share, and answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kcx_jax.decoding.rules import Own, Rule
+from kcx_jax.decoding.state import Ends
+from kcx_jax.ops.sampling import Sampler, Sampling
+
+SMALLEST_ANSWER = (
+    32  # room for tokens of an answer, and powers of two from there on, because each is compiled
+)
+
+
+@dataclass(frozen=True)
+class Stops:
+    """What ends an answer beside the tokenizer's end token, and how many tokens it has at least.
+
+    The answer's text is without them, and so are its ids but for those of a text.
+    """
+
+    ids: tuple[int, ...] = ()
+    texts: tuple[str, ...] = ()
+    min_tokens: int = 0
+
+
+NO_STOPS = Stops()
+
+
+@dataclass(frozen=True)
+class Generated:
+    """One answer: its text, its ids without the end token, and the natural-log probability of each among the tokens
+    that were allowed there.
+
+    `finish_reason` "length" means that the answer was cut off at the limit of new tokens. `raw_logprobs` are among all
+    tokens, where they were asked for. `forwards` steps of the model wrote it, the first token apart; of `drafted`
+    tokens `accepted` were right.
+    """
+
+    text: str
+    ids: tuple[int, ...]
+    finish_reason: Literal["stop", "length"]
+    logprobs: tuple[float, ...]
+    raw_logprobs: tuple[float, ...] | None = None
+    forwards: int = field(default=0, compare=False)
+    drafted: int = field(default=0, compare=False)
+    accepted: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True)
+class Request:
+    """A context behind a prefix, and what is its own: at most `limit` new tokens, the rules of its sentence where there
+    is a constraint, the number that draws depend on, and a teacher's ids (`Generator.generate_ids`).
+    """
+
+    context_ids: Sequence[int]
+    limit: int
+    own: Own | None = None
+    number: int = 0
+    teacher: Sequence[int] | None = None
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What requests share that are decoded together. `most`: room for the tokens of an answer."""
+
+    prefix_ids: Sequence[int]
+    most: int
+    rule: Rule | None
+    sampling: Sampling
+    stops: Stops
+    sampler: Sampler
+    ends: Ends
