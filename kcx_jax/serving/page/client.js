@@ -65,7 +65,7 @@ function refusal(response, value, key) {
   const words = [said ? String(said) : `It answered with status ${status} and no explanation.`];
   if (status === 401) {
     const heading = key ? "The server refused this API key" : "The server asks for an API key";
-    return new ServerError(heading, { message: "Type it below and extract again.", status });
+    return new ServerError(heading, { message: "Type it below, then extract.", status });
   }
   const wait = seconds(response.headers.get("Retry-After"));
   if (wait !== null) words.push(`Try again in ${wait} s.`);

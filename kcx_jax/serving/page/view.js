@@ -6,6 +6,8 @@ import { blocksOf, cut, nested, unitsOf } from "./spans.js";
 
 const TASKS = { ner: "entities", re: "relations", ed: "triggers of events", eae: "events" };
 
+const KEYS = "Arrow keys walk through spans and items; Enter goes from one to the other.";
+
 /** An element with classes and children; a string among these is text. */
 export function element(tag, classes = "", ...children) {
   const made = document.createElement(tag);
@@ -17,6 +19,10 @@ export function element(tag, classes = "", ...children) {
 /** "1 entity", "1,234 entities". */
 export function count(number, one, many = `${one}s`) {
   return `${number.toLocaleString("en")} ${number === 1 ? one : many}`;
+}
+
+function figure(number) {
+  return element("span", "count", number.toLocaleString("en"));
 }
 
 /**
@@ -39,8 +45,8 @@ export function* draw(result, root) {
     ["Relations", all.relations, drawRelations],
     ["Events", all.events, drawEvents],
   ].filter(([, items]) => items.length);
-  if (!lists.length) root.append(element("p", "nothing", "Nothing of this schema was found in the text."));
-  else root.append(element("p", "hint keys", "Arrow keys walk through spans and items; Enter goes from one to the other."));
+  if (lists.length) root.append(element("p", "hint keys", KEYS));
+  else root.append(element("p", "nothing", "Nothing of this schema was found in the text."));
   for (const [name, items, drawList] of lists) {
     const list = section(root, name, items.length);
     list.classList.add("walk");
@@ -60,7 +66,7 @@ function definition(items) {
 }
 
 function section(root, name, number) {
-  const made = element("section", "list", element("h2", "", name, " ", element("span", "count", String(number))));
+  const made = element("section", "list", element("h2", "", name, " ", figure(number)));
   root.append(made);
   return made;
 }
@@ -149,7 +155,7 @@ function* drawEntities(entities, list, links) {
     const { colour } = items[0].marks[0];
     const chips = element("ul", "chips");
     chips.tabIndex = -1; // it scrolls, but its items are how one comes to it
-    const name = element("h3", `k${colour}`, bdi(label), " ", element("span", "count", String(items.length)));
+    const name = element("h3", `k${colour}`, bdi(label), " ", figure(items.length));
     list.append(element("div", "group", name, chips));
     for (const each of items) {
       chips.append(element("li", "", item(`k${colour}`, each.marks, links, bdi(each.text), score(each.score))));
