@@ -13,7 +13,20 @@ from typing import Annotated, NoReturn
 import typer
 
 from kcx_jax import __version__
-from kcx_jax.cli import bench, data, demo, doctor, export, extract, inspect, parallel, schema, score, train
+from kcx_jax.cli import (
+    bench,
+    data,
+    demo,
+    doctor,
+    export,
+    extract,
+    inspect,
+    parallel,
+    schema,
+    score,
+    serve,
+    train,
+)
 from kcx_jax.cli.extras import extra_of, how_to_install
 from kcx_jax.errors import KcxError
 
@@ -24,6 +37,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "extract": extract.command,
     "inspect": inspect.command,
     "score": score.command,
+    "serve": serve.command,
     "train": train.command,
 }
 GROUPS = {

@@ -12,6 +12,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
         "sentencepiece",
         "matplotlib",
     ),
+    "serve": ("fastapi", "uvicorn", "prometheus-client"),
     "leakage": ("datasketch",),
     "hub": ("pyarrow",),
     "spacy": ("spacy",),
@@ -22,7 +23,12 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 }
 """Extra -> the distributions a user would notice missing (pyproject.toml has them with their versions)."""
 
-_ALSO_IMPORTED_AS = {"jaxlib": "jax", "orbax": "orbax-checkpoint"}
+_ALSO_IMPORTED_AS = {
+    "jaxlib": "jax",
+    "orbax": "orbax-checkpoint",
+    "prometheus_client": "prometheus-client",
+    "starlette": "fastapi",
+}
 
 
 def extra_of(module: str) -> str | None:

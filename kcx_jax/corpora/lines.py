@@ -24,18 +24,31 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
     Raises `KcxError` naming file and line when the bytes are not UTF-8 or the archive is damaged.
     """
+    for number, line in try_lines(path):
+        if isinstance(line, KcxError):
+            raise line
+        yield number, line
+
+
+def try_lines(path: Path) -> Iterator[tuple[int, str | KcxError]]:
+    """As `read_lines`, but a line that is not UTF-8 comes as its error, and the lines after it follow."""
     number = 0
     with open_binary(path) as handle:
         try:
             for number, raw in enumerate(handle, 1):
-                line = raw.decode("utf-8")
-                if number == 1:
-                    line = line.removeprefix("\ufeff")
-                yield number, line.removesuffix("\n").removesuffix("\r")
-        except UnicodeDecodeError as error:
-            raise KcxError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line)") from error
+                yield number, _decoded(raw, path, number)
         except (OSError, EOFError, zlib.error) as error:
             raise KcxError(f"{path}: damaged after line {number}: {error}") from error
+
+
+def _decoded(raw: bytes, path: Path, number: int) -> str | KcxError:
+    try:
+        line = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return KcxError(f"{path}:{number}: not UTF-8 (byte {error.start} of the line)")
+    if number == 1:
+        line = line.removeprefix("\ufeff")
+    return line.removesuffix("\n").removesuffix("\r")
 
 
 def read_opening(path: Path, size: int) -> bytes:

@@ -8,7 +8,7 @@ takes what is done, lets requests in, and frees the slots of those that were can
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -58,11 +58,12 @@ class LiveFailedError(KcxError):
 class Wanted:
     """One request: an answer to `context`, read after `prefix`. See `Generator.generate`.
 
-    `number` is what draws depend on, beside the seed.
+    Both are texts, or, where symbols stand in them that no text spells (a chat's markers), both are ids. `number` is
+    what draws depend on, beside the seed.
     """
 
-    prefix: str
-    context: str
+    prefix: str | tuple[int, ...]
+    context: str | tuple[int, ...]
     max_new_tokens: int = 256
     constraint: Constraint | None = None
     sentence: str = ""
@@ -236,12 +237,12 @@ class Live:
     def _read(self, wanted: Wanted) -> tuple[Kind, Request]:
         """What a request is, as ids and tables. Raises as `submit`."""
         if wanted.max_new_tokens < 1 or not wanted.context:
-            raise UsageError("an answer has at least one new token, and a context at least one character.")
+            raise UsageError(
+                "an answer has at least one new token, and a context at least one character or id."
+            )
         if not -(1 << 31) <= wanted.number < 1 << 31:
             raise UsageError(f"a request's number must have at most 32 bits, found {wanted.number}.")
-        prefix_ids, (context_ids,) = encode_below(
-            self.generator.model.tokenizer, wanted.prefix, [wanted.context]
-        )
+        prefix_ids, context_ids = self._ids(wanted)
         limit = min(wanted.max_new_tokens, self.generator.room(len(prefix_ids), len(context_ids)))
         own = None
         if wanted.constraint is not None:
@@ -250,6 +251,19 @@ class Live:
         most = bucket(limit, SMALLEST_ANSWER)
         kind = Kind(tuple(prefix_ids), wanted.constraint, wanted.sampling, wanted.stops, most, scale)
         return kind, Request(context_ids, limit, own, wanted.number)
+
+    def _ids(self, wanted: Wanted) -> tuple[Sequence[int], Sequence[int]]:
+        """Those of prefix and context."""
+        prefix, context = wanted.prefix, wanted.context
+        if isinstance(prefix, str) and isinstance(context, str):
+            prefix_ids, (context_ids,) = encode_below(self.generator.model.tokenizer, prefix, [context])
+            return prefix_ids, context_ids
+        if isinstance(prefix, str) or isinstance(context, str):
+            raise UsageError("prefix and context are both texts, or both ids.")
+        size = self.generator.model.config.vocab_size
+        if not all(0 <= token < size for token in (*prefix, *context)):
+            raise UsageError(f"ids of a request lie in the vocabulary of {size}.")
+        return prefix, context
 
     def _terms_of(self, kind: Kind) -> Terms:
         rule = None if kind.constraint is None else self.generator.rulebook.rule(kind.constraint)

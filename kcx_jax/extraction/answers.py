@@ -1,12 +1,14 @@
 """Where answers come from: a source takes prompts and gives back code, whatever model is behind it."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, Protocol
 
-from kcx_jax.errors import KcxError
 from kcx_jax.prompts import extraction_prefix
 from kcx_jax.schema import Schema, Task
+
+_SHARE = 8  # of a model's positions, the part that stays for a text at least, and for an answer at most
 
 
 @dataclass(frozen=True)
@@ -26,32 +28,88 @@ class Answer:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of every text: instances of the schema's classes, for one task."""
+    """What is asked of a text: instances of the schema's classes, for one task."""
 
     schema: Schema
     task: Task
 
-    @property
+    @cached_property
     def prefix(self) -> str:
         """The beginning of its prompts."""
         return extraction_prefix(self.schema, self.task)
+
+    @cached_property
+    def classes(self) -> Schema:
+        """What an answer to it may name."""
+        return self.schema.for_task(self.task)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One prompt: a question about a text, or about a window of one. Asks of one question share its prefix."""
+
+    question: Question
+    text: str
+
+
+@dataclass(frozen=True)
+class Room:
+    """What fits a model: `tokens` of schema, text and answer together, `answer` of these for the answer alone.
+
+    `count` tells the tokens of a piece of a prompt.
+    """
+
+    tokens: int
+    answer: int
+    count: Callable[[str], int]
+
+    @classmethod
+    def of(cls, positions: int, max_new_tokens: int | None, count: Callable[[str], int]) -> "Room":
+        """The room of a model with so many positions, whose answers end after `max_new_tokens` at the latest."""
+        most = positions // _SHARE
+        return cls(positions, most if max_new_tokens is None else min(max_new_tokens, most), count)
+
+    @property
+    def schema(self) -> int:
+        """The most tokens of a schema: beside it there is room for an answer and for a window of some size."""
+        return self.tokens - self.answer - self.tokens // _SHARE
+
+    def text(self, prefixes: Iterable[str]) -> int:
+        """The tokens that each of these prefixes leaves to a text and the lines around it."""
+        return self.tokens - self.answer - max(map(self.count, prefixes))
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a source has done so far.
+
+    answers: how many it gave. forwards: steps of the model that wrote them, None for an endpoint. Of a model of ours,
+    `tokens_read` of schemas were computed and `tokens_reused` were taken from the prefix cache; an endpoint billed
+    `tokens_read` of prompts, and `tokens_reused` it had cached.
+    """
+
+    answers: int = 0
+    forwards: int | None = None
+    tokens_read: int = 0
+    tokens_reused: int = 0
 
 
 class AnswerSource(Protocol):
     """A model of ours, or a chat endpoint."""
 
-    def stream(self, questions: Sequence[Question], texts: Iterable[str]) -> Iterator[tuple[Answer, ...]]:
-        """For each text, in order, its answers to each of the questions.
-
-        Reads `texts` only some way ahead of what it yields. Raises `TextTooLongError` for a text that does not fit,
-        and other `KcxError`s for what stops the run.
-        """
+    @property
+    def room(self) -> Room | None:
+        """What fits its model; None where nobody knows."""
         ...
 
+    @property
+    def figures(self) -> Figures:
+        """What it has done so far."""
+        ...
 
-class TextTooLongError(KcxError):
-    """A text does not fit the model; `ahead` counts the texts between the last one answered and it."""
+    def stream(self, asks: Iterable[Ask]) -> Iterator[Answer]:
+        """An answer to each ask, in order.
 
-    def __init__(self, message: str, ahead: int):
-        super().__init__(message)
-        self.ahead = ahead
+        Reads `asks` only some way ahead of what it yields. Raises `KcxError` for what stops the run.
+        """
+        ...

@@ -1,10 +1,12 @@
 """Answers from a chat endpoint: our code prompt, and a system message that says how to continue it."""
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
-from kcx_jax.extraction.answers import Answer, Question
+from kcx_jax.extraction.answers import Answer, Ask, Figures, Room
 from kcx_jax.llm import ChatClient, Reply, ReplyError
+from kcx_jax.llm.tokens import BYTES_PER_TOKEN
 from kcx_jax.prompts import sentence_context
 
 SYSTEM = """\
@@ -25,27 +27,51 @@ _LIST = re.compile(r"^[ \t]*(?:results[ \t]*=[ \t]*)?(?=\[)", re.MULTILINE)
 
 
 class ChatAnswers:
-    """An `AnswerSource` over a chat client. `max_tokens` bounds a reply; None leaves it to the endpoint."""
+    """An `AnswerSource` over a chat client.
 
-    def __init__(self, client: ChatClient, max_tokens: int | None = None):
+    `max_tokens` bounds a reply; None leaves it to the endpoint. `context_tokens` is how many tokens a request and its
+    reply may have together, as far as that is known: larger schemas are split, longer texts cut (tokens are guessed
+    from bytes).
+    """
+
+    def __init__(self, client: ChatClient, max_tokens: int | None = None, context_tokens: int | None = None):
         self.client = client
-        self.max_tokens = max_tokens
+        self.max_tokens, self.context_tokens = max_tokens, context_tokens
+        self._answers = self._tokens = self._cached = 0
 
-    def stream(self, questions: Sequence[Question], texts: Iterable[str]) -> Iterator[tuple[Answer, ...]]:
+    @property
+    def room(self) -> Room | None:
+        """See `AnswerSource`."""
+        if self.context_tokens is None:
+            return None
+        left = max(0, self.context_tokens - _tokens(SYSTEM))
+        return Room.of(left, self.max_tokens, _tokens)
+
+    @property
+    def figures(self) -> Figures:
+        """See `AnswerSource`."""
+        return Figures(self._answers, None, self._tokens, self._cached)
+
+    def stream(self, asks: Iterable[Ask]) -> Iterator[Answer]:
         """See `AnswerSource`. Requests are sent several at a time."""
-        prefixes = [question.prefix for question in questions]
         conversations = (
             [
                 {"role": "system", "content": SYSTEM},
-                {"role": "user", "content": prefix + sentence_context(text)},
+                {"role": "user", "content": ask.question.prefix + sentence_context(ask.text)},
             ]
-            for text in texts
-            for prefix in prefixes
+            for ask in asks
         )
-        replies = self.client.complete_many(conversations, max_tokens=self.max_tokens, stage="extract")
-        answers = (_answer(reply) for reply in replies)
-        # One iterator, drawn from once a prefix, gives the answers in groups.
-        yield from zip(*[answers] * len(prefixes), strict=True)
+        for reply in self.client.complete_many(conversations, max_tokens=self.max_tokens, stage="extract"):
+            if isinstance(reply, Reply):
+                self._tokens += reply.usage.input_tokens or 0
+                self._cached += reply.usage.cached_tokens or 0
+            self._answers += 1
+            yield _answer(reply)
+
+
+def _tokens(text: str) -> int:
+    """How many tokens a text is, about; rather too many."""
+    return math.ceil(len(text.encode("utf-8")) / BYTES_PER_TOKEN)
 
 
 def code_of(reply: str) -> str:

@@ -1,25 +1,25 @@
 """`Extractor`: texts and a schema in, grounded results out, whichever model answers."""
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
 from kcx_jax.corpora import Record
-from kcx_jax.corpora.pairs import pair_places
 from kcx_jax.errors import KcxError, UsageError
-from kcx_jax.extraction.answers import Answer, AnswerSource, Question, TextTooLongError
+from kcx_jax.extraction.answers import AnswerSource, Ask, Figures
 from kcx_jax.extraction.chat import ChatAnswers
-from kcx_jax.extraction.confidence import item_scores, place_scores
-from kcx_jax.extraction.merge import merge
-from kcx_jax.extraction.results import AnswerProblem, Key, Result
+from kcx_jax.extraction.in_thread import drawn_in_thread
+from kcx_jax.extraction.reading import Ground, Reader, Reading
+from kcx_jax.extraction.results import Result
+from kcx_jax.extraction.windows import SIZE, Window
 from kcx_jax.llm import ChatClient
-from kcx_jax.schema import TASKS, ParsedAnswer, Schema, Task, load_schema, parse_answer
-from kcx_jax.scoring import Unresolved, ground
+from kcx_jax.schema import Schema, Task, load_schema
 
 SchemaSource = Schema | str | Path | ModuleType | Iterable[type | str]
+Texts = str | Iterable[str | Record]
 
 
 class Extractor:
@@ -36,17 +36,19 @@ class Extractor:
         api_key: str | None = None,
         *,
         max_new_tokens: int | None = None,
+        context_tokens: int | None = None,
         concurrency: int = 8,
         timeout: float = 120.0,
     ) -> "Extractor":
         """Answers from an OpenAI-compatible chat endpoint; needs no JAX.
 
-        `base_url` and `api_key` fall back to OPENAI_BASE_URL and OPENAI_API_KEY. `concurrency` requests
-        are under way at once, each for at most `timeout` seconds. Raises `UsageError` when a needed key is
-        absent.
+        `base_url` and `api_key` fall back to OPENAI_BASE_URL and OPENAI_API_KEY. `context_tokens`: how many tokens
+        a request and its reply may have together, so that a schema too large for that is asked about in parts.
+        `concurrency` requests are under way at once, each for at most `timeout` seconds. Raises `UsageError` when a
+        needed key is absent.
         """
         client = ChatClient(model, base_url, api_key, concurrency=concurrency, timeout=timeout)
-        return cls(ChatAnswers(client, max_new_tokens))
+        return cls(ChatAnswers(client, max_new_tokens, context_tokens))
 
     @classmethod
     def from_pretrained(
@@ -77,15 +79,22 @@ class Extractor:
         keep_compiled()
         return cls(ModelAnswers(Generator(model), max_new_tokens, constraint))
 
+    @property
+    def figures(self) -> Figures:
+        """What the model has done for this extractor so far."""
+        return self._source.figures
+
     def extract(
         self,
-        texts: str | Iterable[str | Record],
+        texts: Texts,
         schema: SchemaSource,
         tasks: Sequence[Task] | None = None,
-        ground: Literal["strict", "ladder"] = "strict",
+        ground: Ground = "strict",
         *,
+        window: int | None = SIZE,
+        overlap: int | None = None,
         auto: bool = False,
-    ) -> Iterator[Result]:
+    ) -> Generator[Result, None, None]:
         """A result for each text, in order, while texts are still being read.
 
         `texts`: one text, or any number of texts and records, whose annotation is not looked at but for the places
@@ -94,118 +103,92 @@ class Extractor:
         schema has concepts for: "ner" for entities, "re" for relations, "eae" for events; their answers are
         merged by offsets. `ground`: "strict" finds what stands in the text verbatim or after NFC; "ladder"
         also looser forms (`kcx_jax.scoring.ground`), which take the text's own form, have no score, and are
-        listed with their rung in ``record.meta["loose"]``. `auto`: as for `load_schema`, labels without a name
-        get one; results have the labels. Raises `UsageError` for a schema, tasks or `ground` that cannot be,
-        and `KcxError` for a text that does not fit the model or an endpoint that does not answer at all.
+        listed in ``result.repairs``. `window`: a text of more characters is read in windows of at most so many, which
+        overlap by `overlap` (default: a fifth), and what is found in them is joined; None: texts are read whole, as
+        far as the model has room. `auto`: as for `load_schema`, labels without a name get one; results have the
+        labels. Raises `UsageError` for a schema, tasks, `ground` or windows that cannot be, and `KcxError` for a
+        text that is none or an endpoint that does not answer at all.
         """
-        if ground not in ("strict", "ladder"):
-            raise UsageError(f"ground is {ground!r}: must be 'strict' or 'ladder'")
+        reader = self._reader(schema, tasks, ground, window, overlap, auto)
+        return (result for (result,) in self._results(_records(texts), [reader]))
+
+    def extract_each(
+        self,
+        texts: Texts,
+        schemas: Mapping[str, SchemaSource],
+        ground: Ground = "strict",
+        *,
+        window: int | None = SIZE,
+        overlap: int | None = None,
+        auto: bool = False,
+    ) -> Generator[dict[str, Result], None, None]:
+        """For each text the results of several schemas, by the names that `schemas` gives them.
+
+        They are asked about together: the texts are read once, and a model works on all of them at a time. The rest is
+        as for `extract`. Raises `UsageError` for no schema at all, too.
+        """
+        if not schemas:
+            raise UsageError("no schema is given: name at least one, such as {'people': ['person']}")
+        readers = [self._reader(schema, None, ground, window, overlap, auto) for schema in schemas.values()]
+        found = self._results(_records(texts), readers)
+        return (dict(zip(schemas, results, strict=True)) for results in found)
+
+    def aextract(
+        self,
+        texts: Texts,
+        schema: SchemaSource,
+        tasks: Sequence[Task] | None = None,
+        ground: Ground = "strict",
+        *,
+        window: int | None = SIZE,
+        overlap: int | None = None,
+        auto: bool = False,
+    ) -> AsyncIterator[Result]:
+        """`extract` for ``async for``: the work is done in a thread, and the event loop goes on.
+
+        A caller that is cancelled, or leaves the loop, does not wait; what the model has at hand then comes to its end
+        in the thread, and nothing more is asked.
+        """
+        results = self.extract(texts, schema, tasks, ground, window=window, overlap=overlap, auto=auto)
+        return drawn_in_thread(results)
+
+    def _reader(
+        self,
+        schema: SchemaSource,
+        tasks: Sequence[Task] | None,
+        ground: Ground,
+        window: int | None,
+        overlap: int | None,
+        auto: bool,
+    ) -> Reader:
         loaded = load_schema(schema, auto=auto)
-        return self._results(_records(texts), loaded, _tasks(loaded, tasks), ground == "ladder")
+        return Reader(loaded, tasks, ground, Window.of(window, overlap), self._source.room)
 
     def _results(
-        self, records: Iterator[Record], schema: Schema, tasks: Sequence[Task], ladder: bool
-    ) -> Iterator[Result]:
-        views = {task: schema.for_task(task) for task in tasks}
-        asked: deque[Record] = deque()
+        self, records: Iterator[Record], readers: Sequence[Reader]
+    ) -> Generator[tuple[Result, ...], None, None]:
+        """For each record what each reader makes of it."""
+        asked: deque[tuple[Reading, ...]] = deque()
         broken: list[KcxError] = []
 
-        def wording() -> Iterator[str]:
+        def asks() -> Iterator[Ask]:
             try:
                 for record in records:
-                    asked.append(record)
-                    yield record.text
+                    readings = tuple(reader.read(record) for reader in readers)
+                    asked.append(readings)
+                    for reading in readings:
+                        yield from reading.asks
             except KcxError as error:  # a bad line: the texts before it get their results first
                 broken.append(error)
 
-        questions = [Question(schema, task) for task in tasks]
-        try:
-            for answers in self._source.stream(questions, wording()):
-                yield _result(asked.popleft(), schema, views, dict(zip(tasks, answers, strict=True)), ladder)
-        except TextTooLongError as error:
-            raise KcxError(f"text {asked[error.ahead].id!r}: {error}") from error
+        answers = iter(self._source.stream(asks()))
+        for first in answers:
+            own = chain([first], answers)
+            yield tuple(reading.result(list(islice(own, len(reading)))) for reading in asked.popleft())
         if broken:
             raise broken[0]
 
 
-def _records(texts: str | Iterable[str | Record]) -> Iterator[Record]:
+def _records(texts: Texts) -> Iterator[Record]:
     for number, text in enumerate([texts] if isinstance(texts, str) else texts):
-        record = text if isinstance(text, Record) else Record(str(number), "und", text)
-        try:
-            record.text.encode("utf-8")
-        except UnicodeEncodeError as error:
-            raise KcxError(
-                f"text {record.id!r}: half a surrogate pair at character {error.start}. "
-                "The text was decoded wrongly: read it as UTF-8."
-            ) from error
-        yield record
-
-
-def _tasks(schema: Schema, tasks: Sequence[Task] | None) -> Sequence[Task]:
-    """The tasks asked for, checked against the schema, or all it has concepts for."""
-    concepts = {"ner": schema.entities, "re": schema.relations, "ed": schema.events, "eae": schema.events}
-    if tasks is None:
-        return [task for task in TASKS if task != "ed" and concepts[task]]
-    if isinstance(tasks, str) or not tasks:
-        raise UsageError(f"tasks: give a list of tasks, such as ['ner', 're'], not {tasks!r}")
-    for task in tasks:
-        if task not in concepts:
-            raise UsageError(f"unknown task {task!r}; there are {', '.join(TASKS)}")
-        if not concepts[task]:
-            kind = {"ner": "entity", "re": "relation"}.get(task, "event")
-            raise UsageError(f"task {task!r} needs {kind} classes, and the schema has none")
-    return list(dict.fromkeys(tasks))
-
-
-def _result(
-    record: Record,
-    schema: Schema,
-    task_schemas: Mapping[Task, Schema],
-    answers: Mapping[Task, Answer],
-    ladder: bool,
-) -> Result:
-    """Answers -> instances -> offsets -> one record, with a problem for whatever fell by the way."""
-    views: dict[Task, Record] = {}
-    problems: list[AnswerProblem] = []
-    scores: dict[Key, float] = {}
-    for task, answer in answers.items():
-        nothing = ParsedAnswer((), ())
-        parsed = nothing if answer.finish == "none" else parse_answer(answer.text, task_schemas[task])
-        grounded = ground(
-            parsed.instances,
-            record.text,
-            task=task,
-            problems=parsed.problems,
-            ladder=ladder,
-            pair=pair_places(record),
-        )
-        unfinished = _unfinished(task, answer)
-        problems += unfinished
-        problems += [AnswerProblem(task, problem.kind, problem.detail) for problem in parsed.problems]
-        problems += [AnswerProblem(task, "unresolved", _in_words(each)) for each in grounded.unresolved]
-        views[task] = _with_problems(grounded.record, unfinished)
-        found = item_scores(answer, parsed.instances)
-        scores.update(place_scores(task, grounded.record, parsed.instances, found))
-    code = {task: answer.text for task, answer in answers.items()}
-    return Result(merge(record, views), schema, tuple(problems), code, scores)
-
-
-def _unfinished(task: Task, answer: Answer) -> list[AnswerProblem]:
-    if answer.finish == "none":
-        return [AnswerProblem(task, "no_answer", answer.detail)]
-    if answer.finish == "length":
-        return [AnswerProblem(task, "length", "the answer was cut off at the limit of new tokens")]
-    return []
-
-
-def _with_problems(record: Record, problems: Sequence[AnswerProblem]) -> Record:
-    """The grounded record with these beside the parser's problems, where `score` looks for them."""
-    if not problems:
-        return record
-    listed = [*(asdict(problem) for problem in problems), *record.meta.get("parse_problems", [])]
-    return replace(record, meta={**record.meta, "parse_problems": listed})
-
-
-def _in_words(unresolved: Unresolved) -> str:
-    place = f" as {unresolved.role} of" if unresolved.role else ","
-    return f"{unresolved.text!r}{place} {unresolved.type}: not in the text"
+        yield text if isinstance(text, Record) else Record(str(number), "und", text)

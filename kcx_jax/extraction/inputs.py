@@ -1,38 +1,65 @@
-"""Texts to extract from, out of a stream of lines: JSON Lines or plain text."""
+"""Texts to extract from: JSON Lines, plain text, Parquet."""
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from pathlib import Path
 from typing import Any
 
 from kcx_jax.corpora import Record
+from kcx_jax.corpora.lines import try_lines
+from kcx_jax.corpora.readers.parquet import is_parquet, try_texts
 from kcx_jax.errors import KcxError
+from kcx_jax.extraction.reading import check_text
+
+Item = Record | KcxError
+"""A text, or what is wrong with the line where one should stand, naming it."""
 
 
-def read_texts(lines: Iterable[tuple[int, str]], name: str) -> Iterator[Record]:
+def read_input(path: Path) -> Iterator[Item]:
+    """The texts of a file, told by its content; `KcxError` when it cannot be read at all."""
+    if path.is_file() and is_parquet(path):
+        yield from map(_checked, try_texts(path))
+    else:
+        yield from read_texts(try_lines(path), str(path))
+
+
+def read_texts(lines: Iterable[tuple[int, str | KcxError]], name: str) -> Iterator[Item]:
     """Records from numbered lines. `name` stands for the stream in messages.
 
     When the first line that is not blank starts with "{", every line is a JSON object with "text" and, if
     they are there, "id" and the other keys of a record. Otherwise every line is a text. Blank lines are
-    skipped; where there is no id, the line's number is one. Raises `KcxError` naming the line for a bad one.
+    skipped; where there is no id, the line's number is one.
     """
-    filled = ((number, line) for number, line in lines if line.strip())
-    first = next(filled, None)
-    if first is None:
-        return
-    in_json = first[1].lstrip().startswith("{")
-    for number, line in chain([first], filled):
-        if in_json:
-            yield _record(line, number, f"{name}:{number}")
-        else:
-            yield Record(str(number), "und", line)
+    in_json: bool | None = None
+    for number, line in lines:
+        if isinstance(line, KcxError):
+            yield line
+        elif line.strip():
+            if in_json is None:
+                in_json = line.lstrip().startswith("{")
+            yield _record(line, f"{name}:{number}", number) if in_json else Record(str(number), "und", line)
 
 
-def _record(line: str, number: int, where: str) -> Record:
+def _record(line: str, where: str, number: int) -> Item:
     try:
         value: Any = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise KcxError(f"{where}: not JSON: {error or 'nested too deeply'}") from error
+        return KcxError(f"{where}: not JSON: {error or 'nested too deeply'}")
     if isinstance(value, dict):
         value.setdefault("id", str(number))
-    return Record.from_json(value, where)
+    try:
+        record = Record.from_json(value, where)
+    except KcxError as error:
+        return error
+    checked = _checked(record)
+    return KcxError(f"{where}: {checked}") if isinstance(checked, KcxError) else checked
+
+
+def _checked(item: Item) -> Item:
+    """The text, unless it is none."""
+    if isinstance(item, Record):
+        try:
+            check_text(item)
+        except KcxError as error:
+            return error
+    return item

@@ -1,23 +1,31 @@
 """Answers from a model of ours. Importing this module loads JAX."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Literal, get_args
 
-from kcx_jax.decoding import Constraint, ContextTooLongError, Generated, Generator, Level
+from kcx_jax.decoding import Constraint, Generated, Generator, Level
+from kcx_jax.decoding.batch import Model
 from kcx_jax.errors import UsageError
-from kcx_jax.extraction.answers import Answer, Question, TextTooLongError
+from kcx_jax.extraction.answers import Answer, Ask, Figures, Room
 from kcx_jax.prompts import sentence_context
 from kcx_jax.tokenizer import Tokenizer
 
 LEVELS = ("off", *get_args(Level))
-_CHUNK = 512  # texts decoded between two yields: enough to keep all slots busy
+# What is decoded between two yields: enough texts of a question to keep all slots busy, and a bound over all questions.
+_CHUNK, _MOST = 512, 4096
 
 
 def check_level(constraint: str) -> None:
     """Raise `UsageError` unless there is such a level."""
     if constraint not in LEVELS:
         raise UsageError(f"constraint is {constraint!r}: one of {', '.join(LEVELS)}")
+
+
+def room_of(model: Model, max_new_tokens: int) -> Room:
+    """What fits one prompt of a model whose answers end after `max_new_tokens`."""
+    tokenizer = model.tokenizer
+    return Room.of(model.config.max_positions, max_new_tokens, lambda text: len(tokenizer.encode(text)))
 
 
 class ModelAnswers:
@@ -31,33 +39,58 @@ class ModelAnswers:
         check_level(constraint)
         self.generator = generator
         self.max_new_tokens, self.level = max_new_tokens, constraint
+        self._answers = self._forwards = 0
 
-    def stream(self, questions: Sequence[Question], texts: Iterable[str]) -> Iterator[tuple[Answer, ...]]:
-        """See `AnswerSource`. Takes a chunk of texts and answers it task by task."""
-        waiting = iter(texts)
-        prefixes = [question.prefix for question in questions]
-        constraints = [
-            None if self.level == "off" else Constraint(each.schema, each.task, level=self.level)
-            for each in questions
-        ]
-        while chunk := list(islice(waiting, _CHUNK)):
-            contexts = list(map(sentence_context, chunk))
-            try:
-                columns = [
-                    self.generator.generate(prefix, contexts, self.max_new_tokens, constraint, chunk)
-                    for prefix, constraint in zip(prefixes, constraints, strict=True)
-                ]
-            except ContextTooLongError as error:
-                raise TextTooLongError(
-                    f"{error.context} tokens after a schema of {error.prefix} leave no room for an answer in "
-                    f"the model's {error.positions} positions. Split the text, or use a smaller schema.",
-                    error.index,
-                ) from error
-            for row in zip(*columns, strict=True):
-                yield tuple(_answer(generated, self.generator.model.tokenizer) for generated in row)
+    @property
+    def room(self) -> Room:
+        """See `AnswerSource`."""
+        return room_of(self.generator.model, self.max_new_tokens)
+
+    @property
+    def figures(self) -> Figures:
+        """See `AnswerSource`."""
+        kept = self.generator.prefixes
+        return Figures(self._answers, self._forwards, kept.tokens_read, kept.tokens_reused)
+
+    def stream(self, asks: Iterable[Ask]) -> Iterator[Answer]:
+        """See `AnswerSource`. Takes a chunk of asks and answers it question by question."""
+        waiting = iter(asks)
+        while chunk := list(_chunk(waiting)):
+            yield from self._answered(chunk)
+
+    def _answered(self, chunk: Sequence[Ask]) -> list[Answer]:
+        places: defaultdict[str, list[int]] = defaultdict(list)
+        for place, ask in enumerate(chunk):
+            places[ask.question.prefix].append(place)
+        answers: dict[int, Answer] = {}
+        for prefix, own in places.items():
+            for place, generated in zip(own, self._generated(prefix, [chunk[i] for i in own]), strict=True):
+                answers[place] = answer_of(generated, self.generator.model.tokenizer)
+                self._forwards += generated.forwards
+        self._answers += len(chunk)
+        return [answers[place] for place in range(len(chunk))]
+
+    def _generated(self, prefix: str, asks: Sequence[Ask]) -> list[Generated]:
+        question, texts = asks[0].question, [ask.text for ask in asks]
+        constraint = None
+        if self.level != "off":
+            constraint = Constraint(question.schema, question.task, level=self.level)
+        contexts = list(map(sentence_context, texts))
+        return self.generator.generate(prefix, contexts, self.max_new_tokens, constraint, texts)
 
 
-def _answer(generated: Generated, tokenizer: Tokenizer) -> Answer:
+def _chunk(asks: Iterator[Ask]) -> Iterator[Ask]:
+    """The next of `asks`, until there are enough of one question, or of all."""
+    counts: Counter[str] = Counter()
+    for ask in asks:
+        yield ask
+        counts[ask.question.prefix] += 1
+        if counts[ask.question.prefix] == _CHUNK or counts.total() == _MOST:
+            return
+
+
+def answer_of(generated: Generated, tokenizer: Tokenizer) -> Answer:
+    """What a generator wrote, with the place of each token in its text."""
     ids = generated.ids
     ends = [len(tokenizer.decode(ids[: number + 1])) for number in range(len(ids))]
     tokens = tuple(zip(ends, generated.logprobs, strict=True))

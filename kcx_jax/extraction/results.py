@@ -64,12 +64,29 @@ class AnswerProblem:
     """Something of an answer that is not in the result, or may be missing from it.
 
     `kind`: "unresolved" (not in the text), "length" (the answer was cut off), "no_answer" (refused or
-    failed), or a kind of `kcx_jax.schema.Problem` (could not be read).
+    failed), or a kind of `kcx_jax.schema.Problem` (could not be read). `window`: the part of a long text whose answer
+    it was; None where the text was read at once.
     """
 
     task: Task
     kind: str
     detail: str
+    window: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Something that stands in the text in another form than in the answer, and was found by a rung of the ladder.
+
+    `text` is the text's own form; `label` that of the item it belongs to; `rung` one of `kcx_jax.scoring.RUNGS`.
+    """
+
+    task: Task
+    label: str
+    text: str
+    start: int
+    end: int
+    rung: str
 
 
 @dataclass(frozen=True)
@@ -77,7 +94,8 @@ class Result:
     """What was found in one text.
 
     `record` has the merged annotation in the format of this project. `problems` lists whatever could not be
-    used of the answers; `answers` is the code as the model wrote it, by task.
+    used of the answers; `answers` is the code as the model wrote it, by task: of a long text or a large schema, the
+    answers to all windows and parts, one below the other.
     """
 
     record: Record
@@ -137,6 +155,21 @@ class Result:
             return FoundArgument(argument.role, argument.text, argument.start, argument.end)
         entity = self._entity_of_id[argument.entity]
         return FoundArgument(argument.role, entity.text, entity.start, entity.end, entity.label)
+
+    @property
+    def repairs(self) -> tuple[Repair, ...]:
+        """What only looser forms found, where the ladder was asked for."""
+        return tuple(
+            Repair(
+                each["task"],
+                self._label(each["type"]),
+                self.text[each["start"] : each["end"]],
+                each["start"],
+                each["end"],
+                each["rung"],
+            )
+            for each in self.record.meta.get("loose", ())
+        )
 
     @cached_property
     def instances(self) -> tuple[Entity | Relation | Event, ...]:

@@ -1,6 +1,7 @@
 """``kcx extract`` against the scripted server: records out, one message for each mistake, nothing lost."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 from kcx_jax.corpora import Record, read_records
 from kcx_jax.extraction.chat import ChatAnswers
+from kcx_jax.extraction.resume import ResumableOutput
 from kcx_jax.testing.llm_server import ScriptedServer
 
 ADA = "Ada Lovelace was born in London."
@@ -71,7 +73,9 @@ def test_a_text_and_labels_give_a_record(kcx, chat):
     assert code == 0
     assert _spans(out) == [("Person", "Ada Lovelace"), ("City", "London")]
     assert json.loads(out)["meta"]["answers"] == {"ner": ANSWERS[ADA]["ner"]}
-    assert err == "1 texts, 2 entities, 0 relations, 0 events, 0 problems\n"
+    first, pace = err.splitlines()
+    assert first == "1 texts, 2 entities, 0 relations, 0 events, 0 problems"
+    assert re.fullmatch(r"[\d.]+ texts/s, 1 requests, [\d,]+ prompt tokens, 0 of them cached", pace)
 
 
 def test_looser_forms_are_found_when_asked(kcx, chat):
@@ -114,8 +118,8 @@ def test_an_interrupted_run_goes_on(kcx, chat, tmp_path, monkeypatch):
     words = ["extract", "--input", given, "--output", out, "--labels", "person,city", *chat]
     stream = ChatAnswers.stream
 
-    def interrupted(self, prefixes, contexts):
-        yield next(stream(self, prefixes, contexts))
+    def interrupted(self, asks):
+        yield next(stream(self, asks))
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -165,6 +169,16 @@ CHAT = ("--chat-model", "any", "--base-url", "http://127.0.0.1:9/v1")
         ((ADA, *LABELS, *CHAT, "--model", "x"), 2, "either --model DIR or --chat-model"),
         ((ADA, *LABELS, *CHAT, "--adapter", "x"), 2, "--adapter goes with --model"),
         ((ADA, *LABELS, *CHAT, "--constraint", "schema"), 2, "--constraint goes with --model"),
+        ((ADA, *LABELS, *CHAT, "--window", "10", "--overlap", "6"), 2, "by half of them at most"),
+        ((ADA, *LABELS, *CHAT, "--window", "0", "--overlap", "6"), 2, "without windows"),
+        ((ADA, *LABELS, *CHAT, "--shard", "2/2"), 2, "--shard is '2/2'"),
+        ((ADA, *LABELS, *CHAT, "--context-tokens", "250"), 2, "too few"),
+        ((ADA, *LABELS, *CHAT, "--ray", "2"), 2, "--ray needs --input"),
+        (
+            (ADA, *LABELS, "--model", "x", "--context-tokens", "300"),
+            2,
+            "--context-tokens goes with --chat-model",
+        ),
         ((ADA, *LABELS, "--model", "x", "--base-url", "http://localhost/v1"), 2, "--base-url goes with"),
         ((ADA, *LABELS, *CHAT, "--tasks", "nre"), 2, "unknown task 'nre'"),
         ((ADA, *LABELS, *CHAT, "--tasks", "re"), 2, "relation classes"),
@@ -196,3 +210,90 @@ def test_a_bad_line_is_named_and_what_was_done_before_it_is_kept(kcx, chat, tmp_
     assert _spans(out) == [("Person", "Ada Lovelace")]
     assert f"{given}:2" in err
     assert "Traceback" not in err
+
+
+BAD = ('{"text": 7}', "not json", '{"txt": "Ada"}', '{"text": "\\ud83d"}', "\udcff")
+
+
+def test_bad_lines_are_skipped_where_that_is_asked_for_told_and_counted(kcx, chat, tmp_path):
+    given, out = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    lines = [json.dumps({"text": ADA}), *BAD, json.dumps({"text": LI})]
+    given.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+    words = ["extract", "--input", given, "--output", out, "--labels", "person,city", *chat]
+    code, _, err = kcx(*words)
+    assert code == 1
+    assert f"{given}:2" in err
+    assert "--skip-bad" in err
+    code, _, err = kcx(*words, "--skip-bad")
+    assert code == 0, "the run goes on that stopped at the bad line"
+    assert re.findall(rf"^skipped: {re.escape(str(given))}:(\d)", err, re.MULTILINE) == list("23456")
+    assert "5 bad lines skipped" in err
+    assert [record.id for record in read_records(out)] == ["1", "7"]
+
+
+def test_parquet_is_read_row_by_row(kcx, chat, tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    given = tmp_path / "in.parquet"
+    table = arrow.table({"id": [7, None, 9], "text": [ADA, LI, None], "page": [1, 2, 3]})
+    parquet.write_table(table, given)
+    words = ["extract", "--input", given, "--labels", "person,city", *chat]
+    code, out, err = kcx(*words)
+    assert code == 1
+    assert f"{given}: row 3" in err
+    code, out, err = kcx(*words, "--skip-bad")
+    assert (code, "1 bad lines skipped" in err) == (0, True)
+    assert [(json.loads(line)["id"], json.loads(line)["text"]) for line in out.splitlines()] == [
+        ("7", ADA), ("2", LI)
+    ]  # fmt: skip
+    parquet.write_table(arrow.table({"body": [ADA]}), given)
+    code, _, err = kcx(*words)
+    assert (code, "no column is called text; there are body" in err) == (1, True)
+
+
+def test_shards_together_are_the_whole_line_by_line(kcx, chat, tmp_path):
+    given = tmp_path / "in.txt"
+    given.write_text("\n".join([ADA, LI, "", SHOUTED, ADA, LI, LI, ADA, SHOUTED]), encoding="utf-8")
+    words = ["extract", "--input", given, "--labels", "person,city", *chat, "--output"]
+    assert kcx(*words, tmp_path / "whole.jsonl")[0] == 0
+    parts = [tmp_path / f"part-{part}.jsonl" for part in range(3)]
+    for number, part in enumerate(parts):
+        assert kcx(*words, part, "--shard", f"{number}/3")[0] == 0
+    pasted = subprocess.run(["paste", "-d", "\n", *parts], capture_output=True, check=True).stdout
+    rows = [line for line in pasted.splitlines(keepends=True) if line.strip()]
+    assert b"".join(rows) == (tmp_path / "whole.jsonl").read_bytes()
+    assert len(rows) == 8
+
+
+def test_a_shard_goes_on_as_that_shard_only(kcx, chat, tmp_path):
+    given, out = tmp_path / "in.txt", tmp_path / "out.jsonl"
+    given.write_text(f"{ADA}\n{LI}\n", encoding="utf-8")
+    words = ["extract", "--input", given, "--output", out, "--labels", "person,city", *chat]
+    with ResumableOutput(out, {"shard": "0/2"}) as stopped:
+        assert stopped.done == 0
+    code, _, err = kcx(*words, "--shard", "1/2")
+    assert (code, "shard" in err) == (2, True)
+
+
+def test_a_long_text_is_read_in_windows(kcx, tmp_path):
+    window = f"{ADA} {SHOUTED} "
+    text = window * 3
+    answers = {text: {"ner": "[]"}, window: ANSWERS[ADA], f"{SHOUTED} ": {"ner": '[Person("Lovelace")]'}}
+    with ScriptedServer(answers) as server:
+        words = ["--labels", "person,city", "--chat-model", "any", "--base-url", server.base_url]
+        assert _spans(kcx("extract", text, *words, "--window", "0")[1]) == []
+        size = str(len(window))
+        code, out, err = kcx("extract", text, *words, "--window", size, "--overlap", "0")
+    assert code == 0, err
+    assert _spans(out) == [("Person", "Ada Lovelace"), ("City", "London")] * 3
+    found = Record.from_json(json.loads(out)).entities
+    assert [each.start for each in found[::2]] == [0, len(window), 2 * len(window)]
+
+
+def test_without_ray_one_message_says_what_to_install(kcx, chat, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    given = tmp_path / "in.txt"
+    given.write_text(ADA)
+    words = ["--input", given, "--output", tmp_path / "out.jsonl", *LABELS, *chat, "--ray", "2"]
+    code, _, err = kcx("extract", *words)
+    assert (code, err.count("\n")) == (1, 1)
+    assert "pip install 'kcx-jax[ray]'" in err

@@ -1,6 +1,7 @@
 """A checkpoint folder answers through the same door: garbage is flagged, scores are probabilities."""
 
 import math
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import get_args, get_type_hints
 
@@ -8,7 +9,7 @@ import pytest
 
 from kcx_jax.cli.constraint import Constraint
 from kcx_jax.decoding import Generated
-from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.errors import UsageError
 from kcx_jax.extraction import Extractor
 from kcx_jax.extraction.local import LEVELS, ModelAnswers
 from kcx_jax.tokenizer import load_tokenizer
@@ -74,10 +75,14 @@ def test_the_levels_are_the_same_wherever_they_are_named():
         ModelAnswers(SimpleNamespace(), 8, "spans")
 
 
-def test_a_text_that_does_not_fit_is_named(random_model):
+def test_a_text_of_more_tokens_than_the_model_has_positions_is_read_in_windows(random_model):
     texts = ["short", "Ada " * 5000]
-    with pytest.raises(KcxError, match=r"text '1': \d+ tokens after a schema of \d+ leave no room"):
-        list(random_model.extract(texts, ["person"]))
+    short, long = random_model.extract(texts, ["person"], window=None)
+    assert {problem.window for problem in short.problems} == {None}
+    seen = sorted({problem.window for problem in long.problems})  # random weights: all are cut off
+    assert (seen[0][0], seen[-1][1]) == (0, len(texts[1]))
+    assert all(following[0] < end <= following[1] for (_, end), following in pairwise(seen))
+    assert len(seen) < 20, "windows are as long as the model has room"
 
 
 def test_an_items_score_is_the_probability_of_its_tokens(shared):
@@ -93,7 +98,8 @@ def test_an_items_score_is_the_probability_of_its_tokens(shared):
     def generate(prefix, contexts, max_new_tokens, constraint, sentences):
         return [Generated(ANSWER, tuple(ids), "stop", logprobs) for _ in contexts]
 
-    generator = SimpleNamespace(generate=generate, model=SimpleNamespace(tokenizer=tokenizer))
+    model = SimpleNamespace(tokenizer=tokenizer, config=SimpleNamespace(max_positions=4096))
+    generator = SimpleNamespace(generate=generate, model=model)
     (result,) = Extractor(ModelAnswers(generator, 64)).extract(TEXT, ["person", "city"])
     assert result.problems == ()
     assert [(e.text, e.start) for e in result.entities] == [("Ada", 0), ("Ada", 8), ("碎叶城", 15)]

@@ -25,10 +25,15 @@ def test_json_lines_keep_what_they_say():
     assert records == [Record("1", "und", "Ada."), Record("x", "zh", "李白", meta={"page": 1})]
 
 
-@pytest.mark.parametrize("bad", ['{"text": "A"', "Ada.", "[1]", '{"txt": "A"}', '{"text": 1}', "{" * 100_000])
+@pytest.mark.parametrize(
+    "bad",
+    ['{"text": "A"', "Ada.", "[1]", '{"txt": "A"}', '{"text": "\\ud83d"}', '{"text": 1}', "{" * 100_000],
+)
 def test_a_bad_line_is_named(bad):
-    with pytest.raises(KcxError, match=r"^in:3: "):
-        _read('{"text": "Ada."}', "", bad)
+    first, error, last = _read('{"text": "Ada."}', "", bad, '{"text": "Bob."}')
+    assert isinstance(error, KcxError)
+    assert str(error).startswith("in:3: ")
+    assert (first.text, last.id, last.text) == ("Ada.", "4", "Bob."), "those around it are read"
 
 
 def test_no_line_is_no_text():

@@ -89,6 +89,7 @@ def _words_then_bytes():
 def llama3() -> dict[str, dict]:
     """`ignore_merges`, no pad token, an end token in config.json that is not the chat's."""
     symbols = ["<|begin_of_text|>", "<|end_of_text|>", "<|reserved_special_token_0|>", "<|eot_id|>"]
+    symbols += ["<|start_header_id|>", "<|end_header_id|>"]
     tokenizer = _byte_level(_words_then_bytes(), symbols, ignore_merges=True)
     begin = tokenizer.token_to_id("<|begin_of_text|>")
     tokenizer.post_processor = processors.Sequence(

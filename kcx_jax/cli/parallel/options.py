@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from kcx_jax.cli.endpoint import ApiKeyEnv, BaseUrl, Concurrency, key_from
+from kcx_jax.cli.shard import shard_of
 from kcx_jax.errors import UsageError
 
 if TYPE_CHECKING:
@@ -185,18 +186,6 @@ def nano_of(amount: str | None) -> int | None:
     if not value.is_finite() or value <= 0 or value >= 10**9:
         raise UsageError(f"--budget is {amount!r}: must be an amount of dollars, such as 12.50")
     return int(value * 10**9)
-
-
-def shard_of(shard: str | None) -> tuple[int, int] | None:
-    """``2/8`` as (2, 8). Raises `UsageError`."""
-    if shard is None:
-        return None
-    part, _, parts = shard.partition("/")
-    if not (part.isascii() and part.isdigit() and parts.isascii() and parts.isdigit()) or int(part) >= int(
-        parts
-    ):
-        raise UsageError(f"--shard is {shard!r}: must be I/N with I from 0 to N - 1, such as 0/8")
-    return int(part), int(parts)
 
 
 def warn_of_shutdown(models: list[str], prices: "Prices", today: date) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kcx_jax.corpora.json_object import JsonObject
+from kcx_jax.corpora.lines import read_opening
 from kcx_jax.corpora.readers.columns import is_tag, record_id, tagged_spans
 from kcx_jax.corpora.readers.options import Options
 from kcx_jax.corpora.readers.relations import Draft, token_list
@@ -49,6 +50,27 @@ def read_parquet(path: Path, options: Options) -> Iterator[Record]:
         split = row.get("split") or saved
         said = {"split": split} if isinstance(split, str) else {}
         yield replace(record, meta=said | record.meta)
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether the file begins as Parquet does; `KcxError` when it cannot be read."""
+    return read_opening(path, len(MAGIC)) == MAGIC
+
+
+def try_texts(path: Path) -> Iterator[Record | KcxError]:
+    """The rows of a file with a column `text`, annotated or not; one that is no record comes as its error.
+
+    A row without an id has its number, from 1 on. Raises `KcxError` for a file without that column.
+    """
+    names, rows = _open(path)
+    if "text" not in names:
+        raise KcxError(f"{path}: no column is called text; there are {', '.join(names)}")
+    for number, row in enumerate(rows, 1):
+        own = number if row.get("id") is None else row["id"]
+        try:
+            yield _record({**row, "id": str(own)}, path, f"{path}: row {number}", number - 1, Options())
+        except KcxError as error:
+            yield error
 
 
 def _saved_split(path: Path) -> str | None:

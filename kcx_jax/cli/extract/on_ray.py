@@ -1,0 +1,117 @@
+"""``kcx extract --ray N``: N shards of the input as tasks on a Ray cluster that is there, and one file of results.
+
+Each shard is what ``--shard I/N`` is, with an output of its own in a folder beside OUT.jsonl, which goes when all are
+joined. Where the cluster has GPUs each task of a model of ours takes one. The key of an endpoint does not travel.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.files import refuse_existing
+
+_PATHS = ("input_", "schema")
+
+
+def extract_on_ray(parts: int, options: dict[str, Any]) -> None:
+    """Extract in `parts` shards with `options`, the parameters of ``kcx extract``, and join them in order.
+
+    Raises `UsageError` for options that cannot be divided; `KcxError` without a cluster, and when shards failed: the
+    same command goes on with those.
+    """
+    for name in ("input_", "output"):
+        if options[name] is None or str(options[name]) == "-":
+            raise UsageError(f"--ray needs --{name.rstrip('_')}: a file that all machines of the cluster see")
+    if options["shard"] is not None or options["show"]:
+        raise UsageError("--ray makes the shards itself, and shows nothing: leave --shard and --show out")
+    output = options["output"] = options["output"].absolute()
+    refuse_existing(output, options["overwrite"])
+    options |= {name: options[name] and options[name].absolute() for name in _PATHS}
+    folder = output.with_name(f"{output.name}.parts-{_digest(parts, options)}")
+    shards = [
+        {**options, "shard": f"{part}/{parts}", "output": folder / f"{part}-of-{parts}.jsonl"}
+        for part in range(parts)
+    ]
+    failed = _run([shard for shard in shards if not shard["output"].exists()])
+    for shard, message in failed:
+        print(f"shard {shard} failed: {message}", file=sys.stderr)
+    if failed:
+        raise KcxError(f"{len(failed)} of {parts} shards are not done. The same command goes on with them.")
+    texts = _interleave([shard["output"] for shard in shards], output, options["overwrite"])
+    shutil.rmtree(folder)  # this command made it, for these files
+    print(f"{texts} texts in {output}", file=sys.stderr)
+
+
+def _digest(parts: int, options: dict[str, Any]) -> str:
+    """A name for this piece of work: shards of another are not taken for its own."""
+    told = json.dumps([parts, {name: str(value) for name, value in sorted(options.items())}])
+    return hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
+
+
+def _run(shards: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Read all shards; of those that failed the name and the message."""
+    import ray
+
+    try:
+        ray.init(address="auto", logging_level="error")
+    except ConnectionError as error:
+        raise KcxError(
+            f"no Ray cluster was found ({str(error).splitlines()[0]}). Start one with `ray start --head`, name one in "
+            "RAY_ADDRESS, or read the shards without Ray: --shard I/N."
+        ) from None
+    try:
+        gpus = 1 if ray.cluster_resources().get("GPU") and shards and shards[0]["model"] else 0
+        task = ray.remote(num_gpus=gpus, max_retries=0)(_extract_shard)
+        waiting = {task.remote(options): options["shard"] for options in shards}
+        failed = []
+        while waiting:
+            (done,), _ = ray.wait(list(waiting))
+            shard, message = waiting.pop(done), _end_of(done)
+            if message:
+                failed.append((shard, message))
+            print(f"shard {shard} ended, {len(waiting)} are under way", file=sys.stderr)
+        return sorted(failed)
+    finally:
+        ray.shutdown()  # tasks of this command that still run end with it
+
+
+def _end_of(task: Any) -> str:
+    import ray
+
+    try:
+        return ray.get(task)
+    except ray.exceptions.RayError as error:  # a bug there, or a worker or a node that is gone
+        return str(error).strip().splitlines()[-1]
+
+
+def _extract_shard(options: dict[str, Any]) -> str:
+    """In a worker: read one shard; what was wrong, if anything."""
+    from kcx_jax.cli.extract.command import command
+
+    try:
+        command(**options, ray=None)
+    except KcxError as error:
+        return str(error)
+    return ""
+
+
+def _interleave(paths: Sequence[Path], output: Path, overwrite: bool) -> int:
+    """Write the lines of shards in the order of the input, and return how many there are."""
+    from contextlib import ExitStack
+
+    from kcx_jax.files import atomic_write
+
+    count = 0
+    with ExitStack() as stack, atomic_write(output, "wb", overwrite) as handle:
+        for lines in zip_longest(*(stack.enter_context(path.open("rb")) for path in paths)):
+            for line in lines:
+                if line is not None:
+                    handle.write(line)
+                    count += 1
+    return count

@@ -1,0 +1,189 @@
+"""A real browser at the page, and a server beside it whose answers a test writes."""
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.resources import files
+from typing import Any
+
+import pytest
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync")  # fmt: skip
+POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:"
+KINDS = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+}
+
+Reply = tuple[int, Mapping[str, str], Any]  # status, headers, body (of JSON, or text as it is)
+
+
+class StandIn:
+    """The page's files, schemas, and for each text to read what `reply` gives for the request's body and headers."""
+
+    def __init__(self) -> None:
+        self.schemas: Reply = (200, {}, {"schemas": []})
+        self.reply: Callable[[dict[str, Any], Mapping[str, str]], Reply] = lambda body, _: (
+            200,
+            {},
+            answer(result(body["text"])),
+        )
+        self.asked: list[dict[str, Any]] = []
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self.address = f"http://127.0.0.1:{self._http.server_port}"
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Nothing answers any more. Twice is once."""
+        self._http.shutdown()
+        self._http.server_close()
+
+    def says(self, **fields: Any) -> None:
+        """Every text has this result; see `result`."""
+        self.reply = lambda body, _: (200, {}, answer(result(body["text"], **fields)))
+
+    def fails(self, status: int, message: str = "", param: str | None = None, **headers: str) -> None:
+        """Every request meets this error; `Retry_After` stands for the header of that name."""
+        error = {"error": {"message": message, "type": "any", "param": param, "code": None}}
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.reply = lambda *_: (status, named, error)
+
+
+def _handler(site: StandIn) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path == "/v1/schemas":
+                self._send(*site.schemas)
+            else:
+                name = "index.html" if self.path == "/" else self.path.removeprefix("/page/")
+                file = files("kcx_jax") / "serving" / "page" / name
+                headers = {"Content-Type": KINDS[name.rpartition(".")[2]], "Content-Security-Policy": POLICY}
+                self._send(200, headers, file.read_text(encoding="utf-8"))
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            site.asked.append(body)
+            self._send(*site.reply(body, self.headers))
+
+        def _send(self, status: int, headers: Mapping[str, str], body: Any) -> None:
+            content = (body if isinstance(body, str) else json.dumps(body)).encode()
+            self.send_response(status)
+            for name, value in {"Content-Type": "application/json", **headers}.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing: the tests say what they ask."""
+
+    return Handler
+
+
+def answer(*results: dict[str, Any]) -> dict[str, Any]:
+    """The body of an answer to POST /v1/extract."""
+    return {
+        "results": list(results or [result("")]),
+        "model": "scripted",
+        "seconds": 1.234,
+        "queued_seconds": 0.05,
+    }
+
+
+def result(
+    text: str, entities=(), relations=(), events=(), problems=(), answers=None, loose=()
+) -> dict[str, Any]:
+    """A result from (label, start, end[, score]) and the like: Python's own offsets, which are code points."""
+
+    def mention(label: str, start: int, end: int, score: float | None = None) -> dict[str, Any]:
+        return {"label": label, "text": text[start:end], "start": start, "end": end, "score": score}
+
+    def argument(role: str, label: str | None, start: int, end: int) -> dict[str, Any]:
+        return {"role": role, "label": label, "text": text[start:end], "start": start, "end": end}
+
+    return {
+        "text": text,
+        "entities": [mention(*each) for each in entities],
+        "relations": [
+            {"label": label, "head": mention(*head), "tail": mention(*tail), "score": score}
+            for label, head, tail, score in relations
+        ],
+        "events": [
+            {**mention(*trigger), "arguments": [argument(*each) for each in arguments]}
+            for trigger, arguments in events
+        ],
+        "problems": [dict(zip(("task", "kind", "detail"), each, strict=True)) for each in problems],
+        "answers": answers or {},
+        "record": {
+            "id": "0",
+            "language": "und",
+            "text": text,
+            "meta": {"loose": list(loose)} if loose else {},
+        },
+    }
+
+
+@pytest.fixture
+def site() -> Iterator[StandIn]:
+    """A server of its own for each test."""
+    server = StandIn()
+    yield server
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium without a window; skips, saying so, where there is none."""
+    driver = pytest.importorskip("playwright.sync_api", reason="needs playwright (the extra `browser`)")
+    program = os.environ.get("KCX_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        pytest.skip(f"needs Chromium: none of {', '.join(NAMES)} is on PATH (or set KCX_CHROMIUM)")
+    with driver.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def opened(browser, site):
+    """The page as it opens: `opened(width=360, color_scheme="dark")`. It must not fail or break its policy."""
+    contexts, broken = [], []
+
+    def open_page(width: int = 1280, height: int = 900, **settings: Any):
+        context = browser.new_context(viewport={"width": width, "height": height}, **settings)
+        contexts.append(context)
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.on("console", lambda line: broken.append(line.text) if _is_broken(line) else None)
+        with page.expect_response("**/v1/schemas"):
+            page.goto(site.address)
+        return page
+
+    open_page.broken = broken  # for a test that breaks it on purpose
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not broken, broken
+
+
+def _is_broken(line: Any) -> bool:
+    """Errors and broken policies, but not the lines in which a browser says that a server said no."""
+    return line.type == "error" and not line.text.startswith("Failed to load resource")
+
+
+def run(page: Any, text: str | None = None) -> None:
+    """Types `text`, if given, and waits for what comes of it."""
+    if text is not None:
+        page.fill("#text", text)
+    page.click("#run")
+    page.wait_for_selector("#result[aria-busy=false]")
