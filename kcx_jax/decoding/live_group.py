@@ -23,7 +23,7 @@ _ROOM = Room(
     mixed=SMALLEST_CONTEXT,
     unique=8 * SMALLEST_CONTEXT,
 )
-_PLACES = 4  # for each slot: as many contexts as it may read in a turn, and the one that it answers
+_PLACES = 8  # for each slot: as many contexts as it may read in a turn, and the one that it answers
 _CALM_TURNS = (
     32  # with fewer requests before a batch gets fewer slots: it costs more than to keep them for a while
 )
