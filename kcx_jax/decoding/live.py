@@ -15,6 +15,8 @@ from functools import lru_cache, partial
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import jax
+
 from kcx_jax.decoding.batch import terms_of
 from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.generator import CACHED_TOKENS, Generator
@@ -30,7 +32,6 @@ from kcx_jax.tokenizer.cut import encode_below
 _STEPS = 16  # of the device in a turn
 _SHARE = 8  # turns that a group has while others wait for its room
 _MOST_OPEN = 8  # groups with caches on the device; each keeps a prefix, too
-_MOST_FAILURES = 3  # one after another: then the device is taken for dead
 _KNOWN = 64  # kinds of requests whose terms are kept
 
 
@@ -135,7 +136,6 @@ class Live:
         self._errands: deque[_Errand] = deque()
         self._until: float | None = None  # when it is to end, once it is closed
         self._failed: str | None = None
-        self._failures = 0  # turns one after another
         self._live = self._answered = self._cancelled = self._errors = self._turns = 0
         self._forwards = self._tokens = self._drafted = self._accepted = 0
         self._terms = lru_cache(maxsize=_KNOWN)(self._terms_of)
@@ -336,7 +336,6 @@ class Live:
             self._lose([*group.held, *jobs], group, error)
             return
         with self._changed:
-            self._failures = 0
             self._turns += 1
             group.turns += 1
             self._forwards += group.forwards - before
@@ -372,41 +371,39 @@ class Live:
                     job.future.set_exception(error)
 
     def _lose(self, jobs: Iterable[Job], group: LiveGroup, error: Exception) -> None:
-        """The device failed: these get no answer, and others a new batch. Raises if it fails again and again."""
+        """The device failed: these get no answer, and others a new batch. Raises if it is dead."""
         with self._changed:
             group.close()
-            self._failures += 1
             self._live = sum(each.live for each in self._rounds.opened())
-            lost = [job for job in dict.fromkeys(jobs) if self._let_go(job)]
+            lost = [job for job in jobs if self._let_go(job)]
             self._errors += len(lost)
         for job in lost:
             failed = LiveFailedError(f"the device failed while this was decoded: {error}. Send it again.")
             failed.__cause__ = error
             job.future.set_exception(failed)
-        if self._failures >= _MOST_FAILURES:
-            raise LiveFailedError(
-                f"the device failed {self._failures} times, at last with: {error}"
-            ) from error
+        _prove_alive()
 
     def _end(self, failed: str | None) -> None:
         """Leave all that is under way: cancelled, or failed for this reason."""
+        reason = LiveClosedError() if failed is None else LiveFailedError(f"the engine is dead: {failed}.")
         with self._changed:
             self._failed, self._live = failed, 0
-            jobs, errands = [job for _, job in self._under_way.values()], list(self._errands)
-            self._under_way.clear()
+            jobs, errands = [job for _, job in self._under_way.values()], [*self._errands]
             self._errands.clear()
             self._rounds.clear()
-            counted = len(jobs)
-            self._errors, self._cancelled = (
-                (self._errors, self._cancelled + counted)
-                if failed is None
-                else (self._errors + counted, self._cancelled)
-            )
-        reason = LiveClosedError() if failed is None else LiveFailedError(f"the engine is dead: {failed}.")
         for errand in errands:
             errand.done.set_exception(reason)
         for job in jobs:
             if failed is None:
                 job.future.cancel()
-            if job.future.set_running_or_notify_cancel():
+            with self._changed:
+                is_wanted = self._let_go(job)
+                self._errors += is_wanted
+            if is_wanted:
                 job.future.set_exception(reason)
+
+
+def _prove_alive() -> None:
+    """Compute something on every device; raises what that raises."""
+    for device in jax.local_devices():
+        jax.block_until_ready(jax.device_put(1, device) + 1)

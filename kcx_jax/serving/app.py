@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from kcx_jax import __version__
@@ -42,7 +43,12 @@ def create_app(state: ServerState) -> ASGIApp:
             allow_headers=["Authorization", "Content-Type", "X-Request-Id"],
             expose_headers=["X-Request-Id", "Retry-After"],
         )
-    return Observed(app, app.state.metrics)
+    paths = {path for part in (extract, completions, pages) for path in map(_path, part.router.routes)}
+    return Observed(app, app.state.metrics, paths)
+
+
+def _path(route: BaseRoute) -> str:
+    return getattr(route, "path", "")
 
 
 class _Documented(FastAPI):

@@ -34,7 +34,8 @@ from kcx_jax.tokenizer.conversations import conversation_ids
 
 router = APIRouter(route_class=JsonRoute)
 _FAILURES = documented(400, 401, 404, 408, 413, 415, 429, 500, 503, 504)
-_STREAM = {"text/event-stream": {"schema": {"type": "string"}}}
+_EVENT = {"type": "object", "properties": {"data": {"type": "string"}}, "required": ["data"]}
+_STREAM = {"text/event-stream": {"schema": _EVENT}}
 _TASK_LINE = re.compile("|".join(f"^{re.escape(line)}\n" for line in TASK_LINES.values()), re.MULTILINE)
 
 

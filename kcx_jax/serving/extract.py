@@ -9,11 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kcx_jax.errors import KcxError
 from kcx_jax.extraction import Result
 from kcx_jax.extraction.reading import Reading
 from kcx_jax.schema import Task
 from kcx_jax.serving.asking import answers
-from kcx_jax.serving.errors import documented
+from kcx_jax.serving.errors import ApiError, documented
 from kcx_jax.serving.json_body import JsonRoute
 from kcx_jax.serving.requests import count, service_of
 from kcx_jax.serving.service import Service
@@ -101,11 +102,12 @@ class EventFound(Span):
 
 
 class ProblemFound(BaseModel):
-    """Something of an answer that is not in the result, or may be missing from it."""
+    """Something of an answer that is not in the result, or may be missing from it; `window` of a long text's answer."""
 
     task: str
     kind: str
     detail: str
+    window: tuple[int, int] | None
 
 
 class TextResult(BaseModel):
@@ -161,7 +163,10 @@ async def extract(body: ExtractRequest, request: Request) -> JSONResponse:
 def _readings(service: Service, body: ExtractRequest) -> list[Reading]:
     source = body.schema_ if body.schema_ is not None else body.labels
     reader = service.schemas.reader(source, body.schema_name, body.tasks, body.ground)
-    return service.readings(body.texts, reader)
+    try:
+        return service.readings(body.texts, reader)
+    except KcxError as error:  # a text that is none, or that has no room beside this schema
+        raise ApiError(400, str(error), param="text") from error
 
 
 def _as_json(result: Result) -> dict[str, Any]:

@@ -37,4 +37,6 @@ class KeyNeeded:
     def _is_shown(self, scope: Scope) -> bool:
         kind, _, shown = Headers(scope=scope).get("authorization", "").partition(" ")
         # Digests have one length, and are compared in a time that says nothing of the key.
-        return kind.lower() == "bearer" and hmac.compare_digest(sha256(shown.encode()).digest(), self._digest)
+        return kind.lower() == "bearer" and hmac.compare_digest(
+            sha256(shown.encode("latin-1")).digest(), self._digest
+        )

@@ -5,6 +5,7 @@ import re
 import time
 import traceback
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,6 +16,7 @@ from kcx_jax.serving.requests import counts_of
 
 LOG = logging.getLogger("kcx.serve")
 GONE = 499  # in the log: whoever asked had gone before there was a status
+_PROBES = ("/health", "/ready", "/metrics")  # asked for every few seconds
 _ID = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -28,10 +30,10 @@ _HEADERS = {
 
 
 class Observed:
-    """The outermost application."""
+    """The outermost application. `paths` are those of the routes, by which requests are told and counted."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics):
-        self.app, self.metrics = app, metrics
+    def __init__(self, app: ASGIApp, metrics: Metrics, paths: Iterable[str]):
+        self.app, self.metrics, self.paths = app, metrics, frozenset(paths)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -60,9 +62,10 @@ class Observed:
             self._note(scope, name, status, time.monotonic() - begun, failure)
 
     def _note(self, scope: Scope, name: str, status: int, seconds: float, failure: Exception | None) -> None:
-        route = getattr(
-            scope.get("route"), "path", "unknown"
-        )  # never the path itself: anything may stand there
+        # No other path is told as it is: a text may stand there.
+        route = (
+            scope["path"] if scope["path"] in self.paths else getattr(scope.get("route"), "path", "unknown")
+        )
         counts = counts_of(scope)
         self.metrics.note(route, scope["method"], status, seconds, counts)
         fields: dict[str, Any] = {
@@ -75,7 +78,8 @@ class Observed:
             **counts,
         }
         if failure is None:
-            LOG.info("request", extra={"fields": fields})
+            level = logging.DEBUG if route in _PROBES else logging.INFO
+            LOG.log(level, "request", extra={"fields": fields})
         else:
             LOG.error("request", extra={"fields": fields | failure_fields(failure)})
 

@@ -1,5 +1,6 @@
 """Schemas of requests: by name, or written in them as classes, labels or our JSON form. Read, never run."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -36,6 +37,7 @@ class SchemaBook:
         self.named = named
         self._make = make
         self._kept: OrderedDict[_Key, Reader] = OrderedDict()
+        self._lock = threading.Lock()  # requests are read in several threads
 
     def reader(
         self,
@@ -56,17 +58,19 @@ class SchemaBook:
         else:
             key_source = source if isinstance(source, str) else ("data", repr(source))
         key = _Key(key_source, None if tasks is None else tuple(tasks), ground)
-        reader = self._kept.get(key)
+        with self._lock:
+            reader = self._kept.get(key)
         if reader is None:
             try:
                 schema = self.named[name] if name is not None else read_schema(source)
                 reader = self._make(schema, tasks, ground)
             except UsageError as error:
                 raise ApiError(400, str(error), param="schema") from error
-            self._kept[key] = reader
+        with self._lock:
+            reader = self._kept.setdefault(key, reader)
+            self._kept.move_to_end(key)
             while len(self._kept) > _KEPT:
                 self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
         return reader
 
 

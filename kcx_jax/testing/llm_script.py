@@ -129,7 +129,7 @@ class Script:
 
     def _sentence_in(self, content: str) -> str:
         """The last known sentence of the prompt: a string literal on a line, or a line of its own."""
-        for line in reversed(content.splitlines()):
+        for line in reversed(content.split("\n")):  # a sentence may hold other ends of lines as they are
             literals = [_literal(found) for found in re.findall(r'"(?:[^"\\]|\\.)*"', line)]
             for text in (*reversed(literals), line.strip()):
                 if text in self._answers:

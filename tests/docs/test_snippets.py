@@ -11,8 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kcx_jax.corpora import Record
+from kcx_jax.extraction import Reader, Window
 from kcx_jax.prompts import PromptConfig
-from kcx_jax.schema import ontology
+from kcx_jax.schema import load_schema, ontology
 from kcx_jax.testing.llm_server import ScriptedServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,6 +134,48 @@ def test_the_prompts_on_their_page_are_those_that_are_made():
     assert done.stdout.endswith(f"{fences(page, 'text')[0]}A human being. Examples: Alan\n")
     assert len(re.findall(r"^results = \[.+\]$", done.stdout, re.MULTILINE)) == 5
     PromptConfig(**yaml.safe_load(fences(page, "yaml")[0]))
+
+
+STORY = "Ada Lovelace was born in London. In 1833 she met Charles Babbage."
+STORY_ANSWERS = {
+    "ner": '[Person("Ada Lovelace"), City("London"), Person("Charles Babbage"), Person("Alan Turing")]',
+    "re": '[BirthPlace(Person("Ada Lovelace"), City("London"))]',
+    "eae": '[Meeting("met", participant=[Person("Charles Babbage")], time=["1833"])]',
+}
+
+
+@pytest.fixture(scope="module")
+def storyteller():
+    """An endpoint that has the answers of the page of extraction: of people alone, where nothing else is asked for."""
+    report = Record("0", "en", f"{SENTENCE} " * 400)
+    windows = [Window(), Window(2000, 500)]
+    texts = {
+        ask.text for each in windows for ask in Reader(load_schema(["x"]), window=each).read(report).asks
+    }
+    told = ", ".join(['Person("Ada Lovelace")', 'City("London")'])
+    answers = {text: f"[{', '.join([told] * text.count(SENTENCE))}]" for text in texts}
+    with ScriptedServer({**answers, STORY: STORY_ANSWERS, "It rained.": "[]"}) as running:
+        yield running
+
+
+def _extraction_page(server, codes: list[str], texts: list[str]) -> None:
+    program = "\n".join(codes).replace(ENDPOINT, server.base_url)
+    done = run([sys.executable, "-X", "utf8", "-c", program])
+    assert (done.returncode, done.stdout) == (0, "".join(texts)), done.stderr
+
+
+def test_the_python_of_the_page_of_extraction_prints_what_is_shown(storyteller):
+    page = ROOT / "docs" / "extraction.md"
+    *codes, spacy = fences(page, "python")
+    assert "import spacy" in spacy
+    _extraction_page(storyteller, codes, fences(page, "text")[:-1])
+
+
+def test_the_spacy_of_the_page_of_extraction_prints_what_is_shown(storyteller):
+    pytest.importorskip("spacy")
+    page = ROOT / "docs" / "extraction.md"
+    found = "import kcx_jax.extraction.spacy_component\n"  # an installed package is found without it
+    _extraction_page(storyteller, [found + fences(page, "python")[-1]], fences(page, "text")[-1:])
 
 
 def options_by_command() -> dict[tuple[str, ...], set[str]]:

@@ -65,6 +65,10 @@ class StandIn:
         with self._changed:
             assert self._changed.wait_for(lambda: is_so(self), timeout=60)
 
+    def warm(self, examples, pin=False) -> None:
+        """See `Live`: whoever is warmed by it is warm."""
+        list(examples)
+
     def figures(self) -> LiveFigures:
         """See `Live`."""
         cancelled = sum(ticket.future.cancelled() for _, _, ticket in self.asked)

@@ -193,10 +193,9 @@ def test_keys(serving):
     running = serving(api_key="sésame")
     for path in ("/", "/health", "/ready", "/openapi.json", "/docs"):
         assert running.client.get(path).status_code == 200
-    header = {"Authorization": "Bearer sésame".encode().decode("latin-1")}
     for path in ("/v1/models", "/v1/schemas", "/metrics", "/nothing"):
         assert running.client.get(path).status_code == 401
-    for wrong in ("", "Bearer", "Bearer ", "Bearer other", "Basic sésame", "sésame"):
+    for wrong in ("", "Bearer", "Bearer other", "Basic sésame", "sésame"):
         found = running.post("/v1/extract", EXTRACT, headers={"Authorization": wrong.encode()})
         assert found.status_code == 401
         assert found.headers["WWW-Authenticate"] == "Bearer"
@@ -204,7 +203,6 @@ def test_keys(serving):
     right = {"Authorization": "Bearer sésame".encode()}
     assert running.post("/v1/extract", EXTRACT, headers=right).status_code == 200
     assert running.client.get("/v1/models", headers=right).status_code == 200
-    assert header
     assert running.client.get("/openapi.json").json()["paths"]["/v1/extract"]["post"]["security"]
 
 
