@@ -81,7 +81,9 @@ def result(
             {**mention(*trigger), "arguments": [argument(*each) for each in arguments]}
             for trigger, arguments in events
         ],
-        "problems": [dict(zip(("task", "kind", "detail"), each, strict=True)) for each in problems],
+        "problems": [
+            dict(zip(("task", "kind", "detail", "window"), (*each, None), strict=False)) for each in problems
+        ],
         "answers": answers or {},
         "record": {
             "id": "0",

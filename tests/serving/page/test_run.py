@@ -82,7 +82,7 @@ def test_an_example_does_not_lose_what_a_person_wrote(opened, site: Canned):
 def test_answer_timing_confidence_and_problems_are_shown(opened, site: Canned):
     site.says(
         entities=[("Person", 0, 3, 0.97), ("City", 7, 11)],
-        problems=[("ner", "unresolved", 'Person "Bob"'), ("re", "new_kind", "of tomorrow")],
+        problems=[("ner", "unresolved", 'Person "Bob"'), ("re", "new_kind", "of tomorrow", [0, 11])],
         answers={"ner": '[\n  Person("Ada"),\n]'},
         loose=[{"task": "ner", "type": "City", "start": 7, "end": 11, "rung": "case"}],
     )
@@ -96,7 +96,7 @@ def test_answer_timing_confidence_and_problems_are_shown(opened, site: Canned):
     assert page.inner_text("pre[aria-label='The answer for entities']") == 'results = [\n  Person("Ada"),\n]'
     assert page.locator(".problems li").all_inner_texts() == [
         'not in the text (entities) Person "Bob"',
-        "new_kind (relations) of tomorrow",
+        "new_kind (relations) of tomorrow (of the text's characters 0 to 11)",
         "taken as the text has it (other case) (entities) City: OSLO",
     ]
 
@@ -199,12 +199,9 @@ def test_an_api_key_is_asked_for_when_the_server_does_and_kept_nowhere(opened, s
     assert page.is_hidden("#key-field")
     run(page, "Ada")
     assert "asks for an API key" in page.inner_text("#error")
-    for wrong in ("wrong", "ключ", "two words"):
-        page.fill("#key", wrong)
-        run(page)
-        assert "refused this API key" in page.inner_text("#error") or "no API key" in page.inner_text(
-            "#error"
-        )
+    page.fill("#key", "wrong")
+    run(page)
+    assert "refused this API key" in page.inner_text("#error")
     page.fill("#key", " sesame-1 ")
     run(page)
     assert page.inner_text("mark") == "Ada"

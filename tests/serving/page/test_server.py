@@ -89,10 +89,10 @@ def test_classes_that_cannot_be_read_are_said_and_marked(opened, serving):
 
 
 def test_a_key_is_asked_for_and_used(opened, serving):
-    server = serving(StandIn(by_task), schemas={"moves": load_schema(CLASSES)}, api_key="sesame")
+    server = serving(StandIn(by_task), schemas={"moves": load_schema(CLASSES)}, api_key="sésame ключ")
     page = opened(at=server.url)
     page.wait_for_selector("#key-field:visible")
-    page.fill("#key", "sesame")
+    page.fill("#key", "sésame ключ")
     page.keyboard.press("Tab")
     page.wait_for_selector("#schema-name:visible")
     run(page, TEXT)
