@@ -59,7 +59,11 @@ function problemsOf(result) {
     words: `taken as the text has it (${WORDS[rung] ?? rung})`,
     detail: `${type}: ${points.slice(start, end).join("")}`,
   }));
-  const refused = result.problems.map(({ task, kind, detail }) => ({ task, words: WORDS[kind] ?? kind, detail }));
+  const refused = result.problems.map(({ task, kind, detail, window }) => ({
+    task,
+    words: WORDS[kind] ?? kind,
+    detail: window ? `${detail} (of the text's characters ${window[0]} to ${window[1]})` : detail,
+  }));
   return [...refused, ...repaired];
 }
 

@@ -1,12 +1,9 @@
-"""A real browser at the page, and a server beside it whose answers a test writes."""
+"""A real browser at the page of a real server, whose answers a test may write itself."""
 
 import json
 import os
 import shutil
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -14,38 +11,18 @@ import pytest
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync")  # fmt: skip
-POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:"
-KINDS = {
-    "html": "text/html; charset=utf-8",
-    "css": "text/css; charset=utf-8",
-    "js": "text/javascript; charset=utf-8",
-}
 
 Reply = tuple[int, Mapping[str, str], Any]  # status, headers, body (of JSON, or text as it is)
 
 
-class StandIn:
-    """The page's files, schemas, and for each text to read what `reply` gives for the request's body and headers."""
+class Canned:
+    """Answers written by a test: schemas, and for each text what `reply` gives for the request's body and headers."""
 
     def __init__(self) -> None:
         self.schemas: Reply = (200, {}, {"schemas": []})
-        self.reply: Callable[[dict[str, Any], Mapping[str, str]], Reply] = lambda body, _: (
-            200,
-            {},
-            answer(result(body["text"])),
-        )
+        self.reply: Callable[[dict[str, Any], Mapping[str, str]], Reply]
         self.asked: list[dict[str, Any]] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self.address = f"http://127.0.0.1:{self._http.server_port}"
-        self._thread = threading.Thread(
-            target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
-        )
-        self._thread.start()
-
-    def close(self) -> None:
-        """Nothing answers any more. Twice is once."""
-        self._http.shutdown()
-        self._http.server_close()
+        self.says()
 
     def says(self, **fields: Any) -> None:
         """Every text has this result; see `result`."""
@@ -57,36 +34,19 @@ class StandIn:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.reply = lambda *_: (status, named, error)
 
+    def answers(self, context: Any) -> None:
+        """In this context of a browser it is what answers, and not the server."""
+        context.route("**/v1/schemas", lambda route: _fulfil(route, *self.schemas))
+        context.route("**/v1/extract", self._extract)
 
-def _handler(site: StandIn) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            if self.path == "/v1/schemas":
-                self._send(*site.schemas)
-            else:
-                name = "index.html" if self.path == "/" else self.path.removeprefix("/page/")
-                file = files("kcx_jax") / "serving" / "page" / name
-                headers = {"Content-Type": KINDS[name.rpartition(".")[2]], "Content-Security-Policy": POLICY}
-                self._send(200, headers, file.read_text(encoding="utf-8"))
+    def _extract(self, route: Any) -> None:
+        self.asked.append(route.request.post_data_json)
+        _fulfil(route, *self.reply(self.asked[-1], route.request.headers))
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            site.asked.append(body)
-            self._send(*site.reply(body, self.headers))
 
-        def _send(self, status: int, headers: Mapping[str, str], body: Any) -> None:
-            content = (body if isinstance(body, str) else json.dumps(body)).encode()
-            self.send_response(status)
-            for name, value in {"Content-Type": "application/json", **headers}.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: Any) -> None:
-            """Nothing: the tests say what they ask."""
-
-    return Handler
+def _fulfil(route: Any, status: int, headers: Mapping[str, str], body: Any) -> None:
+    content = body if isinstance(body, str) else json.dumps(body)
+    route.fulfill(status=status, headers={"Content-Type": "application/json", **headers}, body=content)
 
 
 def answer(*results: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +81,9 @@ def result(
             {**mention(*trigger), "arguments": [argument(*each) for each in arguments]}
             for trigger, arguments in events
         ],
-        "problems": [dict(zip(("task", "kind", "detail"), each, strict=True)) for each in problems],
+        "problems": [
+            dict(zip(("task", "kind", "detail", "window"), (*each, None), strict=False)) for each in problems
+        ],
         "answers": answers or {},
         "record": {
             "id": "0",
@@ -133,11 +95,9 @@ def result(
 
 
 @pytest.fixture
-def site() -> Iterator[StandIn]:
-    """A server of its own for each test."""
-    server = StandIn()
-    yield server
-    server.close()
+def site() -> Canned:
+    """What the page hears, unless it is opened at a server of its own."""
+    return Canned()
 
 
 @pytest.fixture(scope="module")
@@ -154,19 +114,24 @@ def browser():
 
 
 @pytest.fixture
-def opened(browser, site):
-    """The page as it opens: `opened(width=360, color_scheme="dark")`. It must not fail or break its policy."""
+def opened(browser, serving, site):
+    """The page as it opens: `opened(width=360, color_scheme="dark")`. It must not fail or break its policy.
+
+    `at` is a server which answers itself; without one, `site` does.
+    """
     contexts, broken = [], []
 
-    def open_page(width: int = 1280, height: int = 900, **settings: Any):
+    def open_page(width: int = 1280, height: int = 900, at: str | None = None, **settings: Any):
         context = browser.new_context(viewport={"width": width, "height": height}, **settings)
         contexts.append(context)
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(60_000)
+        if at is None:
+            site.answers(context)
         page = context.new_page()
         page.on("pageerror", lambda error: broken.append(str(error)))
         page.on("console", lambda line: broken.append(line.text) if _is_broken(line) else None)
         with page.expect_response("**/v1/schemas"):
-            page.goto(site.address)
+            page.goto(at or serving().url)
         return page
 
     open_page.broken = broken  # for a test that breaks it on purpose

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import StandIn, run
+from .conftest import Canned, run
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitän" * 4
 TEXT = f"Mira Okafor left Lagos for {LONG} in May."
@@ -110,7 +110,7 @@ def test_the_ratio_is_that_of_the_standard():
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_contrast_suffices(opened, site: StandIn, scheme):
+def test_contrast_suffices(opened, site: Canned, scheme):
     labels = [f"label {number}" for number in range(12)]  # all colours, and around
     fields = EVERYTHING | {"entities": [(label, 0, 11, 0.5) for label in labels] + EVERYTHING["entities"]}
     site.says(**fields)
@@ -140,7 +140,7 @@ WIDE = """() => [document.scrollingElement, ...document.querySelectorAll("body *
 
 
 @pytest.mark.parametrize("width", [360, 320, 700, 1100])
-def test_nothing_is_wider_than_the_screen(opened, site: StandIn, width):
+def test_nothing_is_wider_than_the_screen(opened, site: Canned, width):
     site.schemas = (200, {}, {"schemas": [{"name": LONG, "code": LONG, "labels": [LONG], "tasks": ["ner"]}]})
     site.says(**EVERYTHING)
     page = opened(width=width, height=740)
@@ -167,7 +167,7 @@ def test_nothing_is_wider_than_the_screen(opened, site: StandIn, width):
         ("2019: ليلى", "rtl"),
     ],
 )
-def test_a_text_runs_in_its_own_direction(opened, site: StandIn, text, direction):
+def test_a_text_runs_in_its_own_direction(opened, site: Canned, text, direction):
     site.says(entities=[("Person", 0, len(text), 0.5)])
     page = opened()
     run(page, text)
@@ -176,7 +176,7 @@ def test_a_text_runs_in_its_own_direction(opened, site: StandIn, text, direction
     assert page.evaluate("getComputedStyle(document.documentElement).direction") == "ltr"
 
 
-def test_each_line_runs_in_its_own_direction(opened, site: StandIn):
+def test_each_line_runs_in_its_own_direction(opened, site: Canned):
     page = opened()
     run(page, "Ada\nليلى")
     left, right = page.evaluate(
@@ -191,7 +191,7 @@ def test_each_line_runs_in_its_own_direction(opened, site: StandIn):
     assert (left, right) == (True, False)
 
 
-def test_arrow_keys_follow_the_eye_in_either_direction(opened, site: StandIn):
+def test_arrow_keys_follow_the_eye_in_either_direction(opened, site: Canned):
     page = opened()
     for text, forward, back in (
         ("Ada and Bob", "ArrowRight", "ArrowLeft"),
@@ -220,7 +220,7 @@ FOCUS = """() => {
 }"""
 
 
-def test_from_opening_to_a_result_by_keyboard_alone(opened, site: StandIn):
+def test_from_opening_to_a_result_by_keyboard_alone(opened, site: Canned):
     site.says(**EVERYTHING)
     page = opened()
     seen = []
@@ -277,7 +277,7 @@ def test_from_opening_to_a_result_by_keyboard_alone(opened, site: StandIn):
     tab_to("code")
 
 
-def test_every_control_has_a_name(opened, site: StandIn):
+def test_every_control_has_a_name(opened, site: Canned):
     site.says(**EVERYTHING)
     page = opened()
     run(page, TEXT)
@@ -290,7 +290,7 @@ def test_every_control_has_a_name(opened, site: StandIn):
     assert page.get_attribute("#status", "role") == "status"
 
 
-def test_nothing_moves_for_those_who_asked_for_it(opened, site: StandIn):
+def test_nothing_moves_for_those_who_asked_for_it(opened, site: Canned):
     site.says(**EVERYTHING)
     moves = "(each) => parseFloat(getComputedStyle(each).transitionDuration)"
     moving = f"[...document.querySelectorAll('*')].filter({moves}).length"
@@ -302,7 +302,7 @@ def test_nothing_moves_for_those_who_asked_for_it(opened, site: StandIn):
     assert page.evaluate(moving) > 0
 
 
-def test_more_than_one_width_of_type(opened, site: StandIn):
+def test_more_than_one_width_of_type(opened, site: Canned):
     """Text at twice its size, as people with weak eyes set it, still fits a phone turned on its side."""
     site.says(**EVERYTHING)
     page = opened(width=740, height=360)

@@ -1,7 +1,6 @@
 """What the page asks of the server, what it shows of the answer, and what it says when there is none."""
 
 import json
-import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -9,7 +8,7 @@ import pytest
 
 from kcx_jax.schema import load_schema
 
-from .conftest import StandIn, answer, result, run
+from .conftest import Canned, answer, result, run
 
 ADA = {"entities": [("Person", 0, 3, 0.97)], "answers": {"ner": '[Person("Ada")]'}}
 SCHEMAS = [
@@ -18,7 +17,7 @@ SCHEMAS = [
 ]
 
 
-def test_a_schema_by_name_is_the_default_where_the_server_has_one(opened, site: StandIn):
+def test_a_schema_by_name_is_the_default_where_the_server_has_one(opened, site: Canned):
     site.schemas = (200, {}, {"schemas": SCHEMAS})
     site.says(**ADA)
     page = opened()
@@ -36,7 +35,7 @@ def test_a_schema_by_name_is_the_default_where_the_server_has_one(opened, site: 
     assert page.input_value("#code") == SCHEMAS[1]["code"]
 
 
-def test_labels_are_separated_by_the_commas_of_any_script(opened, site: StandIn):
+def test_labels_are_separated_by_the_commas_of_any_script(opened, site: Canned):
     page = opened()
     page.fill("#labels", " person,,人物、地点，شخص، city ")
     run(page, "x")
@@ -44,7 +43,7 @@ def test_labels_are_separated_by_the_commas_of_any_script(opened, site: StandIn)
     assert "Nothing of this schema was found" in page.inner_text("#found")
 
 
-def test_classes_are_sent_as_they_are_written(opened, site: StandIn):
+def test_classes_are_sent_as_they_are_written(opened, site: Canned):
     page = opened()
     page.check("[name=mode][value=code]")
     page.fill("#code", "class Ж(Entity):\n    '''\"'''\n")
@@ -54,7 +53,7 @@ def test_classes_are_sent_as_they_are_written(opened, site: StandIn):
     assert site.asked[-1]["tasks"] == ["ner", "re"]
 
 
-def test_every_example_has_a_schema_that_can_be_read(opened, site: StandIn):
+def test_every_example_has_a_schema_that_can_be_read(opened, site: Canned):
     page = opened()
     buttons = page.locator(".examples button")
     assert buttons.count() >= 5
@@ -69,7 +68,7 @@ def test_every_example_has_a_schema_that_can_be_read(opened, site: StandIn):
     assert len(sent) == buttons.count()
 
 
-def test_an_example_does_not_lose_what_a_person_wrote(opened, site: StandIn):
+def test_an_example_does_not_lose_what_a_person_wrote(opened, site: Canned):
     page = opened()
     page.focus("#text")
     page.keyboard.type("my own words")
@@ -80,10 +79,10 @@ def test_an_example_does_not_lose_what_a_person_wrote(opened, site: StandIn):
     assert page.input_value("#text") == "my own words"
 
 
-def test_answer_timing_confidence_and_problems_are_shown(opened, site: StandIn):
+def test_answer_timing_confidence_and_problems_are_shown(opened, site: Canned):
     site.says(
         entities=[("Person", 0, 3, 0.97), ("City", 7, 11)],
-        problems=[("ner", "unresolved", 'Person "Bob"'), ("re", "new_kind", "of tomorrow")],
+        problems=[("ner", "unresolved", 'Person "Bob"'), ("re", "new_kind", "of tomorrow", [0, 11])],
         answers={"ner": '[\n  Person("Ada"),\n]'},
         loose=[{"task": "ner", "type": "City", "start": 7, "end": 11, "rung": "case"}],
     )
@@ -97,12 +96,12 @@ def test_answer_timing_confidence_and_problems_are_shown(opened, site: StandIn):
     assert page.inner_text("pre[aria-label='The answer for entities']") == 'results = [\n  Person("Ada"),\n]'
     assert page.locator(".problems li").all_inner_texts() == [
         'not in the text (entities) Person "Bob"',
-        "new_kind (relations) of tomorrow",
+        "new_kind (relations) of tomorrow (of the text's characters 0 to 11)",
         "taken as the text has it (other case) (entities) City: OSLO",
     ]
 
 
-def test_copy_gives_the_answer_of_the_server(opened, site: StandIn):
+def test_copy_gives_the_answer_of_the_server(opened, site: Canned):
     said = answer(result("Ada 🎉", entities=[("Person", 0, 3, 0.97)]))
     site.reply = lambda *_: (200, {}, said)
     page = opened(permissions=["clipboard-read"])
@@ -110,36 +109,6 @@ def test_copy_gives_the_answer_of_the_server(opened, site: StandIn):
     page.click("#copy")
     assert page.inner_text("#status").endswith("by scripted. Copied.")
     assert json.loads(page.evaluate("navigator.clipboard.readText()")) == said
-
-
-def test_a_request_is_cancelled_by_escape_and_by_the_button(opened, site: StandIn):
-    hold, asked = threading.Event(), threading.Semaphore(0)
-
-    def reply(body, _):
-        asked.release()
-        assert hold.wait(60)
-        return 200, {}, answer(result(body["text"], **ADA))
-
-    site.reply = reply
-    page = opened()
-    page.fill("#text", "Ada")
-    for cancel in (lambda: page.keyboard.press("Escape"), lambda: page.click("#cancel")):
-        page.focus("#run")
-        page.keyboard.press("Enter")
-        assert asked.acquire(timeout=60)
-        assert page.get_attribute("#run", "aria-disabled") == "true"
-        page.keyboard.press("Enter")  # a second one is not sent
-        with page.expect_event("requestfailed") as failed:
-            cancel()
-        assert failed.value.url.endswith("/v1/extract")
-        page.wait_for_selector("#result[aria-busy=false]")
-        assert page.inner_text("#status") == "Cancelled."
-        assert page.is_hidden("#error")
-        assert page.evaluate("document.activeElement.id") == "run"
-    hold.set()
-    run(page)
-    assert page.inner_text("mark") == "Ada"
-    assert len(site.asked) == 3
 
 
 @pytest.mark.parametrize(
@@ -154,7 +123,7 @@ def test_a_request_is_cancelled_by_escape_and_by_the_button(opened, site: StandI
         (418, {}, "The server refused the request"),
     ],
 )
-def test_errors_are_said_in_words_and_focus_stays(opened, site: StandIn, status, headers, words):
+def test_errors_are_said_in_words_and_focus_stays(opened, site: Canned, status, headers, words):
     site.fails(status, "line 3: class Perso has no base", **headers)
     page = opened()
     page.fill("#text", "Ada")
@@ -171,7 +140,7 @@ def test_errors_are_said_in_words_and_focus_stays(opened, site: StandIn, status,
     assert page.is_hidden("#error")
 
 
-def test_retry_after_may_be_a_date(opened, site: StandIn):
+def test_retry_after_may_be_a_date(opened, site: Canned):
     when = datetime.now(UTC) + timedelta(hours=1)
     site.fails(429, "busy", Retry_After=format_datetime(when, usegmt=True))
     page = opened()
@@ -180,7 +149,7 @@ def test_retry_after_may_be_a_date(opened, site: StandIn):
     assert 3000 < seconds <= 3600
 
 
-def test_the_field_that_is_wrong_says_so(opened, site: StandIn):
+def test_the_field_that_is_wrong_says_so(opened, site: Canned):
     site.fails(400, "class Perso has no base", param="schema")
     page = opened()
     for mode in ("code", "labels"):
@@ -193,7 +162,7 @@ def test_the_field_that_is_wrong_says_so(opened, site: StandIn):
 @pytest.mark.parametrize(
     "body", ["<html>no gateway</html>", "", "[]", '{"error": 3}', '{"error": {"message": 3}}']
 )
-def test_an_error_of_something_else_is_said_too(opened, site: StandIn, body):
+def test_an_error_of_something_else_is_said_too(opened, site: Canned, body):
     site.reply = lambda *_: (502, {}, body)
     page = opened()
     run(page, "Ada")
@@ -203,15 +172,7 @@ def test_an_error_of_something_else_is_said_too(opened, site: StandIn, body):
     assert page.is_visible("#error")
 
 
-def test_a_server_that_is_gone_is_said(opened, site: StandIn):
-    page = opened()
-    site.close()
-    run(page, "Ada")
-    assert "The server cannot be reached" in page.inner_text("#error")
-    assert site.address in page.inner_text("#error")
-
-
-def test_what_cannot_be_sent_is_said_before(opened, site: StandIn):
+def test_what_cannot_be_sent_is_said_before(opened, site: Canned):
     page = opened()
     run(page)
     assert "There is no text yet" in page.inner_text("#error")
@@ -227,9 +188,9 @@ def test_what_cannot_be_sent_is_said_before(opened, site: StandIn):
     assert not site.asked
 
 
-def test_an_api_key_is_asked_for_when_the_server_does_and_kept_nowhere(opened, site: StandIn):
+def test_an_api_key_is_asked_for_when_the_server_does_and_kept_nowhere(opened, site: Canned):
     def reply(body, headers):
-        if headers["Authorization"] != "Bearer sesame-1":
+        if headers.get("authorization") != "Bearer sesame-1":
             return 401, {}, {"error": {"message": "no key", "type": "t", "param": None, "code": None}}
         return 200, {}, answer(result(body["text"], **ADA))
 
@@ -238,22 +199,19 @@ def test_an_api_key_is_asked_for_when_the_server_does_and_kept_nowhere(opened, s
     assert page.is_hidden("#key-field")
     run(page, "Ada")
     assert "asks for an API key" in page.inner_text("#error")
-    for wrong in ("wrong", "ключ", "two words"):
-        page.fill("#key", wrong)
-        run(page)
-        assert "refused this API key" in page.inner_text("#error") or "no API key" in page.inner_text(
-            "#error"
-        )
+    page.fill("#key", "wrong")
+    run(page)
+    assert "refused this API key" in page.inner_text("#error")
     page.fill("#key", " sesame-1 ")
     run(page)
     assert page.inner_text("mark") == "Ada"
     kept = page.evaluate(
         "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])"
     )
-    assert kept == json.dumps([{}, {}, "", f"{site.address}/"], separators=(",", ":"))
+    assert kept == json.dumps([{}, {}, "", page.url], separators=(",", ":"))
 
 
-def test_a_server_that_keeps_its_schemas_behind_a_key(opened, site: StandIn):
+def test_a_server_that_keeps_its_schemas_behind_a_key(opened, site: Canned):
     site.schemas = (401, {}, {"error": {"message": "no key", "type": "t", "param": None, "code": None}})
     page = opened()
     page.wait_for_selector("#key-field:visible")
