@@ -27,7 +27,7 @@ LESS = {
 
 
 def tutorial_commands() -> list[list[str]]:
-    page = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "tutorials" / "tuning.md").read_text(encoding="utf-8")
     shell = "\n".join(re.findall(r"^```bash\n(.*?)^```", page, re.MULTILINE | re.DOTALL)).replace("\\\n", " ")
     return [shlex.split(line) for line in shell.splitlines() if line]
 
