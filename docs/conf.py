@@ -44,6 +44,7 @@ html_title = "kcx_jax"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_search_summary = False  # browsers let no page that is a file read another
 html_show_copyright = False
 html_show_sphinx = False
 
