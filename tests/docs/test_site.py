@@ -36,7 +36,7 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Path:
     """The site, built as scripts/docs builds it; notebooks are run for it."""
-    out = tmp_path_factory.mktemp("site")
+    out = tmp_path_factory.mktemp("site") / "html"
     made = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html", str(DOCS), str(out)]
     done = subprocess.run(made, capture_output=True, text=True, timeout=400)
     assert done.returncode == 0, done.stderr
