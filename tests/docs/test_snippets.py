@@ -18,7 +18,7 @@ from kcx_jax.schema import load_schema, ontology
 from kcx_jax.testing.llm_server import ScriptedServer
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GROUPS = ("bench", "data", "parallel", "review", "schema")
 ENDPOINT = "http://localhost:8000/v1"
 KCX = [sys.executable, "-c", "from kcx_jax.cli import main; main()"]
