@@ -21,3 +21,9 @@ class BudgetExceeded(KcxError):
     """Stopped by a budget or a quota; the work so far is kept and can be resumed (exit code 3)."""
 
     exit_code = 3
+
+
+class RegressionFound(KcxError):
+    """Something was measured and is worse than what it was held against (exit code 4)."""
+
+    exit_code = 4

@@ -1,6 +1,7 @@
 """The table of commands, and how an error becomes one message and an exit code.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by a budget, 130 interrupted. A bug keeps its traceback.
+Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by a budget, 4 regression found, 130 interrupted. A bug keeps its
+traceback.
 """
 
 import _thread
@@ -13,13 +14,27 @@ from typing import Annotated, NoReturn
 import typer
 
 from kcx_jax import __version__
-from kcx_jax.cli import bench, data, demo, doctor, export, extract, inspect, parallel, schema, score, train
+from kcx_jax.cli import (
+    bench,
+    data,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    extract,
+    inspect,
+    parallel,
+    schema,
+    score,
+    train,
+)
 from kcx_jax.cli.extras import extra_of, how_to_install
 from kcx_jax.errors import KcxError
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.command,
     "doctor": doctor.command,
+    "evaluate": evaluate.command,
     "export": export.command,
     "extract": extract.command,
     "inspect": inspect.command,

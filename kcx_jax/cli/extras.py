@@ -16,13 +16,14 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "hub": ("pyarrow",),
     "spacy": ("spacy",),
     "align": ("eflomal",),
+    "supervised": ("python-crfsuite",),
     "ray": ("ray",),
     "tensorboard": ("tensorboard",),
     "interop": ("torch", "peft", "accelerate"),
 }
 """Extra -> the distributions a user would notice missing (pyproject.toml has them with their versions)."""
 
-_ALSO_IMPORTED_AS = {"jaxlib": "jax", "orbax": "orbax-checkpoint"}
+_ALSO_IMPORTED_AS = {"jaxlib": "jax", "orbax": "orbax-checkpoint", "pycrfsuite": "python-crfsuite"}
 
 
 def extra_of(module: str) -> str | None:
