@@ -24,10 +24,10 @@ def spans_at_offsets(
     unresolved: list[dict[str, Any]] = []
     for row in _rows(answers):
         name = labels.class_of(str(row.get("label")), "entity")
-        start, end, text = row.get("start"), row.get("end"), row.get("text")
+        start, end, text = _offset(row.get("start")), _offset(row.get("end")), row.get("text")
         if name is None or not isinstance(text, str):
             continue
-        if type(start) is int and type(end) is int and 0 <= start < end and gold.text[start:end] == text:
+        if 0 <= start < end and gold.text[start:end] == text:
             mentions.append(Mention(f"e{len(mentions)}", name, start, end, text))
         else:
             unresolved.append({"task": "ner", "type": name, "text": text})
@@ -41,3 +41,8 @@ def _rows(answers: Iterable[str]) -> Iterator[dict[str, Any]]:
     for answer in answers:
         value = read_partial_json(answer).value
         yield from (row for row in (value if isinstance(value, list) else ()) if isinstance(row, dict))
+
+
+def _offset(value: Any) -> int:
+    """A whole number as the reader of JSON gives it; -1 for anything else."""
+    return int(value) if isinstance(value, float) and value.is_integer() else -1
