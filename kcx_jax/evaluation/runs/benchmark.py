@@ -100,7 +100,7 @@ def _packed(path: Path) -> Path:
 
 
 def _narrowed(record: Record, settings: BenchmarkSettings) -> Record:
-    """The record without what is of no class asked for."""
+    """The record without what is of no class asked for, and without the layers of other tasks."""
     if not settings.classes:
         return record
     if settings.tasks is None or len(settings.tasks) != 1:
@@ -110,7 +110,8 @@ def _narrowed(record: Record, settings: BenchmarkSettings) -> Record:
     if items is None:
         return record
     kept: Any = tuple(item for item in items if item.type in settings.classes)
-    return dataclasses.replace(record, **{layer: kept})
+    others: dict[str, Any] = {"relations": None, "events": None, "entities": record.entities}
+    return dataclasses.replace(record, **others | {layer: kept})
 
 
 def _check_ids(gold: Sequence[Record], path: Path) -> None:

@@ -19,7 +19,7 @@ from kcx_jax.settings import Settings, checked, read_values
 
 Positive = Annotated[int, Field(ge=1)]
 # A folder of the results is called so; what is between `{}` is filled in.
-BenchmarkName = Annotated[str, Field(pattern=r"^\w[\w.{}-]*$")]
+BenchmarkName = Annotated[str, Field(pattern=r"^[\w{][\w.{}-]*$")]
 SystemName = Annotated[str, Field(pattern=r"^\w[\w .,+()-]*$")]
 
 
