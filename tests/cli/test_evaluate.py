@@ -48,7 +48,7 @@ def test_a_regression_has_its_exit_code(kcx, config, tmp_path):
     for name, wrong in (("a", 1), ("b", 15)):
         assert kcx("evaluate", config(name, wrong))[0] == 0
     report = tmp_path / "report.json"
-    code, out, err = kcx("evaluate", "--compare", tmp_path / "a", tmp_path / "b", "--json", report)
+    code, _, err = kcx("evaluate", "--compare", tmp_path / "a", tmp_path / "b", "--json", report)
     assert code == 4
     assert "1 of 1 rows are significantly worse in B: s on gold (ner)" in err
     assert json.loads(report.read_text())[0]["worse"]

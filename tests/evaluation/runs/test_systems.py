@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -17,8 +18,8 @@ GOLD = [
     Record("1", "en", TEXTS[1], tuple(Mention(f"e{i}", *m) for i, m in enumerate((
         ("Person", 0, 3, "Eve"), ("City", 9, 13, "Rome"), ("City", 18, 22, "Rome"))))),
 ]  # fmt: skip
-# Every system says the same: of the first text Ada and Bob, both right, and Bob as a city, which is wrong; of the second
-# Eve, one Rome, and a Mia who is not in it. By hand: 4 right, 2 wrong, 2 missed (a Rome of each text).
+# Every system says the same: of the first text Ada and Bob, both right, and Bob as a city, which is wrong; of the
+# second Eve, one Rome, and a Mia who is not in it. By hand: 4 right, 2 wrong, 2 missed (a Rome of each text).
 TP, FP, FN = 4, 2, 2
 
 
@@ -112,21 +113,25 @@ def test_predictions_for_more_than_the_sample_are_no_error_and_absent_ones_are_t
     assert not outcome.not_run
 
 
-def test_published_outputs_are_read(shared, tmp_path):
-    """KnowCoder's own example file: its published outputs, each against the instances that a person reads in it."""
-    rows = [
-        json.loads(line)
-        for line in (shared / "data/knowcoder_example/example_data.jsonl").read_text().splitlines()
-    ]
-    gold = [Record(str(i), "en", row["sentence"], ()) for i, row in enumerate(rows)]
-    assert len(gold) == len(rows) > 0
+def test_knowcoders_published_outputs_count_as_by_hand(shared, tmp_path):
+    """Its own example file, the two event answers with arguments: a student with his institution, and two spouses."""
+    source = shared / "data/knowcoder_example/example_data.jsonl"
+    rows = [json.loads(line) for line in source.read_text(encoding="utf-8").splitlines()]
+    gold = list(read_records(source, "knowcoder", "en", auto=True))
+    chosen = [i for i, row in enumerate(rows) if "(trigger = " in row["one-stage"].get("output", "")]
+    outputs = [{"sentence": rows[i]["sentence"], "output": rows[i]["one-stage"]["output"]} for i in chosen]
+    (tmp_path / "b.jsonl").write_text("".join(json.dumps(row) + "\n" for row in outputs))
+    system = {"kind": "outputs", "name": "k", "path": str(tmp_path / "b.jsonl"), "format": "knowcoder"}
+    outcome = run(tmp_path, system, tasks=("eae",), gold=[gold[i] for i in chosen], inventory=None)
+    assert len(chosen) == 2
+    assert counts(outcome, "k", "eae") == (4, 0, 0)
 
 
 MANY = [
     Record(f"{n}", "en", f"{a} met {b} in {c}.", (
         Mention("e0", "Person", 0, len(a), a), Mention("e1", "Person", len(a) + 5, len(a) + 5 + len(b), b),
         Mention("e2", "City", len(a) + len(b) + 9, len(a) + len(b) + 9 + len(c), c)))
-    for n, (a, b, c) in enumerate((a, b, c) for a in ("Ada", "Eve", "Mia") for b in ("Bob", "Ned") for c in ("Rome", "Oslo", "Lima"))
+    for n, (a, b, c) in enumerate(product(("Ada", "Eve", "Mia"), ("Bob", "Ned"), ("Rome", "Oslo", "Lima")))
 ]  # fmt: skip
 
 
