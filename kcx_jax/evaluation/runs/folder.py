@@ -24,14 +24,14 @@ from kcx_jax.files import atomic_write, refuse_existing
 
 _PACKAGES = ("kcx-jax", "jax", "jaxlib", "flax", "sentencepiece", "tokenizers", "openai", "python-crfsuite")
 # What changes how an answer is got, and not the answer.
-_ON_THE_WAY = frozenset({"budget", "prices", "concurrency", "timeout", "api_key_env"})
+ON_THE_WAY = frozenset({"budget", "prices", "concurrency", "timeout", "api_key_env"})
 _SAME = ("seed", "mode", "samples")
 
 
 def deciding(settings: SystemSettings | BenchmarkSettings) -> dict[str, Any]:
     """What of some settings decides the answers, as JSON values."""
     values = settings.model_dump(mode="json", by_alias=True)
-    return {key: value for key, value in values.items() if key not in _ON_THE_WAY}
+    return {key: value for key, value in values.items() if key not in ON_THE_WAY}
 
 
 class Results:
@@ -71,6 +71,15 @@ class Results:
         else:
             refuse_existing(self.root, overwrite=False, flag="--set results=OTHER")
         self._write(path, dump_config(config))
+
+    def claim_as_is(self, config: str) -> None:
+        """Note a config's YAML, or go on from the same one. Raises `KcxError` as `claim`."""
+        path = self.root / "config.yaml"
+        if not path.exists():
+            refuse_existing(self.root, overwrite=False, flag="--set results=OTHER")
+        elif path.read_text(encoding="utf-8") != config:
+            raise KcxError(f"{self.root} holds the results of another config: use --set results=OTHER")
+        self._write(path, config)
 
     def _check_grown(self, kept: EvaluateConfig, config: EvaluateConfig) -> None:
         other = [key for key in _SAME if getattr(kept, key) != getattr(config, key)]

@@ -35,6 +35,15 @@ def resolved(config: EvaluateConfig, data: str | None = None) -> EvaluateConfig:
     return config.model_copy(update={"benchmarks": benchmarks, "data": root})
 
 
+def resolve_one(settings: BenchmarkSettings, data: str | None = None) -> tuple[BenchmarkSettings, str]:
+    """A benchmark of one file, written out, and where the catalogue's are. Raises as `resolved`."""
+    root = data or "."
+    found = list(_written_out(settings, Path(root)))
+    if len(found) != 1:
+        raise UsageError(f"benchmark {settings.name}: one file is needed, and it names {len(found)}")
+    return found[0], root
+
+
 def location(settings: BenchmarkSettings, path: str, data: str | None) -> Path:
     """Where a path of a benchmark is: in the catalogue's folder below `data`, or as it stands."""
     return Path(path) if settings.catalogue is None else Path(data or ".") / settings.catalogue / path
