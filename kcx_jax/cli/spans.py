@@ -26,7 +26,8 @@ def render(result: Result) -> Text:
 def _marked(result: Result) -> Text:
     """The text; behind each span stands its label, innermost first."""
     text = result.text
-    spans = [_Span(each.start, each.end, each.label) for each in (*result.entities, *result.events)]
+    spans = [_Span(each.start, each.end, each.label) for each in result.entities]
+    spans += [_Span(each.start, each.end, each.label) for each in result.events]
     # Arguments that are mentions are marked as those; of others several events may share one.
     plain = [argument for event in result.events for argument in event.arguments if argument.label is None]
     spans += dict.fromkeys(_Span(each.start, each.end, each.role) for each in plain)

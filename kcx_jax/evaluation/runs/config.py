@@ -85,7 +85,7 @@ class Endpoint(Settings):
     name: SystemName
     model: str
     base_url: str | None = None  # none: OPENAI_BASE_URL, or OpenAI
-    api_key_env: str = "OPENAI_API_KEY"
+    api_key_env: str | None = None  # the variable with the key; none: OPENAI_API_KEY
     concurrency: Positive = 8
     timeout: Annotated[float, Field(gt=0)] = 120.0
     budget: Annotated[Decimal, Field(gt=0, lt=10**9, decimal_places=9)] | None = None  # dollars, of the run
@@ -93,12 +93,17 @@ class Endpoint(Settings):
 
     def clients(self, *models: str, temperature: float | None = 0.0) -> list[ChatClient]:
         """A client for each of the models. Raises `UsageError` when a needed key is absent."""
+        key = None if self.api_key_env is None else os.environ.get(self.api_key_env)
+        if self.api_key_env is not None and not key:
+            raise UsageError(
+                f"{self.name}: api_key_env names the variable {self.api_key_env}, which is not set"
+            )
         prices = load_prices(self.prices)
         return [
             ChatClient(
                 model,
                 self.base_url,
-                os.environ.get(self.api_key_env) or None,
+                key,
                 concurrency=self.concurrency,
                 timeout=self.timeout,
                 temperature=temperature,

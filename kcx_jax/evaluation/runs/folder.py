@@ -99,14 +99,16 @@ class Results:
         """What run.json notes."""
         path = self.root / "run.json"
         if not path.exists():
-            return {"versions": [], "benchmarks": {}, "systems": {}}
+            return {"versions": [], "benchmarks": {}, "systems": {}, "outputs": {}}
         return json.loads(path.read_text(encoding="utf-8"))
 
     def note(self, part: str, name: str, found: dict[str, Any]) -> None:
-        """Note the facts of a benchmark or system. Raises `KcxError` when they differ from those noted before."""
+        """Note the facts of a benchmark, system or file. Raises `KcxError` when one differs from what was noted."""
         facts = self.facts()
-        known = facts[part].setdefault(name, found)
-        if changed := [key for key in {**known, **found} if known.get(key) != found.get(key)]:
+        known = facts[part].setdefault(name, {})
+        changed = [key for key in found if known.get(key, found[key]) != found[key]]
+        known.update(found)
+        if changed:
             raise KcxError(
                 f"{part.removesuffix('s')} {name}: {', '.join(changed)} changed since {self.root} was begun. Bring "
                 "back what it was, or write to another folder: --set results=OTHER"

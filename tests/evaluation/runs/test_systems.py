@@ -94,6 +94,15 @@ def test_every_systems_own_form_counts_as_by_hand(tmp_path):
     assert {name: counts(outcome, name) for name in OUTPUTS} == dict.fromkeys(OUTPUTS, (TP, FP, FN))
 
 
+def test_a_file_that_changed_stops_the_run(tmp_path):
+    path = tmp_path / "b.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in OUTPUTS["b2ner"]))
+    system = {"kind": "outputs", "name": "s", "path": str(path), "format": "b2ner"}
+    run(tmp_path, system)
+    path.write_text("".join(json.dumps(row) + "\n" for row in OUTPUTS["b2ner"][::-1]))
+    assert "output s/b/ner: sha256 changed" in run(tmp_path, system).not_run["s", "b", "ner"]
+
+
 def test_predictions_for_more_than_the_sample_are_no_error_and_absent_ones_are_told(tmp_path):
     rows = OUTPUTS["gollie"][:1]
     (tmp_path / "b.jsonl").write_text(json.dumps(rows[0]) + "\n")
