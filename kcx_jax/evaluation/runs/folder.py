@@ -83,10 +83,10 @@ class Results:
 
     def _check_grown(self, kept: EvaluateConfig, config: EvaluateConfig) -> None:
         other = [key for key in _SAME if getattr(kept, key) != getattr(config, key)]
-        for what in ("benchmarks", "systems"):
+        for what, place in (("benchmarks", self.gold), ("systems", self.system)):
             new = {each.name: deciding(each) for each in getattr(config, what)}
-            for each in getattr(kept, what):
-                if new.get(each.name) != deciding(each):
+            for each in getattr(kept, what):  # of which something is there; others may change
+                if place(each.name).exists() and new.get(each.name) != deciding(each):
                     change = "has other settings" if each.name in new else "is no longer there"
                     other.append(f"{what.removesuffix('s')} {each.name} {change}")
         if other:

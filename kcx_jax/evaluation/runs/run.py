@@ -69,7 +69,8 @@ def evaluate(
     part, parts = shard or (0, 1)
     wanted = {(s.name, b.name) for i, (s, b) in enumerate(pairs) if i % parts == part}
     for system in config.systems:
-        run.ask(system, [b for b in config.benchmarks if (system.name, b.name) in wanted])
+        if benchmarks := [b for b in config.benchmarks if (system.name, b.name) in wanted]:
+            run.ask(system, benchmarks)
     if shard is None:
         write_table(make_table(config, results, run.outcome.not_run), results)
     return run.outcome

@@ -40,4 +40,9 @@ def test_all_of_them_twice_and_killed_in_the_middle(shared, tmp_path, monkeypatc
     measured = [row["measured"]["scripted"] for row in rows if row["benchmark"] not in missing]
     assert asked <= sum(cell["answers"] for cell in measured) + 16  # what was under way when it was killed
     assert len(measured) > 80
-    assert all(0.5 < cell["f1"] < 1 for cell in measured if cell["gold"] > 10)
+    assert all(
+        cell["predicted"] <= cell["gold"] and cell["f1"] > 0.3 for cell in measured if cell["gold"] > 10
+    )
+    assert (
+        0.6 < sum(cell["f1"] for cell in measured) / len(measured) < 1
+    )  # an item of every other answer is left out

@@ -121,6 +121,20 @@ def test_what_cannot_be_run_is_said_and_the_rest_goes_on(config, corpora):
     assert "not run: chat on en (ner)" in (outcome.folder / "table.md").read_text()
 
 
+def test_a_benchmark_that_came_later_joins_the_same_config(config, corpora):
+    path = corpora / "zh.jsonl"
+    away = path.rename(corpora / "away.jsonl")
+    sets = ["benchmarks.0.tasks=null"]  # so that the file itself says what it is annotated for
+    before = cells(evaluate(config(sets=sets)), "zh")["chat"]
+    away.rename(path)
+    assert "not there" in before["not_run"]
+    outcome = evaluate(config(sets=sets))
+    assert all(
+        "f1" in row["measured"]["chat"]
+        for row in json.loads((outcome.folder / "table.json").read_text())["rows"]
+    )
+
+
 def test_classes_alone_are_asked_for_and_counted(config, server):
     kept = ["Person"]
     outcome = evaluate(config(sets=["benchmarks.0.classes=[Person]"], name="some"))
