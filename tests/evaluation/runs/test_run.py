@@ -121,6 +121,15 @@ def test_what_cannot_be_run_is_said_and_the_rest_goes_on(config, corpora):
     assert "not run: chat on en (ner)" in (outcome.folder / "table.md").read_text()
 
 
+def test_a_part_of_a_benchmark_is_said_not_to_be_comparable(config):
+    changes = {"sets": ["benchmarks.0.published=multiconer22/{language}"]}
+    outcome = evaluate(config(**changes))
+    text = (outcome.folder / "table.md").read_text()
+    assert text.count("so the published cells beside it are not comparable") == 2
+    assert "| 56.37 |" in text
+    assert "KnowCoder-X (published)" in (outcome.folder / "table.tex").read_text()
+
+
 def test_a_benchmark_that_came_later_joins_the_same_config(config, corpora):
     path = corpora / "zh.jsonl"
     away = path.rename(corpora / "away.jsonl")
