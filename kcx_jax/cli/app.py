@@ -1,6 +1,7 @@
 """The table of commands, and how an error becomes one message and an exit code.
 
-Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by a budget, 130 interrupted. A bug keeps its traceback.
+Exit codes: 0 done, 1 failed, 2 usage, 3 stopped by a budget, 4 regression found, 130 interrupted. A bug keeps its
+traceback.
 """
 
 import _thread
@@ -18,6 +19,7 @@ from kcx_jax.cli import (
     data,
     demo,
     doctor,
+    evaluate,
     export,
     extract,
     inspect,
@@ -33,6 +35,7 @@ from kcx_jax.errors import KcxError
 COMMANDS: dict[str, Callable[..., None]] = {
     "demo": demo.command,
     "doctor": doctor.command,
+    "evaluate": evaluate.command,
     "export": export.command,
     "extract": extract.command,
     "inspect": inspect.command,

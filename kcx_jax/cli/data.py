@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kcx_jax.cli import sample
 from kcx_jax.cli.labels import AutoOption
 from kcx_jax.errors import UsageError
 
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from kcx_jax.corpora import Leakage, Record
 
 app = typer.Typer(
-    help="List benchmarks; show, convert, compare and pack annotated files.", no_args_is_help=True
+    help="List benchmarks; show, convert, sample, compare and pack annotated files.", no_args_is_help=True
 )
+app.command("sample")(sample.command)
 
 ReaderOption = Annotated[str, typer.Option("--reader", help="A reader's name, or auto: by the content.")]
 LanguageOption = Annotated[

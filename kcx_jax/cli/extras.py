@@ -17,6 +17,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
     "hub": ("pyarrow",),
     "spacy": ("spacy",),
     "align": ("eflomal",),
+    "supervised": ("python-crfsuite",),
     "ray": ("ray",),
     "tensorboard": ("tensorboard",),
     "interop": ("torch", "peft", "accelerate"),
@@ -26,6 +27,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 _ALSO_IMPORTED_AS = {
     "jaxlib": "jax",
     "orbax": "orbax-checkpoint",
+    "pycrfsuite": "python-crfsuite",
     "prometheus_client": "prometheus-client",
     "starlette": "fastapi",
 }

@@ -164,14 +164,7 @@ def _resampled(
         rival = score(*sides, tuple(scores.records), scores.mode, by_record=True, ancestors=options.ancestors)
     found: dict[str, dict[str, Any]] = {}
     for unit, ours in scores.units.items():
-        drawn = scores.intervals(unit, samples)
-        found[unit] = {
-            "samples": samples,
-            "f1_interval_95": drawn.total,
-            "macro_f1_interval_95": drawn.macro,
-            "f1_interval_95_per_type": drawn.per_type,
-            "f1_interval_95_per_language": drawn.per_language,
-        }
+        found[unit] = scores.resampling_json(unit, samples)
         if rival is not None:
             theirs = rival.units[unit].by_record
             assert ours.by_record is not None

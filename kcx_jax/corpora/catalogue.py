@@ -78,17 +78,20 @@ class Benchmark:
     sha256: dict[str, str] = field(default_factory=dict)
     note: str | None = None
 
+    def path_of(self, split: str, language: str = "", part: str = "") -> str | None:
+        """The path in the repository of one file; None where it is not known. `KeyError` for an unknown split."""
+        path = self.splits[split].path
+        if path is None:
+            return None
+        return path.replace("{language}", self.folders.get(language, language)).replace("{part}", part)
+
     def files(self) -> Iterator[tuple[str, str]]:
         """Yield (split, path) of every file whose path is known."""
-        for name, split in self.splits.items():
-            if split.path is not None:
-                for path in dict.fromkeys(
-                    split.path.replace("{language}", self.folders.get(language, language)).replace(
-                        "{part}", part
-                    )
-                    for language, part in product(self.languages, self.parts or ("",))
-                ):
-                    yield name, path
+        for split in self.splits:
+            each = product(self.languages, self.parts or ("",))
+            paths = (self.path_of(split, language, part) for language, part in each)
+            for path in dict.fromkeys(filter(None, paths)):
+                yield split, path
 
     def how_to_obtain(self) -> str:
         """One phrase: where to get it, and what to ask for."""

@@ -14,7 +14,13 @@ from kcx_jax.scoring.metrics import Scorer, Scores, UnitScore, counts_by_record,
 from kcx_jax.scoring.modes import MODES, STRICT
 from kcx_jax.scoring.rates import Rates
 from kcx_jax.scoring.report import Sheet, dataset_sheets, definitions, latex, markdown, sheets
-from kcx_jax.scoring.resampling import f1_interval, f1_intervals, paired_p_value
+from kcx_jax.scoring.resampling import (
+    Difference,
+    f1_interval,
+    f1_intervals,
+    paired_bootstrap,
+    paired_p_value,
+)
 from kcx_jax.scoring.views import task_view
 
 __all__ = [
@@ -22,6 +28,7 @@ __all__ = [
     "STRICT",
     "Counts",
     "DatasetMeans",
+    "Difference",
     "Grounded",
     "ItemError",
     "Rates",
@@ -43,6 +50,7 @@ __all__ = [
     "latex",
     "markdown",
     "mean_over_datasets",
+    "paired_bootstrap",
     "paired_p_value",
     "score",
     "sheets",

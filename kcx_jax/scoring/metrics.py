@@ -77,6 +77,17 @@ class Scores:
             raise UsageError("the scores hold no counts of single records; call score(..., by_record=True)")
         return f1_intervals(by_record, mode_named(self.mode).averaging, samples, level)
 
+    def resampling_json(self, unit: str, samples: int) -> dict[str, Any]:
+        """The 95 % intervals of a measure as plain JSON values. Raises as `intervals`."""
+        drawn = self.intervals(unit, samples)
+        return {
+            "samples": samples,
+            "f1_interval_95": drawn.total,
+            "macro_f1_interval_95": drawn.macro,
+            "f1_interval_95_per_type": drawn.per_type,
+            "f1_interval_95_per_language": drawn.per_language,
+        }
+
     def _unit(self, unit: str) -> UnitScore:
         if unit not in self.units:
             raise UsageError(f"no score for {unit!r}; there are: {', '.join(self.units)}")

@@ -18,12 +18,12 @@ ITEM_PROBLEMS = frozenset({"unknown_class", "wrong_arity", "wrong_argument", "un
 
 
 # The part of a record that a task is about.
-_LAYER_OF_TASK: dict[Task, str] = {"ner": "entities", "re": "relations", "ed": "events", "eae": "events"}
+LAYER_OF_TASK: dict[Task, str] = {"ner": "entities", "re": "relations", "ed": "events", "eae": "events"}
 
 
 def is_annotated(record: Record, task: Task) -> bool:
     """Whether the record says what there is for `task`, if only that there is nothing."""
-    return getattr(record, _LAYER_OF_TASK[task]) is not None
+    return getattr(record, LAYER_OF_TASK[task]) is not None
 
 
 def entries(record: Record, key: str, task: Task) -> list[dict[str, Any]]:
@@ -98,7 +98,7 @@ class TaskTally:
     """What is counted of a task: its records, the rates of its answers, and the mode's measures of it."""
 
     def __init__(self, task: Task, mode: Mode, by_record: bool) -> None:
-        self.layer = _LAYER_OF_TASK[task]
+        self.layer = LAYER_OF_TASK[task]
         self.measures = [Tally(mode, measure, by_record) for measure in mode.measures if measure.task == task]
         self.records = 0
         self.missing: list[str] = []
@@ -141,4 +141,4 @@ def _size(record: Record, task: Task) -> int:
     """How many items of a task have a place in the record."""
     if task == "eae":
         return sum(len(event.arguments) for event in record.events or ())
-    return len(getattr(record, _LAYER_OF_TASK[task]) or ())
+    return len(getattr(record, LAYER_OF_TASK[task]) or ())

@@ -193,10 +193,7 @@ def load_config(path: str | Path, sets: list[str] | tuple[str, ...] = ()) -> Tra
 
     Raises `UsageError` naming file and key for a missing file, bad YAML, an unknown key or a wrong value.
     """
-    values = read_values(path)
-    for setting in sets:
-        _apply(values, setting)
-    return parse_config(values, where=str(path))
+    return parse_config(read_values(path, sets), where=str(path))
 
 
 def parse_config(values: dict, where: str = "config") -> TrainConfig:
@@ -207,31 +204,3 @@ def parse_config(values: dict, where: str = "config") -> TrainConfig:
 def dump_config(config: TrainConfig) -> str:
     """The resolved config as YAML; `load_config` of it gives the same config."""
     return yaml.safe_dump(config.model_dump(mode="json", by_alias=True), sort_keys=False)
-
-
-def _apply(values: dict, setting: str) -> None:
-    """Change `values` in place by one `a.b=c`."""
-    key, equals, text = setting.partition("=")
-    if not equals or not key:
-        raise UsageError(
-            f"--set {setting}: write it as key=value, such as --set optimiser.learning_rate=1e-4"
-        )
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {setting}: the value is not YAML: {error}") from error
-    *parents, last = key.split(".")
-    place: Any = values
-    for part in parents:
-        place = place.setdefault(part, {}) if isinstance(place, dict) else _item(place, part, setting)
-    if isinstance(place, dict):
-        place[last] = value
-    else:
-        _item(place, last, setting)
-        place[int(last)] = value
-
-
-def _item(place: Any, part: str, setting: str) -> Any:
-    if not isinstance(place, list) or not part.isdigit() or int(part) >= len(place):
-        raise UsageError(f"--set {setting}: the config has nothing at {part!r}.")
-    return place[int(part)]

@@ -272,3 +272,54 @@ def test_answers_about_a_pair_stand_at_its_places(tmp_path):
         write_records([replace(gold, meta=meta)], tmp_path / "gold.jsonl", overwrite=True)
         found = list(read_answers(answers, tmp_path / "gold.jsonl", "b2ner", SCHEMA, task="re"))
         assert score([gold], found).f1("re") == f1
+
+
+# Written from the form of GLiNER's `predict_entities`, not taken from a run of it.
+GLINER = [
+    {"start": 9, "end": 13, "text": "Rome", "label": "person", "score": 0.9},
+    {"start": 18, "end": 22, "text": "Rome", "label": "person", "score": 0.8},
+    {"start": 0, "end": 4, "text": "Ada", "label": "person", "score": 0.7},
+    {"start": 0, "end": 3, "text": "Ada", "label": "ship", "score": 0.6},
+]
+
+
+def test_spans_of_gliner_stand_where_they_say(tmp_path):
+    text = "Ada left Rome for Rome"
+    gold = [Record("1", "en", text, (Mention("e0", "Person", 18, 22, "Rome"),))]
+    (record,) = read_answers(lines(tmp_path / "a", {"id": 1, "predictions": GLINER}), gold, "gliner", SCHEMA)
+    assert [(mention.start, mention.end) for mention in record.entities] == [(9, 13), (18, 22)]
+    counts = score(gold, [record]).units["ner"].total
+    # By hand: the second is gold; the first, the shifted Ada and the class that is none are three mistakes.
+    assert (counts.tp, counts.fp, counts.fn) == (1, 3, 0)
+
+
+def test_a_systems_own_ids_give_way_to_the_text_it_was_asked_about(tmp_path):
+    texts = ("Ada left", "Bob left", "Bob left")
+    gold = [Record(str(i), "en", text, ()) for i, text in enumerate(texts)]
+    asked = json.dumps({"instruction": "?", "schema": ["person"], "input": texts[1]})
+    own = [{"id": "5526d8aa", "sentence": texts[0], "output": {"person": ["Ada"]}}]
+    (record,) = read_answers(lines(tmp_path / "a", *own), gold, "iepile", SCHEMA)
+    assert record.id == "0"
+    with pytest.raises(KcxError, match="several gold records have the text 'Bob left'"):
+        list(read_answers(lines(tmp_path / "b", {"id": "x", "instruction": asked, "output": {}}), gold))
+    by_place = [{"output": "None"}, {"output": "None"}, {"instruction": asked, "output": "person: Bob"}]
+    assert [len(r.entities) for r in read_answers(lines(tmp_path / "c", *by_place), gold, schema=SCHEMA)] == [
+        0,
+        0,
+        1,
+    ]
+
+
+def test_answers_of_one_text_in_schema_groups_are_one(tmp_path):
+    """IEPile asks six types at a time: lines of its own id that share a text, here in the published form."""
+    gold = [Record("g", "en", TEXT, ())]
+    rows = [
+        {
+            "id": "55",
+            "instruction": json.dumps({"schema": [name], "input": TEXT}),
+            "output": json.dumps({name: found}),
+        }
+        for name, found in (("person", ["Ada"]), ("city", []), ("Person", ["Rome"]))
+    ]
+    (record,) = read_answers(lines(tmp_path / "a", *rows), gold, "iepile", SCHEMA, task="ner")
+    assert [mention.text for mention in record.entities] == ["Ada", "Rome"]

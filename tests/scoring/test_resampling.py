@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from kcx_jax.corpora import Mention, Record
 from kcx_jax.errors import UsageError
-from kcx_jax.scoring import MODES, Counts, counts_by_record, f1_interval, f1_intervals, paired_p_value, score
+from kcx_jax.scoring import (
+    MODES,
+    Counts,
+    counts_by_record,
+    f1_interval,
+    f1_intervals,
+    paired_bootstrap,
+    paired_p_value,
+    score,
+)
+from kcx_jax.scoring.record_counts import RecordCounts
 
 numbers = st.integers(0, 4)
 records = st.lists(st.builds(Counts, numbers, numbers, numbers), min_size=1, max_size=12)
@@ -131,3 +141,35 @@ def test_the_paired_test_takes_any_mode():
         one, other = (counts_by_record(gold, side, "ner", mode) for side in (good, bad))
         assert paired_p_value(one, other, 200, averaging=MODES[mode].averaging) < 0.02
         assert paired_p_value(one, one, 200, averaging=MODES[mode].averaging) == 1.0
+
+
+def compact(*each):
+    return RecordCounts.of(each)
+
+
+def test_the_paired_bootstrap_draws_both_sides_at_once():
+    one = [Counts(1, 0, 0), Counts(0, 1, 1), Counts(2, 1, 0)]
+    other = [Counts(0, 1, 1), Counts(0, 1, 1), Counts(2, 0, 0)]
+    exact = sorted(
+        f1([other[i] for i in draw]) - f1([one[i] for i in draw])
+        for draw in itertools.product(range(3), repeat=3)
+    )
+    found = paired_bootstrap(compact(*one), compact(*other), 4000)
+    assert found.observed == pytest.approx(f1(other) - f1(one))
+    assert exact[0] <= found.interval_95[0] <= exact[1]
+    assert exact[-2] <= found.interval_95[1] <= exact[-1]
+    assert found.p_worse == pytest.approx(np.mean([each >= 0 for each in exact]), abs=0.03)
+
+
+@given(records)
+def test_a_system_is_not_worse_than_itself(each):
+    found = paired_bootstrap(compact(*each), compact(*each), 20)
+    assert (found.observed, found.interval_95, found.p_worse) == (0.0, (0.0, 0.0), 1.0)
+
+
+def test_what_is_worse_everywhere_is_worse_and_never_the_other_way():
+    better, worse = compact(*[Counts(2, 0, 0)] * 9), compact(*[Counts(1, 1, 1)] * 9)
+    assert paired_bootstrap(better, worse, 99).p_worse == 0.01
+    assert paired_bootstrap(worse, better, 99).p_worse == 1.0
+    with pytest.raises(UsageError, match="9 against 1"):
+        paired_bootstrap(better, compact(Counts(1, 0, 0)), 9)

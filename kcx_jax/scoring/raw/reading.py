@@ -1,5 +1,6 @@
 """Files of raw answers -> predicted records: JSON lines with an id (or in the order of gold) and the answer."""
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from kcx_jax.schema import TASKS, ParsedAnswer, Schema, Task
 from kcx_jax.scoring.gold_schema import schema_of
 from kcx_jax.scoring.grounding import ground
 from kcx_jax.scoring.raw.claims import Labels
+from kcx_jax.scoring.raw.span_answers import spans_at_offsets
 from kcx_jax.scoring.raw.systems import SYSTEMS, parse_raw
 from kcx_jax.scoring.tally import is_annotated
 
@@ -28,6 +30,7 @@ ANSWER_KEYS = (
     "generated_text",
     "completion",
 )
+TEXT_KEYS = ("text", "sentence", "input")
 _ASKED_KEYS = ("type", "entity_type", "event_type", "label")
 _TASK_NAMES = {
     "ner": "ner",
@@ -61,7 +64,7 @@ def holds_answers(path: Path) -> bool:
 
 def read_answers(
     path: Path,
-    gold: Path,
+    gold: Path | Iterable[Record],
     system: str = "auto",
     schema: Schema | None = None,
     inventory: str | None = None,
@@ -72,9 +75,11 @@ def read_answers(
 
     A relation between the two mentions that a gold record asks about (``meta["pair"]``) stands at their places.
 
-    A line is an object with the answer under one of `ANSWER_KEYS` and, beside it, "id" (none: the n-th line
-    answers the n-th gold record), "task", the one "type" that was asked for, and the "trigger". Lines of one
-    id that follow one another are one answer.
+    A line is an object with the answer under one of `ANSWER_KEYS` and, beside it, "id", "task", the one "type" that
+    was asked for, and the "trigger". An id that no gold record has is the system's own: then the text that it was
+    asked about tells the record (under one of `TEXT_KEYS`, or in IEPile's instruction). Without an id and such a text
+    the n-th line answers the n-th gold record. Lines of one record that follow one another are one answer. GLiNER's
+    spans stand at the offsets that it gives.
 
     Args:
         schema: the classes; None: those of gold. inventory: what maps the system's labels to classes; None:
@@ -87,33 +92,70 @@ def read_answers(
         raise UsageError(f"unknown format of predictions {system!r}; known: records, {', '.join(SYSTEMS)}")
     if task is not None and task not in TASKS:
         raise UsageError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
-    records = {record.id: record for record in read_records(gold, "jsonl")}
+    given = read_records(gold, "jsonl") if isinstance(gold, Path) else gold
+    records = {record.id: record for record in given}
     classes = schema if schema is not None else schema_of(records.values())
     labels = Labels(classes, inventory)
     usual = task or _only_task(records.values())
-    for id, group in groupby(_lines(path, list(records)), key=lambda line: line.id):
-        lines = list(group)
-        if id not in records:
-            raise KcxError(f"{lines[0].where}: id: no gold record has the id {id!r}")
-        yield _record(records[id], lines, system, usual, labels, classes, ladder)
+    for id, group in groupby(_lines(path, records), key=lambda line: line.id):
+        yield _record(records[id], list(group), system, usual, labels, classes, ladder)
 
 
-def _lines(path: Path, ids: list[str]) -> Iterator[_Line]:
+def _lines(path: Path, gold: Mapping[str, Record]) -> Iterator[_Line]:
+    order, by_text = list(gold), _by_text(gold.values())
     for number, (where, value) in enumerate(read_json_lines(path)):
         row = JsonObject(value, where)
-        if "id" not in row.value and number >= len(ids):
-            raise KcxError(f"{where}: a line without an id, and gold has only {len(ids)} records")
-        id = row.value.get("id", ids[number] if number < len(ids) else None)
-        if isinstance(id, int) and not isinstance(id, bool):
-            id = str(id)
-        if not isinstance(id, str):
-            raise row.error("id", f"must be a string or a number, not {kind_of(id)}")
+        nth = order[number] if number < len(order) else None
+        id = _id(row, nth, gold, by_text)
         task = row.value.get("task")
         if task is not None and str(task).casefold() not in _TASK_NAMES:
             raise row.error("task", f"unknown task {str(task)[:40]!r}; known: {', '.join(_TASK_NAMES)}")
         name: Any = None if task is None else _TASK_NAMES[str(task).casefold()]
         asked, trigger = _string(row.value, _ASKED_KEYS), _string(row.value, ("trigger",))
         yield _Line(where, id, _answer(row), name, asked, trigger)
+
+
+def _by_text(gold: Iterable[Record]) -> dict[str, str | None]:
+    """Text -> the id of its record, None where several have it."""
+    found: dict[str, str | None] = {}
+    for record in gold:
+        found[record.text] = None if record.text in found else record.id
+    return found
+
+
+def _id(
+    row: JsonObject, nth: str | None, gold: Mapping[str, Record], by_text: Mapping[str, str | None]
+) -> str:
+    """The id of the gold record that a line answers; `nth`: of the one at the line's own place."""
+    id = row.value.get("id")
+    if isinstance(id, int) and not isinstance(id, bool):
+        id = str(id)
+    if id is not None and not isinstance(id, str):
+        raise row.error("id", f"must be a string or a number, not {kind_of(id)}")
+    if id is not None and id in gold:
+        return id
+    text = _asked_text(row.value)
+    if text is not None and text in by_text:
+        same = nth is not None and gold[nth].text == text
+        known = nth if same else by_text[text]
+        if known is None:
+            raise row.error("id", f"is none of gold's, and several gold records have the text {text[:60]!r}")
+        return known
+    if id is not None:
+        raise row.error("id", f"no gold record has the id {id!r}")
+    if nth is None:
+        raise KcxError(f"{row.where}: a line without an id, and gold has only {len(gold)} records")
+    return nth
+
+
+def _asked_text(row: Mapping[str, Any]) -> str | None:
+    """The text that a line was asked about; IEPile has it in an instruction that is itself JSON."""
+    instruction = row.get("instruction")
+    if isinstance(instruction, str) and instruction.lstrip().startswith("{"):
+        with contextlib.suppress(ValueError, RecursionError):
+            inner = json.loads(instruction)
+            row = {**inner, **row} if isinstance(inner, dict) else row
+    return _string(row, TEXT_KEYS)
 
 
 def _answer(row: JsonObject) -> str:
@@ -158,6 +200,13 @@ def _record(
         tuple(chain.from_iterable(each.instances for each in parsed)),
         tuple(chain.from_iterable(each.problems for each in parsed)),
     )
+    if system == "gliner" and task == "ner":
+        return spans_at_offsets([line.answer for line in lines], answer.problems, labels, gold)
+    return grounded_answer(answer, gold, task, ladder)
+
+
+def grounded_answer(answer: ParsedAnswer, gold: Record, task: Task, ladder: bool = False) -> Record:
+    """The record that a parsed answer about the text of `gold` stands for, with its id and language."""
     options: dict[str, Any] = {"id": gold.id, "language": gold.language, "ladder": ladder}
     pair = pair_places(gold)
     record = ground(

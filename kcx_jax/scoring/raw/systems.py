@@ -16,6 +16,7 @@ SYSTEMS = {
     "yayi": "json",
     "universalner": "json",
     "reasoningner": "json",
+    "gliner": "json",
     "b2ner": "strings",
     "instructuie": "strings",
     "kcx": "kcx",

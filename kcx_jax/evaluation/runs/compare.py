@@ -1,0 +1,167 @@
+"""Two results folders, or two systems in them, against each other: is the second one worse, beyond chance?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.corpora import Record, read_records
+from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.evaluation.runs.config import EvaluateConfig, load_config
+from kcx_jax.evaluation.runs.folder import Results
+from kcx_jax.evaluation.runs.scores import score_file
+from kcx_jax.schema import TASKS, Task
+from kcx_jax.scoring import MODES, Difference, Sheet, paired_bootstrap
+
+LEVEL = 0.05  # of all rows together
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One system on one benchmark and task, in both: F1s in [0, 1], their difference, and whether it is a regression.
+
+    `system` names both sides where they differ.
+    """
+
+    system: str
+    benchmark: str
+    task: Task
+    mode: str
+    before: float
+    after: float
+    difference: Difference
+    worse: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "system": self.system,
+            "benchmark": self.benchmark,
+            "task": self.task,
+            "mode": self.mode,
+            "f1": [self.before, self.after],
+            "difference": self.difference.observed,
+            "difference_interval_95": self.difference.interval_95,
+            "p_worse": self.difference.p_worse,
+            "worse": self.worse,
+        }
+
+
+def compare_runs(before: Path, after: Path) -> list[Compared]:
+    """Every system, benchmark and task that both have, by paired bootstrap of the same records.
+
+    Each side is a results folder, whose systems are paired by name, or the folder of one system in it
+    (``RESULTS/systems/NAME``). A row is worse where its one-sided p-value passes Holm's correction over all rows at
+    5 %, so that of many rows none is called worse by chance alone more often than that. There are as many draws as
+    the config says, and more where there are many rows.
+
+    Raises `UsageError` for a folder that is no results folder, and `KcxError` where nothing is in both or their gold
+    differs.
+    """
+    sides = _Side.of(before), _Side.of(after)
+    pairs = _paired(*sides)
+    cells = [
+        (names, benchmark.name, task)
+        for names in pairs
+        for benchmark in sides[0].config.benchmarks
+        for task in TASKS
+        if all(
+            side.results.records(name, benchmark.name, task).exists()
+            for side, name in zip(sides, names, strict=True)
+        )
+    ]
+    if not cells:
+        raise KcxError(
+            f"{before} and {after} have no system and benchmark in common, so there is nothing to compare"
+        )
+    modes = {each.name: each.mode or sides[0].config.mode for each in sides[0].config.benchmarks}
+    draws = max(sides[0].config.samples, round(2 * len(cells) / LEVEL))
+    rows = [_compared(sides, names, name, task, modes[name], draws) for names, name, task in cells]
+    return _holm(rows)
+
+
+def comparison_sheet(rows: Sequence[Compared]) -> Sheet:
+    """The rows as a table of figures in percent."""
+
+    def cells(row: Compared) -> tuple[str, ...]:
+        low, high = row.difference.interval_95
+        return (
+            row.system,
+            row.benchmark,
+            row.task,
+            f"{100 * row.before:.2f}",
+            f"{100 * row.after:.2f}",
+            f"{100 * row.difference.observed:+.2f}",
+            f"{100 * low:+.2f} to {100 * high:+.2f}",
+            f"{row.difference.p_worse:.4f}",
+            "worse" if row.worse else "",
+        )
+
+    head = ("system", "benchmark", "task", "A F1 %", "B F1 %", "B - A", "95 % interval", "p (B worse)", "")
+    return Sheet(head, 3, [cells(row) for row in rows])
+
+
+@dataclass(frozen=True)
+class _Side:
+    results: Results
+    config: EvaluateConfig
+    systems: tuple[str, ...]
+    named: bool  # one system was named, not all of a folder
+
+    @classmethod
+    def of(cls, path: Path) -> "_Side":
+        root, named = path, ""
+        if not (path / "config.yaml").exists() and path.parent.name == "systems":
+            root, named = path.parent.parent, path.name
+        if not (root / "config.yaml").exists():
+            raise UsageError(
+                f"{path} is no results folder of kcx evaluate, and no system's folder (RESULTS/systems/NAME) in one"
+            )
+        config = load_config(root / "config.yaml")
+        systems = tuple(system.name for system in config.systems)
+        if named and named not in systems:
+            raise UsageError(f"{root} has no system {named!r}; it has: {', '.join(systems)}")
+        return cls(Results(root), config, (named,) if named else systems, bool(named))
+
+
+def _paired(one: _Side, other: _Side) -> list[tuple[str, str]]:
+    if one.named and other.named:
+        return [(one.systems[0], other.systems[0])]
+    return [(name, name) for name in one.systems if name in other.systems]
+
+
+def _compared(
+    sides: tuple[_Side, _Side], names: tuple[str, str], benchmark: str, task: Task, mode: str, draws: int
+) -> Compared:
+    gold = _gold(sides, benchmark)
+    found = [
+        score_file(gold, side.results.records(name, benchmark, task), task, mode).units[task]
+        for side, name in zip(sides, names, strict=True)
+    ]
+    one, other = (unit.by_record for unit in found)
+    assert one is not None
+    assert other is not None
+    difference = paired_bootstrap(one, other, draws, averaging=MODES[mode].averaging)
+    label = names[0] if names[0] == names[1] else f"{names[0]} -> {names[1]}"
+    return Compared(label, benchmark, task, mode, found[0].total.f1, found[1].total.f1, difference)
+
+
+def _gold(sides: tuple[_Side, _Side], benchmark: str) -> list[Record]:
+    one, other = (list(read_records(side.results.gold(benchmark), "jsonl")) for side in sides)
+    if one != other:
+        raise KcxError(
+            f"{benchmark}: {sides[0].results.root} and {sides[1].results.root} hold different gold records; only "
+            "answers to the same records can be compared"
+        )
+    return one
+
+
+def _holm(rows: list[Compared]) -> list[Compared]:
+    """The rows with those marked worse that pass Holm's step-down correction."""
+    order = sorted(range(len(rows)), key=lambda i: rows[i].difference.p_worse)
+    worse: set[int] = set()
+    for rank, i in enumerate(order):
+        if rows[i].difference.p_worse > LEVEL / (len(rows) - rank):
+            break
+        worse.add(i)
+    return [replace(row, worse=i in worse) for i, row in enumerate(rows)]

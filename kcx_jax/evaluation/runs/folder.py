@@ -1,0 +1,143 @@
+"""The results folder: what is where in it, and that no other evaluation's results are written over.
+
+config.yaml   the resolved config          table.md, table.tex, table.json
+run.json      versions, digests of data and weights
+gold/BENCHMARK.jsonl                       the records as they were asked
+systems/SYSTEM/BENCHMARK/TASK.answers.jsonl, TASK.records.jsonl, scores.json
+"""
+
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.errors import KcxError
+from kcx_jax.evaluation.runs.config import (
+    BenchmarkSettings,
+    EvaluateConfig,
+    SystemSettings,
+    dump_config,
+    load_config,
+)
+from kcx_jax.files import atomic_write, refuse_existing
+
+_PACKAGES = ("kcx-jax", "jax", "jaxlib", "flax", "sentencepiece", "tokenizers", "openai", "python-crfsuite")
+# What changes how an answer is got, and not the answer.
+ON_THE_WAY = frozenset({"budget", "prices", "concurrency", "timeout", "api_key_env"})
+_SAME = ("seed", "mode", "samples")
+
+
+def deciding(settings: SystemSettings | BenchmarkSettings) -> dict[str, Any]:
+    """What of some settings decides the answers, as JSON values."""
+    values = settings.model_dump(mode="json", by_alias=True)
+    return {key: value for key, value in values.items() if key not in ON_THE_WAY}
+
+
+class Results:
+    """The folder of one evaluation."""
+
+    def __init__(self, root: str | Path):
+        self.root = Path(root)
+
+    def gold(self, benchmark: str) -> Path:
+        """The records of a benchmark."""
+        return self.root / "gold" / f"{benchmark}.jsonl"
+
+    def system(self, system: str) -> Path:
+        """The folder of a system."""
+        return self.root / "systems" / system
+
+    def records(self, system: str, benchmark: str, task: str) -> Path:
+        """The predicted records of a system; complete once they are there."""
+        return self.system(system) / benchmark / f"{task}.records.jsonl"
+
+    def answers(self, system: str, benchmark: str, task: str) -> Path:
+        """The raw answers behind them, in the form that `kcx score --predicted-format` reads."""
+        return self.system(system) / benchmark / f"{task}.answers.jsonl"
+
+    def scores(self, system: str, benchmark: str) -> Path:
+        """The scores of a system."""
+        return self.system(system) / benchmark / "scores.json"
+
+    def claim(self, config: EvaluateConfig) -> None:
+        """Note a resolved config, or go on from the one noted: it may have grown by benchmarks and systems.
+
+        Raises `KcxError` when the folder holds another evaluation, or something else.
+        """
+        path = self.root / "config.yaml"
+        if path.exists():
+            self._check_grown(load_config(path), config)
+        else:
+            refuse_existing(self.root, overwrite=False, flag="--set results=OTHER")
+        self._write(path, dump_config(config))
+
+    def claim_as_is(self, config: str) -> None:
+        """Note a config's YAML, or go on from the same one. Raises `KcxError` as `claim`."""
+        path = self.root / "config.yaml"
+        if not path.exists():
+            refuse_existing(self.root, overwrite=False, flag="--set results=OTHER")
+        elif path.read_text(encoding="utf-8") != config:
+            raise KcxError(f"{self.root} holds the results of another config: use --set results=OTHER")
+        self._write(path, config)
+
+    def _check_grown(self, kept: EvaluateConfig, config: EvaluateConfig) -> None:
+        other = [key for key in _SAME if getattr(kept, key) != getattr(config, key)]
+        for what, place in (("benchmarks", self.gold), ("systems", self.system)):
+            new = {each.name: deciding(each) for each in getattr(config, what)}
+            for each in getattr(kept, what):  # of which something is there; others may change
+                if place(each.name).exists() and new.get(each.name) != deciding(each):
+                    change = "has other settings" if each.name in new else "is no longer there"
+                    other.append(f"{what.removesuffix('s')} {each.name} {change}")
+        if other:
+            raise KcxError(
+                f"{self.root} holds the results of another config ({'; '.join(other[:5])}). More benchmarks and "
+                "systems may join it; for anything else write to a folder of its own: --set results=OTHER"
+            )
+
+    def facts(self) -> dict[str, Any]:
+        """What run.json notes."""
+        path = self.root / "run.json"
+        if not path.exists():
+            return {"versions": [], "benchmarks": {}, "systems": {}, "outputs": {}}
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    def note(self, part: str, name: str, found: dict[str, Any]) -> None:
+        """Note the facts of a benchmark, system or file. Raises `KcxError` when one differs from what was noted."""
+        facts = self.facts()
+        known = facts[part].setdefault(name, {})
+        changed = [key for key in found if known.get(key, found[key]) != found[key]]
+        known.update(found)
+        if changed:
+            raise KcxError(
+                f"{part.removesuffix('s')} {name}: {', '.join(changed)} changed since {self.root} was begun. Bring "
+                "back what it was, or write to another folder: --set results=OTHER"
+            )
+        if versions() not in facts["versions"]:
+            facts["versions"].append(versions())
+        self._write(self.root / "run.json", json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+
+    def write_json(self, path: Path, value: Any) -> None:
+        """Write JSON values in the place of what is there."""
+        self._write(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a file of the folder in the place of what is there."""
+        self._write(self.root / name, text)
+
+    def _write(self, path: Path, text: str) -> None:
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            return
+        with atomic_write(path, overwrite=True) as handle:
+            handle.write(text)
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that answers may depend on, as far as they are installed."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

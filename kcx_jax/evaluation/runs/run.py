@@ -1,0 +1,193 @@
+"""The run: every system of a config asked about every benchmark, resumable at any record, and the table of it."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.corpora import write_records
+from kcx_jax.corpora.jsonl import read_json_lines, write_json_lines
+from kcx_jax.errors import BudgetExceeded, KcxError
+from kcx_jax.evaluation.runs.benchmark import Benchmark, load_benchmark
+from kcx_jax.evaluation.runs.config import BenchmarkSettings, EvaluateConfig, SystemSettings
+from kcx_jax.evaluation.runs.folder import Results, deciding
+from kcx_jax.evaluation.runs.outputs import Outputs
+from kcx_jax.evaluation.runs.resolving import resolved
+from kcx_jax.evaluation.runs.scores import scores_json
+from kcx_jax.evaluation.runs.systems import CannotAnswer, System, open_system
+from kcx_jax.evaluation.runs.table import check_rows, make_table, write_table
+from kcx_jax.extraction.resume import ResumableOutput
+from kcx_jax.files import digest
+from kcx_jax.llm import EndpointError, Stopped
+from kcx_jax.schema import Task
+from kcx_jax.schema.ontology import ontology_version
+
+Say = Callable[[str], None]
+# What is being answered, how many records are done, and of how many.
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Outcome:
+    """What a run did: records answered by it, and why cells are not there, by (system, benchmark, task).
+
+    `failed` are those of the reasons that are no matter of what a system is made for.
+    """
+
+    folder: Path
+    answered: int = 0
+    not_run: dict[tuple[str, str, Task], str] = field(default_factory=dict)
+    failed: set[str] = field(default_factory=set)
+
+
+def evaluate(
+    config: EvaluateConfig,
+    *,
+    data: str | None = None,
+    shard: tuple[int, int] | None = None,
+    say: Say = lambda line: None,
+    progress: Progress = lambda what, done, total: None,
+) -> Outcome:
+    """Run `config`, or go on with it: what is in its folder is not asked again.
+
+    What cannot be run (a file that is not there, a text that does not fit) is a cell "not run" with its reason; the
+    rest goes on. The table is written at the end, by one process: with `shard` (part, parts) this one answers its part
+    of the (system, benchmark) pairs, and a later call without it writes the table.
+
+    Raises `UsageError` and `KcxError` for a config that cannot be, for a folder of another one and for data that
+    changed, and `BudgetExceeded`, the work so far being kept.
+    """
+    config = resolved(config, data)
+    check_rows(config)
+    results = Results(config.results)
+    results.claim(config)
+    run = _Run(config, results, Outcome(results.root), say, progress)
+    run.prepare()
+    pairs = [(system, benchmark) for system in config.systems for benchmark in config.benchmarks]
+    part, parts = shard or (0, 1)
+    wanted = {(s.name, b.name) for i, (s, b) in enumerate(pairs) if i % parts == part}
+    for system in config.systems:
+        if benchmarks := [b for b in config.benchmarks if (system.name, b.name) in wanted]:
+            run.ask(system, benchmarks)
+    if shard is None:
+        write_table(make_table(config, results, run.outcome.not_run), results)
+    return run.outcome
+
+
+class _Run:
+    def __init__(
+        self, config: EvaluateConfig, results: Results, outcome: Outcome, say: Say, progress: Progress
+    ):
+        self.config, self.results, self.outcome = config, results, outcome
+        self.say, self.progress = say, progress
+        self.missing: dict[str, str] = {}  # benchmarks that cannot be asked, with the reason
+
+    def prepare(self) -> None:
+        """Put down the records of every benchmark, and that their source is what it was."""
+        for settings in self.config.benchmarks:
+            try:
+                benchmark = self._load(settings)
+            except KcxError as error:
+                if self.results.gold(settings.name).exists():
+                    raise
+                self.missing[settings.name] = str(error)
+                continue
+            facts: dict[str, Any] = {"sha256": digest(benchmark.path), "records": len(benchmark.gold)}
+            if benchmark.train is not None and benchmark.train.exists():
+                facts["train_sha256"] = digest(benchmark.train)
+            if settings.inventory is not None:
+                facts["ontology"] = ontology_version(settings.inventory)
+            self.results.note("benchmarks", settings.name, facts)
+            path = self.results.gold(settings.name)
+            if not path.exists():
+                write_records(benchmark.gold, path, overwrite=True)  # another shard may be as far
+
+    def _load(self, settings: BenchmarkSettings) -> Benchmark:
+        return load_benchmark(settings, self.config.data, self.config.seed)
+
+    def ask(self, settings: SystemSettings, benchmarks: list[BenchmarkSettings]) -> None:
+        """Everything that a system is asked, and its scores."""
+        reason = ""
+        with open_system(settings, self.config, self.results.system(settings.name)) as system:
+            try:
+                self.results.note("systems", settings.name, system.facts())
+            except KcxError as error:
+                if any(self.results.system(settings.name).glob("*/*.records.jsonl")):
+                    raise
+                reason = str(error)
+            for each in benchmarks:
+                stop = reason or self.missing.get(each.name, "")
+                if stop:
+                    for task in each.tasks or ("ner",):
+                        self._note(settings, each.name, task, KcxError(stop))
+                    continue
+                reason = self._benchmark(system, settings, self._load(each))
+
+    def _benchmark(self, system: System, settings: SystemSettings, benchmark: Benchmark) -> str:
+        """Answers and scores of one benchmark; gives the reason where the system cannot go on with others."""
+        name, reason, done = benchmark.settings.name, "", {}
+        for task in benchmark.tasks:
+            try:
+                if reason:
+                    raise KcxError(reason)
+                self._answer(system, settings, benchmark, task)
+                done[task] = self.results.records(settings.name, name, task)
+            except (BudgetExceeded, Stopped):
+                raise
+            except KcxError as error:
+                self._note(settings, name, task, error)
+                reason = str(error) if isinstance(error, EndpointError) else reason
+        path = self.results.scores(settings.name, name)
+        if done and not (path.exists() and self._scored(path) == list(done)):
+            mode = benchmark.settings.mode or self.config.mode
+            self.results.write_json(path, scores_json(benchmark, done, mode, self.config.samples))
+        return reason
+
+    def _scored(self, path: Path) -> list[str]:
+        return list(json.loads(path.read_text(encoding="utf-8"))["tasks"])
+
+    def _note(self, settings: SystemSettings, benchmark: str, task: Task, error: KcxError) -> None:
+        self.outcome.not_run[settings.name, benchmark, task] = str(error)
+        if not isinstance(error, CannotAnswer):
+            if str(error) not in self.outcome.failed:
+                self.say(f"not run: {settings.name}, {benchmark}, {task}: {error}")
+            self.outcome.failed.add(str(error))
+
+    def _answer(self, system: System, settings: SystemSettings, benchmark: Benchmark, task: Task) -> None:
+        name = benchmark.settings.name
+        path = self.results.records(settings.name, name, task)
+        if isinstance(system, Outputs) and (source := system.path(benchmark, task)).exists():
+            self.results.note("outputs", f"{settings.name}/{name}/{task}", {"sha256": digest(source)})
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        records = benchmark.asked(task)
+        if isinstance(system, Outputs):
+            found = system.predict(benchmark, task, path.parent, records)
+            self.outcome.answered += write_records((each.record for each in found), path)
+            return
+        header = {"system": deciding(settings), "benchmark": deciding(benchmark.settings), "task": task}
+        what = f"{settings.name}: {name} {task}"
+        with ResumableOutput(path, header) as output:
+            pending, count = output.remaining(iter(records)), output.done
+            self.progress(what, count, len(records))
+            for each in system.predict(benchmark, task, path.parent, pending):
+                row = each.record.to_json()
+                row["meta"] = {**each.record.meta, "answers": {task: each.answer}}
+                output.write(row)
+                count += 1
+                self.outcome.answered += 1
+                self.progress(what, count, len(records))
+            if count != len(records):
+                raise KcxError(f"{what}: {count} answers to {len(records)} records")
+            raw = self.results.answers(settings.name, name, task)
+            write_json_lines(_raw_rows(output.partial, task), raw, overwrite=True)
+            output.finish()
+
+
+def _raw_rows(partial: Path, task: Task) -> Iterator[dict[str, Any]]:
+    """The raw answers in a file of results whose first line is its header."""
+    for _, row in islice(read_json_lines(partial), 1, None):
+        yield {"id": row["id"], "task": task, "output": row["meta"]["answers"][task]}

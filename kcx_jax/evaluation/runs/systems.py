@@ -1,0 +1,83 @@
+"""What answers: a system takes the records of a benchmark for one task, and gives their predictions."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from kcx_jax.corpora import Record
+from kcx_jax.corpora.pairs import pair_of
+from kcx_jax.errors import KcxError
+from kcx_jax.evaluation.runs.benchmark import Benchmark
+from kcx_jax.evaluation.runs.config import (
+    ChatSystem,
+    EvaluateConfig,
+    ModelSystem,
+    OutputsSystem,
+    SystemSettings,
+    TaggerSystem,
+)
+from kcx_jax.schema import Task
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a system wrote about a record, and the record that it stands for (`kcx_jax.scoring.score` takes it)."""
+
+    answer: str
+    record: Record
+
+
+class CannotAnswer(KcxError):
+    """A system is not made for a task."""
+
+
+class System(Protocol):
+    """One system of a run."""
+
+    def facts(self) -> dict[str, Any]:
+        """What tells this system from another one of the same settings: digests of weights."""
+        ...
+
+    def predict(
+        self, benchmark: Benchmark, task: Task, folder: Path, records: Iterable[Record]
+    ) -> Iterator[Prediction]:
+        """The predictions for `records`, in their order; `folder` is the system's own for this benchmark.
+
+        A system of files leaves out records that these do not have. Raises `CannotAnswer` for a task that the
+        system is not made for, and `KcxError` for what stops this benchmark.
+        """
+        ...
+
+
+def open_system(
+    settings: SystemSettings, config: EvaluateConfig, folder: Path
+) -> AbstractContextManager[System]:
+    """The system of some settings, its results being in `folder`; what it needs is loaded when it is first asked."""
+    match settings:
+        case ModelSystem():
+            from kcx_jax.evaluation.runs.models import LocalModel
+
+            return LocalModel(settings)
+        case ChatSystem():
+            from kcx_jax.evaluation.runs.chat import ChatModel
+
+            return ChatModel(settings, folder)
+        case OutputsSystem():
+            from kcx_jax.evaluation.runs.outputs import Outputs
+
+            return Outputs(settings)
+        case TaggerSystem():
+            from kcx_jax.evaluation.runs.tagger import Tagger
+
+            return Tagger(settings, config.seed)
+
+
+def bare(record: Record) -> Record:
+    """What a system may see of a record: its text, and the pair that it asks about."""
+    asked = Record(record.id, record.language, record.text)
+    if record.meta.get("pair") is None:
+        return asked
+    pair = pair_of(record)
+    return replace(asked, entities=pair, meta={"pair": {"mentions": [mention.id for mention in pair]}})
