@@ -27,6 +27,11 @@ __all__ = ["Ask", "Ground", "Reader", "Reading"]
 Ground = Literal["strict", "ladder"]
 _SLACK = 0.9  # of what a text that is too long should have room for: tokens are not spread evenly over it
 
+_BROKEN_OFF = (
+    "truncated",
+    "runaway",
+)  # kinds of problems of an answer that has no end, whatever the model says
+
 
 class Reader:
     """How texts are read for one schema: made once, used for any number of texts.
@@ -145,7 +150,7 @@ class Reading:
         ]
         record = _noted(shifted(grounded.record, self.record.text, window[0]), unfinished, where)
         scores = place_scores(task, record, parsed.instances, item_scores(answer, parsed.instances))
-        whole = answer.finish == "stop"
+        whole = answer.finish == "stop" and not any(each.kind in _BROKEN_OFF for each in parsed.problems)
         return Piece(question, window, record, scores, whole), problems
 
     def _pair_in(self, window: Span) -> tuple[Span, Span] | None:

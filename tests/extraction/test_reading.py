@@ -177,7 +177,9 @@ def test_where_windows_differ_the_one_that_sees_more_around_it_is_right():
 @pytest.mark.usefixtures("cut_inside_york")
 def test_an_answer_that_broke_off_does_not_say_that_something_is_not_there():
     answers = {LEFT: '[Person("bbbb"), ', RIGHT: '[City("New")]'}
+    silent = _read(BORDER, CUT, source=_Scripted(answers), tasks=["ner"])
     result = _read(BORDER, CUT, source=_Scripted(answers, {LEFT: "length"}), tasks=["ner"])
+    assert silent.entities == result.entities
     assert [(e.label, e.text) for e in result.entities] == [("Person", "bbbb"), ("City", "New")]
     assert {(problem.kind, problem.window) for problem in result.problems} == {
         ("length", (0, 16)), ("truncated", (0, 16))

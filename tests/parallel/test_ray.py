@@ -1,13 +1,9 @@
 """``kcx parallel build --ray``: parts as tasks on a real Ray cluster of this machine, and what is said without one."""
 
-import importlib.util
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,13 +13,10 @@ from kcx_jax.cli import main
 from kcx_jax.corpora import read_parallel, write_records
 from kcx_jax.testing.llm_server import ScriptedServer
 
+from ..ray_cluster import KEY, needs_ray, ray_cluster
+
 ROOT = Path(__file__).resolve().parents[2]
 KCX = [sys.executable, "-c", "from kcx_jax.cli import main; main()"]
-KEY = "the-key-that-no-log-holds"
-needs_ray = pytest.mark.skipif(
-    importlib.util.find_spec("ray") is None,
-    reason="needs Ray: pip install 'kcx-jax[ray]' (ray 2.31 or later)",
-)
 
 
 @pytest.fixture
@@ -81,32 +74,9 @@ def test_what_cannot_be_divided_is_refused(records, made, more, message, monkeyp
 
 @pytest.fixture(scope="module")
 def cluster():
-    """A cluster of this machine with two places: its address, and the folder of its logs. It alone has the key."""
-    folder = Path(tempfile.mkdtemp(prefix="kcx-ray-"))  # Ray's sockets take no longer path
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = os.environ | {
-        "OPENAI_API_KEY": KEY,
-        "PYTHONPATH": str(ROOT),
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
-    command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--port", str(port)]
-    command += ["--num-cpus", "2", "--include-dashboard", "false", "--temp-dir", str(folder)]
-    command += ["--node-ip-address", "127.0.0.1", "--object-store-memory", "80000000"]
-    with (folder / "head.log").open("wb") as log:
-        head = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 120
-        while b"Ray runtime started" not in (folder / "head.log").read_bytes():
-            assert head.poll() is None, (folder / "head.log").read_text()
-            assert time.monotonic() < deadline, (folder / "head.log").read_text()
-            time.sleep(0.2)
-        yield f"127.0.0.1:{port}", folder
-    finally:
-        head.terminate()
-        head.wait(60)
-        shutil.rmtree(folder, ignore_errors=True)
+    """A cluster of this machine: its address, and the folder of its logs. It alone has the key."""
+    with ray_cluster() as running:
+        yield running
 
 
 def _start(address: str, words: list[str]) -> subprocess.Popen:

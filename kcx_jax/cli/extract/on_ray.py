@@ -6,6 +6,7 @@ joined. Where the cluster has GPUs each task of a model of ours takes one. The k
 
 import hashlib
 import json
+import logging
 import shutil
 import sys
 from collections.abc import Sequence
@@ -59,7 +60,7 @@ def _run(shards: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     import ray
 
     try:
-        ray.init(address="auto", logging_level="error")
+        ray.init(address="auto", logging_level=logging.ERROR)
     except ConnectionError as error:
         raise KcxError(
             f"no Ray cluster was found ({str(error).splitlines()[0]}). Start one with `ray start --head`, name one in "

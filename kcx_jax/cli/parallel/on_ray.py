@@ -6,6 +6,7 @@ the parts beforehand. Options travel to the workers in Ray's task arguments, whi
 
 import contextlib
 import io
+import logging
 import os
 import signal
 import sys
@@ -36,7 +37,7 @@ def build_on_ray(parts: int, options: dict[str, Any]) -> None:
 
     try:
         # The workers' lines of progress come to this process's own output.
-        ray.init(address="auto", logging_level="error")
+        ray.init(address="auto", logging_level=logging.ERROR)
     except ConnectionError as error:
         raise KcxError(
             f"no Ray cluster was found ({str(error).splitlines()[0]}). Start one with `ray start --head`, name one in "
