@@ -41,6 +41,15 @@ class Running:
         self._thread.join(60)
         assert not self._thread.is_alive()
 
+    def until_idle(self) -> None:
+        """Wait until no request is under way: the last one ends a moment after its client has the answer."""
+        pause = threading.Event()
+        for _ in range(600):
+            if self.state.under_way == 0:
+                return
+            pause.wait(0.1)
+        raise AssertionError(f"{self.state.under_way} requests stay under way")
+
     def post(self, path: str, body, **options) -> httpx.Response:
         """The answer to a JSON body."""
         return self.client.post(path, json=body, **options)

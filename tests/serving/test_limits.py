@@ -54,7 +54,7 @@ def test_a_request_that_takes_too_long_is_504_and_leaves_the_engine(serving, pat
     assert found.status_code == 504
     assert "within 0.3 seconds" in found.json()["error"]["message"]
     assert running.engine.waiting == 0
-    assert running.state.under_way == 0
+    running.until_idle()
 
 
 def test_a_stream_that_takes_too_long_says_so_at_its_end(serving):
@@ -121,12 +121,7 @@ def test_a_slow_reader_holds_no_slot_and_ends_at_the_limit(serving):
         running.engine.until(lambda it: len(it.asked) == 1 and it.waiting == 0)
         assert running.post("/v1/extract", EXTRACT).status_code == 200
         # It reads no more, and the server lets go of it.
-        waited = threading.Event()
-        for _ in range(600):
-            if running.state.under_way == 0:
-                break
-            waited.wait(0.1)
-        assert running.state.under_way == 0
+        running.until_idle()
 
 
 @pytest.mark.parametrize("size", [2001, 100_000])
@@ -265,4 +260,4 @@ def test_five_hundred_at_once_that_vanish_leave_nothing(serving):
     engine.until(lambda it: it.waiting == 0)
     engine.let_go()
     assert running.post("/v1/extract", EXTRACT).status_code == 200
-    assert running.state.under_way == 0
+    running.until_idle()
