@@ -18,6 +18,7 @@ LIMIT = 20
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # minutes on a machine of its own
 def test_all_of_them_twice_and_killed_in_the_middle(shared, tmp_path, monkeypatch):
     path = config_over(shared / "data", tmp_path / "killed", LIMIT)
     answers = scripted_answers(path)
