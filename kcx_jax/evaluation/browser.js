@@ -43,14 +43,15 @@ for (const browser of document.querySelectorAll(".browser")) {
       (pages > 0 ? before : after).focus({ preventScroll: true });  // the keyboard's place is not lost
   };
   const again = () => { first = 0; show(); };
+  const clear = () => { for (const field of filters.elements) field.value = ""; };
   filters.addEventListener("input", again);
-  filters.addEventListener("reset", () => setTimeout(again));  // the fields are empty only afterwards
+  filters.addEventListener("reset", (event) => { event.preventDefault(); clear(); again(); });
   filters.addEventListener("submit", (event) => event.preventDefault());
   before.addEventListener("click", () => turn(-1));
   after.addEventListener("click", () => turn(1));
   for (const control of document.querySelectorAll("[data-show]"))
     control.addEventListener("click", () => {
-      for (const field of filters.elements) field.value = "";
+      clear();
       for (const [name, value] of new URLSearchParams(control.dataset.show))
         if (filters.elements[name]) filters.elements[name].value = value;
       again();
