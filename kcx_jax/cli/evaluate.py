@@ -69,8 +69,12 @@ def _evaluate(path: Path, sets: list[str], data: Path | None, shard: str | None)
     from kcx_jax.cli.parallel.options import shard_of
     from kcx_jax.errors import KcxError
     from kcx_jax.evaluation.runs import evaluate, load_config
+    from kcx_jax.evaluation.runs.faithfulness import is_faithfulness
 
     part = shard_of(shard)
+    if is_faithfulness(path):
+        _faithfulness(path, sets, data, shard)
+        return
     config = load_config(path, sets)
     with _bar() as progress:
         outcome = evaluate(
@@ -96,6 +100,19 @@ def _report(folder: Path) -> None:
 
     page = write_report(folder, say=lambda line: print(line, file=sys.stderr))
     print(f"wrote {page}", file=sys.stderr)
+
+
+def _faithfulness(path: Path, sets: list[str], data: Path | None, shard: str | None) -> None:
+    from kcx_jax.errors import KcxError
+    from kcx_jax.evaluation.runs.faithfulness import load_faithfulness, measure_faithfulness
+
+    if shard is not None:
+        raise UsageError(f"{path} measures faithfulness, which has no shards: leave --shard out")
+    folder, missing = measure_faithfulness(load_faithfulness(path, sets), None if data is None else str(data))
+    print(f"results in {folder}", file=sys.stderr)
+    print((folder / "table.md").read_text(encoding="utf-8"), end="")
+    if missing:
+        raise KcxError(f"{len(missing)} systems were not run; below the table it says why")
 
 
 @contextmanager

@@ -1,16 +1,17 @@
 """Results for people: the text with its spans in colour, then relations and events."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from rich.text import Text
 
-from kcx_jax.extraction import FoundEntity, FoundEvent, Result
+from kcx_jax.extraction import Result
 
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
 def render(result: Result) -> Text:
-    """The text with its entities and triggers marked and named, and a line for each relation and event."""
+    """The text with its entities, triggers and plain arguments marked and named; a line for each relation and event."""
     lines = [_marked(result)]
     lines += [
         Text.assemble("  ", _named(r.label, r.head.text), " -> ", shown(r.tail.text))
@@ -25,8 +26,12 @@ def render(result: Result) -> Text:
 def _marked(result: Result) -> Text:
     """The text; behind each span stands its label, innermost first."""
     text = result.text
-    spans: list[FoundEntity | FoundEvent] = [*result.entities, *result.events]
-    labels: dict[int, list[FoundEntity | FoundEvent]] = {}
+    spans = [_Span(each.start, each.end, each.label) for each in result.entities]
+    spans += [_Span(each.start, each.end, each.label) for each in result.events]
+    # Arguments that are mentions are marked as those; of others several events may share one.
+    plain = [argument for event in result.events for argument in event.arguments if argument.label is None]
+    spans += dict.fromkeys(_Span(each.start, each.end, each.role) for each in plain)
+    labels: dict[int, list[_Span]] = {}
     for span in sorted(spans, key=lambda span: span.end - span.start):
         labels.setdefault(span.end, []).append(span)
     style_at = [""] * len(text)
@@ -39,6 +44,15 @@ def _marked(result: Result) -> Text:
         if position < len(text):
             marked.append(shown(text[position]), style_at[position])
     return marked
+
+
+@dataclass(frozen=True)
+class _Span:
+    """A piece of the text that is marked, and what it is called."""
+
+    start: int
+    end: int
+    label: str
 
 
 def _named(label: str, text: str) -> Text:

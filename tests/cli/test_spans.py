@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from kcx_jax.cli.spans import render, shown
-from kcx_jax.corpora import EventMention, Mention, Record, make_span
+from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
 from kcx_jax.extraction import Result
 from kcx_jax.schema import load_schema
 
@@ -48,3 +48,16 @@ def test_a_text_cannot_steer_the_terminal():
         render(Result(Record("r", "und", text, ()), SCHEMA)), soft_wrap=True
     )
     assert out.getvalue() == "a␛[2Jb␇�c� [red]d\n"
+
+
+def test_what_any_task_finds_is_marked_in_the_text():
+    text = "Ada met Bob in May"
+    people = (_mention(text, 0, 0, 3), _mention(text, 1, 8, 11))
+    time = {"start": 15, "end": 18, "text": "May"}
+    met = EventMention(
+        "Meeting", make_span(text, 4, 7), (Argument("participant", entity="e0"), Argument("time", **time))
+    )
+    record = Record("r", "und", text, people, (RelationLink("Knows", "e0", "e1"),), (met, met))
+    lines = render(Result(record, SCHEMA)).plain.split("\n")
+    assert lines[0] == "Ada[person] met[Meeting][Meeting] Bob[person] in May[time]"
+    assert lines[1:] == ["  Knows: Ada -> Bob", *["  Meeting: met participant=Ada, time=May"] * 2]

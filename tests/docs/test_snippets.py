@@ -134,6 +134,22 @@ def test_the_prompts_on_their_page_are_those_that_are_made():
     PromptConfig(**yaml.safe_load(fences(page, "yaml")[0]))
 
 
+def test_the_page_of_evaluation_runs_and_shows_the_table(tmp_path):
+    page = ROOT / "docs" / "evaluation.md"
+    data, api = fences(page, "python")
+    assert run([sys.executable, "-c", data], cwd=tmp_path).returncode == 0
+    (tmp_path / "first.yaml").write_text(fences(page, "yaml")[0], encoding="utf-8")
+    command = next(words for words in commands(page) if words[-1] == "first.yaml")
+    done = run([*KCX, *command[1:]], cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert fences(page, "text")[0] in done.stdout
+    done = run([sys.executable, "-c", f"from pathlib import Path\n{api}"], cwd=tmp_path)
+    assert done.stdout.splitlines() == ["0 {}", "CRF tagger -> GLiNER -0.46"], done.stderr
+    for words in commands(page):
+        if words[1:3] == ["data", "sample"]:
+            assert run([*KCX, *words[1:]], cwd=tmp_path).returncode == 0
+
+
 def options_by_command() -> dict[tuple[str, ...], set[str]]:
     named: dict[tuple[str, ...], set[str]] = {}
     for page in PAGES:

@@ -1,6 +1,5 @@
 """A chat model as a system of a run: asked in code or in JSON, with a ledger for each benchmark and one budget."""
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import tee
@@ -16,7 +15,6 @@ from kcx_jax.evaluation.runs.systems import Prediction
 from kcx_jax.extraction import Extractor
 from kcx_jax.extraction.chat import ChatAnswers
 from kcx_jax.llm import Budget, ChatClient, Ledger, Reply, ReplyError, Spent, judge_answers, load_prices
-from kcx_jax.llm.money import NANO
 from kcx_jax.schema import ParsedAnswer, Schema, Task
 from kcx_jax.scoring.raw import grounded_answer, parse_raw
 from kcx_jax.scoring.raw.claims import Labels
@@ -29,7 +27,6 @@ class ChatModel:
 
     def __init__(self, settings: ChatSystem, folder: Path):
         self._settings, self._folder = settings, folder
-        self._prices = load_prices(settings.prices)
 
     def __enter__(self) -> "ChatModel":
         return self
@@ -56,22 +53,12 @@ class ChatModel:
 
     def _client(self, ledger: Ledger, folder: Path) -> ChatClient:
         settings = self._settings
-        key = _key(settings.api_key_env)
-        client = ChatClient(
-            settings.model,
-            settings.base_url,
-            key,
-            concurrency=settings.concurrency,
-            timeout=settings.timeout,
-            temperature=settings.temperature,
-            price=self._prices[settings.model],
-        )
-        judge_answers(ledger, self._prices.__getitem__)
-        spent = ledger.spent()
-        limit = None
-        if settings.budget is not None:
-            limit = max(0, int(settings.budget * NANO) - _spent(self._folder, folder))
-        return client.within(ledger, Budget(limit, spent))
+        (client,) = settings.clients(settings.model, temperature=settings.temperature)
+        judge_answers(ledger, load_prices(settings.prices).__getitem__)
+        limit = settings.nano_budget
+        if limit is not None:
+            limit = max(0, limit - spent_elsewhere(self._folder, folder))
+        return client.within(ledger, Budget(limit, ledger.spent()))
 
     def _in_json(
         self, client: ChatClient, schema: Schema, task: Task, records: Iterable[Record]
@@ -99,12 +86,7 @@ def _with_problem(record: Record, problem: dict[str, Any]) -> Record:
     return replace(record, meta={**record.meta, "parse_problems": [problem]})
 
 
-def _key(name: str) -> str | None:
-    """The API key in a variable of the environment; None leaves the choice to the client."""
-    return os.environ.get(name) or None
-
-
-def _spent(system: Path, own: Path) -> int:
+def spent_elsewhere(system: Path, own: Path) -> int:
     """What the other benchmarks of a system cost so far, at the most, in billionths of a dollar."""
     total = Spent()
     for path in sorted(system.glob(f"*/{LEDGER}")):

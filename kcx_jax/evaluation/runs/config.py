@@ -4,6 +4,7 @@
 config itself, and is what the results folder keeps.
 """
 
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +13,8 @@ import yaml
 from pydantic import Field, field_validator, model_validator
 
 from kcx_jax.errors import UsageError
+from kcx_jax.llm import ChatClient, load_prices
+from kcx_jax.llm.money import NANO
 from kcx_jax.schema import Task
 from kcx_jax.scoring.modes import mode_named
 from kcx_jax.scoring.raw import SYSTEMS
@@ -76,23 +79,52 @@ class ModelSystem(Settings):
     max_new_tokens: Positive = 256
 
 
-class ChatSystem(Settings):
-    """A chat model behind an OpenAI-compatible endpoint."""
+class Endpoint(Settings):
+    """A chat model behind an OpenAI-compatible endpoint, and what it may cost."""
 
-    kind: Literal["chat"]
     name: SystemName
     model: str
-    style: Literal["code", "json"] = "code"  # how the classes are shown and answers written
     base_url: str | None = None  # none: OPENAI_BASE_URL, or OpenAI
-    api_key_env: str = "OPENAI_API_KEY"
-    max_tokens: Positive = 1024  # of a reply
-    temperature: Annotated[float, Field(ge=0)] | None = 0.0
+    api_key_env: str | None = None  # the variable with the key; none: OPENAI_API_KEY
     concurrency: Positive = 8
     timeout: Annotated[float, Field(gt=0)] = 120.0
-    budget: Annotated[Decimal, Field(gt=0, lt=10**9, decimal_places=9)] | None = (
-        None  # dollars, of the whole run
-    )
+    budget: Annotated[Decimal, Field(gt=0, lt=10**9, decimal_places=9)] | None = None  # dollars, of the run
     prices: str | None = None  # a price file of one's own
+
+    def clients(self, *models: str, temperature: float | None = 0.0) -> list[ChatClient]:
+        """A client for each of the models. Raises `UsageError` when a needed key is absent."""
+        key = None if self.api_key_env is None else os.environ.get(self.api_key_env)
+        if self.api_key_env is not None and not key:
+            raise UsageError(
+                f"{self.name}: api_key_env names the variable {self.api_key_env}, which is not set"
+            )
+        prices = load_prices(self.prices)
+        return [
+            ChatClient(
+                model,
+                self.base_url,
+                key,
+                concurrency=self.concurrency,
+                timeout=self.timeout,
+                temperature=temperature,
+                price=prices[model],
+            )
+            for model in models
+        ]
+
+    @property
+    def nano_budget(self) -> int | None:
+        """The budget in billionths of a dollar."""
+        return None if self.budget is None else int(self.budget * NANO)
+
+
+class ChatSystem(Endpoint):
+    """A chat model that is asked for answers."""
+
+    kind: Literal["chat"]
+    style: Literal["code", "json"] = "code"  # how the classes are shown and answers written
+    max_tokens: Positive = 1024  # of a reply
+    temperature: Annotated[float, Field(ge=0)] | None = 0.0
 
 
 class OutputsSystem(Settings):

@@ -25,14 +25,14 @@ from kcx_jax.files import atomic_write, refuse_existing
 
 _PACKAGES = ("kcx-jax", "jax", "jaxlib", "flax", "sentencepiece", "tokenizers", "openai", "python-crfsuite")
 # What changes how an answer is got, and not the answer.
-_ON_THE_WAY = frozenset({"budget", "prices", "concurrency", "timeout", "api_key_env"})
+ON_THE_WAY = frozenset({"budget", "prices", "concurrency", "timeout", "api_key_env"})
 _SAME = ("seed", "mode", "samples")
 
 
 def deciding(settings: SystemSettings | BenchmarkSettings) -> dict[str, Any]:
     """What of some settings decides the answers, as JSON values."""
     values = settings.model_dump(mode="json", by_alias=True)
-    return {key: value for key, value in values.items() if key not in _ON_THE_WAY}
+    return {key: value for key, value in values.items() if key not in ON_THE_WAY}
 
 
 class Results:
@@ -73,12 +73,21 @@ class Results:
             refuse_existing(self.root, overwrite=False, flag="--set results=OTHER")
         self._write(path, dump_config(config))
 
+    def claim_as_is(self, config: str) -> None:
+        """Note a config's YAML, or go on from the same one. Raises `KcxError` as `claim`."""
+        path = self.root / "config.yaml"
+        if not path.exists():
+            refuse_existing(self.root, overwrite=False, flag="--set results=OTHER")
+        elif path.read_text(encoding="utf-8") != config:
+            raise KcxError(f"{self.root} holds the results of another config: use --set results=OTHER")
+        self._write(path, config)
+
     def _check_grown(self, kept: EvaluateConfig, config: EvaluateConfig) -> None:
         other = [key for key in _SAME if getattr(kept, key) != getattr(config, key)]
-        for what in ("benchmarks", "systems"):
+        for what, place in (("benchmarks", self.gold), ("systems", self.system)):
             new = {each.name: deciding(each) for each in getattr(config, what)}
-            for each in getattr(kept, what):
-                if new.get(each.name) != deciding(each):
+            for each in getattr(kept, what):  # of which something is there; others may change
+                if place(each.name).exists() and new.get(each.name) != deciding(each):
                     change = "has other settings" if each.name in new else "is no longer there"
                     other.append(f"{what.removesuffix('s')} {each.name} {change}")
         if other:
@@ -91,14 +100,16 @@ class Results:
         """What run.json notes."""
         path = self.root / "run.json"
         if not path.exists():
-            return {"versions": [], "benchmarks": {}, "systems": {}}
+            return {"versions": [], "benchmarks": {}, "systems": {}, "outputs": {}}
         return json.loads(path.read_text(encoding="utf-8"))
 
     def note(self, part: str, name: str, found: dict[str, Any]) -> None:
-        """Note the facts of a benchmark or system. Raises `KcxError` when they differ from those noted before."""
+        """Note the facts of a benchmark, system or file. Raises `KcxError` when one differs from what was noted."""
         facts = self.facts()
-        known = facts[part].setdefault(name, found)
-        if changed := [key for key in {**known, **found} if known.get(key) != found.get(key)]:
+        known = facts[part].setdefault(name, {})
+        changed = [key for key in found if known.get(key, found[key]) != found[key]]
+        known.update(found)
+        if changed:
             raise KcxError(
                 f"{part.removesuffix('s')} {name}: {', '.join(changed)} changed since {self.root} was begun. Bring "
                 "back what it was, or write to another folder: --set results=OTHER"

@@ -26,7 +26,7 @@ class Outputs:
         pass
 
     def facts(self) -> dict[str, Any]:
-        """See `System.facts`: the files' digests are noted with each benchmark."""
+        """See `System.facts`: the run notes the digest of each file."""
         return {}
 
     def path(self, benchmark: Benchmark, task: Task) -> Path:

@@ -35,9 +35,22 @@ def resolved(config: EvaluateConfig, data: str | None = None) -> EvaluateConfig:
     return config.model_copy(update={"benchmarks": benchmarks, "data": root})
 
 
+def resolve_one(settings: BenchmarkSettings, data: str | None = None) -> tuple[BenchmarkSettings, str]:
+    """A benchmark of one file, written out, and where the catalogue's are. Raises as `resolved`."""
+    root = data or "."
+    found = list(_written_out(settings, Path(root)))
+    if len(found) != 1:
+        raise UsageError(f"benchmark {settings.name}: one file is needed, and it names {len(found)}")
+    return found[0], root
+
+
 def location(settings: BenchmarkSettings, path: str, data: str | None) -> Path:
     """Where a path of a benchmark is: in the catalogue's folder below `data`, or as it stands."""
-    return Path(path) if settings.catalogue is None else Path(data or ".") / settings.catalogue / path
+    return _folder(settings, Path(data or ".")) / path
+
+
+def _folder(settings: BenchmarkSettings, root: Path) -> Path:
+    return Path() if settings.catalogue is None else root / settings.catalogue
 
 
 def _written_out(settings: BenchmarkSettings, root: Path) -> Iterator[BenchmarkSettings]:
@@ -57,7 +70,7 @@ def _written_out(settings: BenchmarkSettings, root: Path) -> Iterator[BenchmarkS
         fields["train"] = fields["train"] or _training_path(entry, settings.split, language, part)
         if language:
             fields["language"] = language
-        for file, tail in _files(location(settings, path, str(root)), path):
+        for file, tail in _files(_folder(settings, root), path):
             named = fields | {"path": file, "name": fields["name"] + tail}
             yield _with_reading(settings.model_copy(update=named), entry, root)
 
@@ -122,18 +135,18 @@ def _filled(text: str, names: dict[str, str]) -> str:
     return text
 
 
-def _files(place: Path, path: str) -> Iterator[tuple[str, str]]:
-    """The files of a path, as it would name each, with what tells them apart in a name ("": one file)."""
+def _files(folder: Path, path: str) -> Iterator[tuple[str, str]]:
+    """The files of a path in a folder, with what tells them apart in a name ("": there is one)."""
     if not re.search(r"[*?\[]", path):
-        packed = place.with_name(f"{place.name}.gz")
-        yield (f"{path}.gz" if not place.exists() and packed.exists() else path), ""
+        packed = f"{path}.gz"
+        yield (packed if not (folder / path).exists() and (folder / packed).exists() else path), ""
         return
-    base = Path(str(place)[: len(str(place)) - len(path)])
-    found = sorted(glob.glob(str(place), recursive=True))
-    for each in found or [str(place)]:
-        relative = each[len(str(base)) + 1 :] if str(base) != "." else each
-        own = [a for a, b in zip(Path(relative).parts, Path(path).parts, strict=False) if a != b]
-        yield relative, "-" + re.sub(r"[^\w.-]", "_", "-".join(own)) if found else ""
+    found = sorted(glob.glob(path, root_dir=folder, recursive=True))
+    for each in found:
+        own = [part for part in Path(each).parts if part not in Path(path).parts]
+        yield each, "-" + re.sub(r"[^\w.-]", "_", "-".join(own))
+    if not found:
+        yield path, ""
 
 
 def _with_reading(settings: BenchmarkSettings, entry: Benchmark | None, root: Path) -> BenchmarkSettings:

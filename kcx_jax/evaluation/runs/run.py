@@ -11,8 +11,9 @@ from kcx_jax.corpora import write_records
 from kcx_jax.corpora.jsonl import read_json_lines, write_json_lines
 from kcx_jax.errors import BudgetExceeded, KcxError
 from kcx_jax.evaluation.runs.benchmark import Benchmark, load_benchmark
-from kcx_jax.evaluation.runs.config import BenchmarkSettings, EvaluateConfig, OutputsSystem, SystemSettings
+from kcx_jax.evaluation.runs.config import BenchmarkSettings, EvaluateConfig, SystemSettings
 from kcx_jax.evaluation.runs.folder import Results, deciding
+from kcx_jax.evaluation.runs.outputs import Outputs
 from kcx_jax.evaluation.runs.report import write_report
 from kcx_jax.evaluation.runs.resolving import resolved
 from kcx_jax.evaluation.runs.scores import scores_json
@@ -69,7 +70,8 @@ def evaluate(
     part, parts = shard or (0, 1)
     wanted = {(s.name, b.name) for i, (s, b) in enumerate(pairs) if i % parts == part}
     for system in config.systems:
-        run.ask(system, [b for b in config.benchmarks if (system.name, b.name) in wanted])
+        if benchmarks := [b for b in config.benchmarks if (system.name, b.name) in wanted]:
+            run.ask(system, benchmarks)
     if shard is None:
         write_table(make_table(config, results, run.outcome.not_run), results)
         write_report(results.root, say)
@@ -95,12 +97,14 @@ class _Run:
                 self.missing[settings.name] = str(error)
                 continue
             facts: dict[str, Any] = {"sha256": digest(benchmark.path), "records": len(benchmark.gold)}
+            if benchmark.train is not None and benchmark.train.exists():
+                facts["train_sha256"] = digest(benchmark.train)
             if settings.inventory is not None:
                 facts["ontology"] = ontology_version(settings.inventory)
             self.results.note("benchmarks", settings.name, facts)
             path = self.results.gold(settings.name)
             if not path.exists():
-                write_records(benchmark.gold, path)
+                write_records(benchmark.gold, path, overwrite=True)  # another shard may be as far
 
     def _load(self, settings: BenchmarkSettings) -> Benchmark:
         return load_benchmark(settings, self.config.data, self.config.seed)
@@ -156,11 +160,13 @@ class _Run:
     def _answer(self, system: System, settings: SystemSettings, benchmark: Benchmark, task: Task) -> None:
         name = benchmark.settings.name
         path = self.results.records(settings.name, name, task)
+        if isinstance(system, Outputs) and (source := system.path(benchmark, task)).exists():
+            self.results.note("outputs", f"{settings.name}/{name}/{task}", {"sha256": digest(source)})
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         records = benchmark.asked(task)
-        if isinstance(settings, OutputsSystem):
+        if isinstance(system, Outputs):
             found = system.predict(benchmark, task, path.parent, records)
             self.outcome.answered += write_records((each.record for each in found), path)
             return

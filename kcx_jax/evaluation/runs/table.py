@@ -229,6 +229,8 @@ def _changes(benchmark: BenchmarkSettings, seed: int) -> list[str]:
         found.append("classes without descriptions")
     if benchmark.prompts.exemplars is not None:
         found.append(f"{benchmark.prompts.exemplars} exemplars a class, from the training file")
+    if found and benchmark.published:
+        found.append("so the published cells beside it are not comparable")
     return found
 
 

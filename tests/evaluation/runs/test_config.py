@@ -8,8 +8,9 @@ import yaml
 from kcx_jax.corpora.catalogue import find_benchmark
 from kcx_jax.errors import UsageError
 from kcx_jax.evaluation.runs.config import EvaluateConfig, dump_config, load_config
+from kcx_jax.evaluation.runs.faithfulness import is_faithfulness, load_faithfulness
 from kcx_jax.evaluation.runs.published import find_cells, published_tables
-from kcx_jax.evaluation.runs.resolving import resolved
+from kcx_jax.evaluation.runs.resolving import resolve_one, resolved
 from kcx_jax.evaluation.runs.table import check_rows
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -81,14 +82,17 @@ def test_languages_and_parts_of_the_catalogue_become_benchmarks_of_their_own():
     assert [each.name for each in parts] == [f"crossre-{part}" for part in find_benchmark("crossre").parts]
 
 
-def test_each_file_of_a_pattern_is_a_benchmark(tmp_path):
+def test_each_file_of_a_pattern_is_a_benchmark(tmp_path, monkeypatch):
     for name in ("ai/test.txt", "ai/dev.txt", "music/test.txt"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("Ada B-Person\nleft O\n\n")
-    written = resolved(made({"name": "x", "path": f"{tmp_path}/*/*.txt", "inventory": None})).benchmarks
-    assert [each.name for each in written] == ["x-ai-dev.txt", "x-ai-test.txt", "x-music-test.txt"]
-    assert {(each.reader, each.tasks) for each in written} == {("conll", ("ner",))}
+    monkeypatch.chdir(tmp_path)
+    for path in ("./*/*.txt", "*/*.txt", f"{tmp_path}/*/*.txt"):
+        written = resolved(made({"name": "x", "path": path, "inventory": None})).benchmarks
+        assert all((tmp_path / each.path).is_file() for each in written)
+        assert [each.name for each in written] == ["x-ai-dev.txt", "x-ai-test.txt", "x-music-test.txt"]
+        assert {(each.reader, each.tasks) for each in written} == {("conll", ("ner",))}
 
 
 def test_a_written_out_config_is_a_config_and_writes_out_to_itself(tmp_path):
@@ -102,6 +106,11 @@ def test_a_written_out_config_is_a_config_and_writes_out_to_itself(tmp_path):
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
 def test_the_configs_of_the_papers_tables_are_whole(path):
+    if is_faithfulness(path):
+        config = load_faithfulness(path)
+        assert find_cells(config.published)
+        assert resolve_one(config.source)[0].reader == "panx"
+        return
     config = resolved(load_config(path))
     check_rows(config)
     assert len({benchmark.name for benchmark in config.benchmarks}) == len(config.benchmarks)

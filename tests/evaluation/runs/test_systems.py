@@ -6,9 +6,12 @@ from itertools import product
 
 import pytest
 
+from kcx_jax.checkpoints.describe import describe
 from kcx_jax.corpora import Mention, Record, RelationLink, read_records, write_records
+from kcx_jax.demo.base import SHIPPED
 from kcx_jax.evaluation.runs import EvaluateConfig, evaluate
 from kcx_jax.evaluation.runs.folder import Results
+from kcx_jax.evaluation.runs.systems import bare
 from kcx_jax.evaluation.runs.tagger import MODEL
 
 TEXTS = ("Ada met Bob in Rome.", "Eve left Rome for Rome.")
@@ -94,6 +97,15 @@ def test_every_systems_own_form_counts_as_by_hand(tmp_path):
     assert {name: counts(outcome, name) for name in OUTPUTS} == dict.fromkeys(OUTPUTS, (TP, FP, FN))
 
 
+def test_a_file_that_changed_stops_the_run(tmp_path):
+    path = tmp_path / "b.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in OUTPUTS["b2ner"]))
+    system = {"kind": "outputs", "name": "s", "path": str(path), "format": "b2ner"}
+    run(tmp_path, system)
+    path.write_text("".join(json.dumps(row) + "\n" for row in OUTPUTS["b2ner"][::-1]))
+    assert "output s/b/ner: sha256 changed" in run(tmp_path, system).not_run["s", "b", "ner"]
+
+
 def test_predictions_for_more_than_the_sample_are_no_error_and_absent_ones_are_told(tmp_path):
     rows = OUTPUTS["gollie"][:1]
     (tmp_path / "b.jsonl").write_text(json.dumps(rows[0]) + "\n")
@@ -173,3 +185,27 @@ def test_the_tagger_takes_any_text(tmp_path, text):
         train=str(tmp_path / "train.jsonl"),
     )
     assert len(list(read_records(Results(outcome.folder).records("crf", "b", "ner"), "jsonl"))) == 3
+
+
+@pytest.mark.slow
+def test_a_model_of_ours_answers_within_the_text(tmp_path):
+    system = {"kind": "model", "name": "base", "model": str(SHIPPED), "max_new_tokens": 12}
+    outcome = run(tmp_path, system)
+    path = Results(outcome.folder).records("base", "b", "ner")
+    assert [(record.id, record.text) for record in read_records(path, "jsonl")] == [
+        (r.id, r.text) for r in GOLD
+    ]
+    assert not any("unresolved" in record.meta for record in read_records(path, "jsonl"))
+    facts = json.loads((outcome.folder / "run.json").read_text())["systems"]["base"]
+    assert facts == {"base": describe(SHIPPED).digest, "adapters": []}
+    assert run(tmp_path, system).answered == 0
+
+
+def test_a_system_sees_the_text_and_the_pair_alone():
+    meta = {"pair": {"mentions": ["e0", "e2"], "label": "Met"}, "source_labels": {"e0": "PER"}}
+    linked = replace(GOLD[0], relations=(RelationLink("Met", "e0", "e1"),), events=(), meta=meta)
+    shown = bare(linked)
+    assert (shown.id, shown.text, shown.relations, shown.events) == ("0", TEXTS[0], None, None)
+    assert shown.meta == {"pair": {"mentions": ["e0", "e2"]}}
+    assert [mention.id for mention in shown.entities] == ["e0", "e2"]
+    assert bare(replace(linked, meta={})) == Record("0", "en", TEXTS[0])

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from kcx_jax.evaluation.runs.config import SystemSettings
+from kcx_jax.evaluation.runs.folder import deciding
 from kcx_jax.evaluation.runs.report.curves import TrainingRun
 from kcx_jax.evaluation.runs.report.loaded import LoadedRun
 from kcx_jax.evaluation.runs.report.pooled import Pooled, in_gold
@@ -263,10 +265,7 @@ def made_section(run: LoadedRun) -> str:
         "seed": config.seed,
         "counting": config.mode,
         "draws of each interval": config.samples,
-        **{
-            f"system {each.name}": _system_words(each.model_dump(mode="json", exclude_none=True))
-            for each in config.systems
-        },
+        **{f"system {each.name}": _system_words(each) for each in config.systems},
     }
     versions = {f"run {place}": words for place, words in enumerate(map(_words, run.facts["versions"]), 1)}
     return section(
@@ -283,9 +282,9 @@ def made_section(run: LoadedRun) -> str:
     )
 
 
-def _system_words(values: Mapping[str, Any]) -> str:
+def _system_words(system: SystemSettings) -> str:
     return _words(
-        {key: value for key, value in values.items() if key not in ("name", "api_key_env") and value != []}
+        {key: value for key, value in deciding(system).items() if key != "name" and value not in (None, [])}
     )
 
 
