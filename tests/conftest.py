@@ -1,6 +1,7 @@
 """Fixtures every room's tests may use."""
 
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -25,6 +26,23 @@ def shared() -> Path:
     if not (folder / "fixtures").is_dir():
         pytest.skip(f"needs the shared fixtures and corpora, not found at {folder} (set KCX_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Chromium without a window, as playwright drives it; skips, saying so, where there is none."""
+    driver = pytest.importorskip("playwright.sync_api", reason="needs playwright (the extra `browser`)")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+    program = os.environ.get("KCX_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip(f"needs Chromium: none of {', '.join(names)} is on PATH (or set KCX_CHROMIUM)")
+    # Nothing of its own goes to the network; --no-sandbox, as tests may run as root.
+    quiet = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync")
+    quiet += ("disable-background-networking", "disable-component-update")
+    with driver.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[f"--{name}" for name in quiet])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(autouse=True, scope="module")

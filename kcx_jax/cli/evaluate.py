@@ -40,6 +40,10 @@ def command(
             metavar="A B", help="Two results folders, or systems in them: is B worse? Needs no config."
         ),
     ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write the report of a results folder again. Needs no config."),
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Of --compare: write all figures here.")
     ] = None,
@@ -49,8 +53,11 @@ def command(
     The same command goes on from where it was stopped, and asks nothing twice. --compare leaves with exit code 4 when
     B is significantly worse (paired bootstrap). Example: kcx evaluate configs/evaluate/multiconer22.yaml --data corpora
     """
-    if (config is None) == (compare is None):
-        raise UsageError("give either a CONFIG.yaml to run, or --compare A B")
+    if [config, compare, report].count(None) != 2:
+        raise UsageError("give either a CONFIG.yaml to run, or --compare A B, or --report DIR")
+    if report is not None:
+        _report(report)
+        return
     if compare is not None:
         _compare(*compare, json_file)
         return
@@ -79,12 +86,20 @@ def _evaluate(path: Path, sets: list[str], data: Path | None, shard: str | None)
         )
     print(f"answered {outcome.answered} questions; results in {outcome.folder}", file=sys.stderr)
     if part is None:
+        print(f"report: {outcome.folder / 'report.html'}", file=sys.stderr)
         print((outcome.folder / "table.md").read_text(encoding="utf-8"), end="")
     else:
         print("Without --shard the same command writes the table.", file=sys.stderr)
     if outcome.failed:
         cells = len(outcome.not_run)
         raise KcxError(f"{cells} cells were not run; above and below the table it says why")
+
+
+def _report(folder: Path) -> None:
+    from kcx_jax.evaluation.runs.report import write_report
+
+    page = write_report(folder, say=lambda line: print(line, file=sys.stderr))
+    print(f"wrote {page}", file=sys.stderr)
 
 
 def _faithfulness(path: Path, sets: list[str], data: Path | None, shard: str | None) -> None:

@@ -5,10 +5,11 @@ of its script. A mark is `<mark class="entity k3" data-label="Person">`; `CSS` d
 """
 
 import heapq
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from kcx_jax.corpora.record import Argument, EventMention, Mention, Record, Span
+from kcx_jax.corpora.record import Argument, EventMention, Mention, Parts, Record, Span
 from kcx_jax.page import escape
 
 # Where something stands in its record: ("entities", 2), ("relations", 0), ("events", 1), ("events", 1, 0).
@@ -49,6 +50,8 @@ mark[data-label]::after {
 }
 mark.wrong { background: none; border: 1.5px dashed var(--bad) }
 mark.wrong::after { content: "\2060✗ " attr(data-label); color: var(--bad); opacity: 1 }
+mark.missed { background: none; border-bottom: 2px dotted var(--bad) }
+mark.missed::after { content: "\2060∅ " attr(data-label); color: var(--bad); opacity: 1 }
 .facts { list-style: none; margin: .2rem 0 0; padding: 0; display: grid; gap: .15rem }
 .facts b { font-weight: 600 }
 .facts i { font-style: normal; opacity: .7 }
@@ -64,11 +67,26 @@ def type_colours(types: Iterable[str]) -> dict[str, int]:
     return {name: index % COLOURS for index, name in enumerate(dict.fromkeys(types))}
 
 
-def highlight(record: Record, colours: Mapping[str, int], wrong: Collection[Ref] = ()) -> str:
+def direction(text: str) -> str:
+    """ "rtl" or "ltr", whichever more letters of the text have, and "auto" where neither has more.
+
+    A sentence in Arabic that begins with a Latin name still runs from the right.
+    """
+    classes = [unicodedata.bidirectional(character) for character in text]
+    right, left = sum(name in ("R", "AL") for name in classes), classes.count("L")
+    return "rtl" if right > left else "ltr" if left > right else "auto"
+
+
+def highlight(
+    record: Record,
+    colours: Mapping[str, int],
+    wrong: Collection[Ref] = (),
+    missed: Iterable[tuple[str, Parts]] = (),
+) -> str:
     """The record's text as a `<p>`: entities by type, triggers by event type, untyped arguments by role.
 
     `colours` is from `type_colours` (a type without one is grey). `wrong` has the places (`Ref`) of what is to
-    be marked as wrong.
+    be marked as wrong, `missed` labels and spans of what the record ought to have.
     """
     out: list[str] = []
     open_ends: list[int] = []
@@ -79,7 +97,8 @@ def highlight(record: Record, colours: Mapping[str, int], wrong: Collection[Ref]
         out.append(escape(record.text[position:end]))
         position = end
 
-    for piece in _nested(_marks(record, colours, wrong)):
+    absent = (_Mark(label, "missed", spans) for label, spans in missed)
+    for piece in _nested([*_marks(record, colours, wrong), *absent]):
         while open_ends and open_ends[-1] <= piece.start:
             write_until(open_ends.pop())
             out.append("</mark>")
@@ -90,7 +109,8 @@ def highlight(record: Record, colours: Mapping[str, int], wrong: Collection[Ref]
         write_until(open_ends.pop())
         out.append("</mark>")
     write_until(len(record.text))
-    return f'<p class="sentence" lang="{escape(record.language)}" dir="auto">{"".join(out)}</p>'
+    opening = f'<p class="sentence" lang="{escape(record.language)}" dir="{direction(record.text)}">'
+    return f"{opening}{''.join(out)}</p>"
 
 
 def facts(record: Record, wrong: Collection[Ref] = ()) -> str:

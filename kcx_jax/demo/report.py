@@ -22,7 +22,7 @@ from kcx_jax.demo.report_run import (
 from kcx_jax.demo.settings import UNSEEN
 from kcx_jax.evaluation import browser
 from kcx_jax.evaluation.browser import Case
-from kcx_jax.evaluation.items import MEASURE, compare, items
+from kcx_jax.evaluation.items import compare, items
 from kcx_jax.evaluation.plots import grouped_bars
 from kcx_jax.evaluation.table import TASK_NAMES, measured
 from kcx_jax.page import (
@@ -38,6 +38,7 @@ from kcx_jax.page import (
 )
 from kcx_jax.prompts import answer_instances
 from kcx_jax.schema import render_answer
+from kcx_jax.scoring.errors import HEADLINES
 
 Results = Mapping[str, Any]
 
@@ -137,7 +138,7 @@ def _worked_example(results: Results, cases: Sequence[Case], colours: Mapping[st
         if len(items(case.gold, "ner")) > 1 and compare(case.gold, predicted, "ner").right:
             text = highlight.highlight(predicted, colours)
             caption = f"A held-out sentence, and what {escape(system)} answered: one that it got right."
-            code = f"<pre>results = {escape(answer.strip())}</pre>"
+            code = f"<pre>{escape(answer)}</pre>"
             return f'<figure class="worked">{text}{code}<figcaption>{caption}</figcaption></figure>'
     return ""
 
@@ -169,7 +170,7 @@ def _scores_section(answers: Results) -> str:
         name = TASK_NAMES.get(task, task)
         groups = [_language(language) for language in languages]
         svg = grouped_bars(groups, values, f"{name}: strict F1 by language")
-        plots.append(figure(svg, f"{escape(name)}, F1 %", escape(MEASURE[task].definition)))
+        plots.append(figure(svg, f"{escape(name)}, F1 %", escape(HEADLINES[task].definition)))
     return section(
         "scores",
         "Scores",
@@ -218,25 +219,32 @@ def _cases(answers: Results) -> list[Case]:
     for entry in answers.get("records") or ():
         where = f"the answer to {entry['id']!r} ({entry['task']})"
         gold = Record.from_json(entry["gold"], f"{where}: gold")
-        code = render_answer(answer_instances(gold, schema(), entry["task"]))
+        code = _code(render_answer(answer_instances(gold, schema(), entry["task"])))
         predicted = {
-            system: (Record.from_json(given["record"], f"{where}: {system}"), given["answer"])
+            system: (Record.from_json(given["record"], f"{where}: {system}"), _code(given["answer"]))
             for system, given in entry["predicted"].items()
         }
-        cases.append(Case(gold, code, entry["task"], predicted))
+        cases.append(Case(gold, entry["task"], predicted, gold_answer=code))
     return cases
+
+
+def _code(answer: str) -> str:
+    return f"results = {answer.strip()}"
 
 
 def _sentences_section(answers: Results, cases: Sequence[Case], colours: Mapping[str, int]) -> str:
     intro = (
         "Held-out sentences with gold and, as code, what each system wrote. Where that differs from gold "
-        "the sentence is shown again: a dashed frame and ✗ mark what is wrong. Sentences with nothing to find "
-        "come last."
+        "the sentence is shown again: a dashed frame and ✗ mark what is wrong, dots and ∅ what is missed. Sentences "
+        "with nothing to find come last."
     )
     if not cases:
         return section("sentences", "Sentences", intro, f"<p>{NOT_MEASURED}</p>")
     languages = {language: _language(language) for language in dict.fromkeys(c.gold.language for c in cases)}
     # Where there is nothing to find there is little to see: those sentences come last.
     ordered = sorted(cases, key=lambda case: not items(case.gold, case.task))
-    cards = browser.browser(ordered, answers.get("systems") or [], languages, colours)
-    return section("sentences", "Sentences", intro, cards)
+    tasks = list(dict.fromkeys(case.task for case in cases))
+    cards = browser.Cards(
+        answers.get("systems") or [], browser.types_of(cases), colours, languages, tasks=tasks
+    )
+    return section("sentences", "Sentences", intro, cards.html(map(cards.card, ordered)))

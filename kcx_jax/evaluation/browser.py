@@ -1,145 +1,149 @@
 """A browser of answered sentences: gold above the systems' answers, what differs marked, with filters.
 
 The cards are plain HTML, so a page shows (and prints) the first of them without the script; `SCRIPT` turns
-pages and filters. `CSS` and `kcx_jax.corpora.highlight.CSS` draw them.
+pages and filters. `CSS` and `kcx_jax.corpora.highlight.CSS` draw them. A control elsewhere in the page whose
+`data-show` holds choices ("task=ner&system0=missed") leads to the sentences that have them.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 
 from kcx_jax.corpora import Record
-from kcx_jax.corpora.highlight import facts, highlight
-from kcx_jax.evaluation.items import Comparison, Item, compare
+from kcx_jax.corpora.highlight import Parts, facts, highlight
+from kcx_jax.evaluation.items import Comparison, compare
 from kcx_jax.page import escape
 from kcx_jax.schema import Task
+from kcx_jax.scoring import ItemError, item_errors
+from kcx_jax.scoring.errors import KINDS
 
 PAGE = 4  # cards at a time
+LONG_TEXT = 1_500  # characters, from which a text scrolls in a box of its own
+LONG_ANSWER = 320  # characters, from which an answer is folded
 
-CSS = """
-.filters { display: flex; flex-wrap: wrap; gap: .6rem .8rem; align-items: end; margin: 1rem 0 }
-.filters[hidden], .pager[hidden], .case[hidden] { display: none }
-.filters label { display: grid; gap: .2rem; font-size: .78rem; color: var(--muted) }
-.filters select, .filters input, .pager button {
-  font: inherit; font-size: .9rem; color: var(--ink); background: var(--card); min-height: 2.3rem;
-  border: 1px solid var(--line); border-radius: .45rem; padding: .38rem .55rem;
-}
-.filters input { inline-size: 11rem }
-.pager {
-  display: flex; gap: .8rem; align-items: center; justify-content: center; margin: 1rem 0; font-size: .9rem;
-}
-.pager button { cursor: pointer; padding-inline: .9rem }
-.pager button:disabled { opacity: .4; cursor: default }
-.case { background: var(--card); border: 1px solid var(--line); border-radius: .7rem; margin: .8rem 0 }
-.case > header {
-  display: flex; flex-wrap: wrap; gap: .5rem; align-items: center; padding: .5rem 1rem;
-  border-bottom: 1px solid var(--line); font-size: .8rem; color: var(--muted);
-}
-.chip { border: 1px solid var(--line); border-radius: 1rem; padding: .05rem .6rem; color: var(--ink) }
-.answered {
-  display: grid; grid-template-columns: 8.5rem minmax(0, 1fr); gap: .2rem 1rem; padding: .55rem 1rem;
-}
-.answered + .answered { border-top: 1px solid var(--line) }
-.answered h4 { margin: .45rem 0 0; font-size: .85rem; font-weight: 600; line-height: 1.35 }
-.verdict { display: block; font-weight: 400; font-size: .8rem; color: var(--muted) }
-.verdict.wrong { color: var(--bad) }
-.notes { margin: .3rem 0 0; font-size: .82rem; color: var(--muted); overflow-wrap: anywhere }
-.notes small { font-weight: 600 }
-.answer {
-  margin: .35rem 0 .1rem; font: .8rem/1.55 var(--mono, monospace); color: var(--muted);
-  white-space: pre-wrap; overflow-wrap: anywhere; direction: ltr; text-align: left;
-}
-@media (max-width: 40rem) {
-  .answered { grid-template-columns: 1fr }
-  .answered h4 { margin: 0 }
-  .verdict { display: inline; margin-inline-start: .5rem }
-  .filters label { flex: 1 1 8rem }
-  .filters input { inline-size: auto }
-}
-@media print { .filters, .pager { display: none } .case { break-inside: avoid } }
-"""
+_FILES = resources.files("kcx_jax.evaluation")
+CSS = _FILES.joinpath("browser.css").read_text("utf-8")
+SCRIPT = _FILES.joinpath("browser.js").read_text("utf-8")
 
-SCRIPT = """
-"use strict";
-for (const browser of document.querySelectorAll(".browser")) {
-  const cases = [...browser.querySelectorAll(".case")];
-  const filters = browser.querySelector(".filters");
-  const pager = browser.querySelector(".pager");
-  const [before, after] = pager.querySelectorAll("button");
-  const status = pager.querySelector("output");
-  const size = Number(browser.dataset.page);
-  let first = 0;
-  const fits = (card) => [...filters.elements].every((field) => {
-    const value = field.value.trim().toLowerCase();
-    if (!value) return true;
-    if (field.type === "search") return card.textContent.toLowerCase().includes(value);
-    if (field.name.startsWith("system"))
-      return (card.dataset.right.split(" ").includes(field.name.slice(6)) ? "right" : "wrong") === value;
-    return card.dataset[field.name] === field.value;
-  });
-  const show = () => {
-    const found = cases.filter(fits);
-    const shown = new Set(found.slice(first, first + size));
-    for (const card of cases) card.hidden = !shown.has(card);
-    before.disabled = first === 0;
-    after.disabled = first + size >= found.length;
-    status.textContent = found.length
-      ? `${first + 1}–${first + shown.size} of ${found.length}` : "no sentence like that";
-  };
-  const turn = (pages) => {
-    first += pages * size;
-    show();
-    browser.scrollIntoView();
-    if (document.activeElement.disabled || document.activeElement === document.body)
-      (pages > 0 ? before : after).focus({ preventScroll: true });  // the keyboard's place is not lost
-  };
-  filters.addEventListener("input", () => { first = 0; show(); });
-  filters.addEventListener("submit", (event) => event.preventDefault());
-  before.addEventListener("click", () => turn(-1));
-  after.addEventListener("click", () => turn(1));
-  filters.hidden = pager.hidden = false;
-  show();
-}
-"""
+_CARD = '<article class="case"'
 
 
 @dataclass(frozen=True)
 class Case:
-    """A sentence asked for one task: what is right, and what each system answered (record and code)."""
+    """A sentence asked for one task: what is right, and what each system answered (record and raw answer).
+
+    A system that was not asked is not in `answers`; one that gave nothing has a record without annotation there.
+    `gold_answer` is what a right answer looks like, `source` the benchmark ("": there is none to tell).
+    """
 
     gold: Record
-    gold_answer: str
     task: Task
     answers: Mapping[str, tuple[Record, str]]
+    gold_answer: str = ""
+    source: str = ""
 
 
-def browser(
-    cases: Iterable[Case], systems: Sequence[str], languages: Mapping[str, str], colours: Mapping[str, int]
-) -> str:
-    """The cards of `cases` in the order given, with filters by language, task, verdict and text.
+def types_of(cases: Iterable[Case]) -> list[str]:
+    """The types of all items, right or wrong, in the order of the alphabet."""
+    found = {
+        side.type
+        for case in cases
+        for record in (case.gold, *(record for record, _ in case.answers.values()))
+        for error in item_errors(case.gold, record, case.task)
+        for side in (error.gold, error.predicted)
+        if side is not None and side.type
+    }
+    return sorted(found)
 
-    `languages` names the languages of the cases by their tags; `colours` are those of `highlight`. Raises
-    `KcxError` where a prediction does not belong to its gold record (`kcx_jax.scoring.score`).
-    """
-    cases = list(cases)
-    tasks = list(dict.fromkeys(case.task for case in cases))
-    cards = [
-        _card(case, systems, languages, colours, hidden=place >= PAGE) for place, case in enumerate(cases)
-    ]
-    choices = [
-        _select("language", "language", languages),
-        _select("task", "task", {task: task.upper() for task in tasks}),
-        *(
-            _select(f"system{i}", name, {"right": "right", "wrong": "wrong"})
-            for i, name in enumerate(systems)
-        ),
-    ]
-    search = '<label>text<input type="search" name="text" autocomplete="off"></label>'
-    return (
-        f'<div class="browser" data-page="{PAGE}">'
-        f'<form class="filters" aria-label="filter the sentences" hidden>{"".join(choices)}{search}</form>'
-        f'{"".join(cards)}<div class="pager" hidden><button type="button">‹ previous</button>'
-        '<output aria-live="polite"></output><button type="button">next ›</button></div></div>'
-    )
+
+class Cards:
+    """What the cards of one browser have in common: systems, types, colours (`type_colours`), names of languages."""
+
+    def __init__(
+        self,
+        systems: Sequence[str],
+        types: Sequence[str],
+        colours: Mapping[str, int],
+        languages: Mapping[str, str],
+        tasks: Sequence[str] = (),
+        sources: Sequence[str] = (),
+    ):
+        self._systems, self._types, self._languages = systems, types, languages
+        self._colours = colours
+        self._type_numbers = {name: str(number) for number, name in enumerate(types)}
+        self._tasks, self._sources = tasks, sources
+
+    def card(self, case: Case) -> str:
+        """A case as HTML. Raises `KcxError` where a prediction is not of its gold record (`kcx_jax.scoring.score`)."""
+        gold = case.gold
+        found = {
+            number: compare(gold, case.answers[name][0], case.task)
+            for number, name in enumerate(self._systems)
+            if name in case.answers
+        }
+        shown = next(iter(found.values())).gold if found else gold
+        text = _boxed(highlight(shown, self._colours), gold)
+        rows = [_row("gold", text + facts(shown) + _answer(case.gold_answer), "answered gold")]
+        for number, name in enumerate(self._systems):
+            rows.append(self._system_row(name, found.get(number), case))
+        right = " ".join(str(number) for number, each in found.items() if each.right)
+        chips = (self._languages.get(gold.language, gold.language), case.task.upper(), case.source)
+        listed = "".join(f'<span class="chip">{escape(chip)}</span>' for chip in chips if chip)
+        return (
+            f'{_CARD} data-language="{escape(gold.language)}" data-task="{case.task}" '
+            f'data-source="{escape(case.source)}" data-asked="{" ".join(map(str, found))}" data-right="{right}" '
+            f'data-items="{self._items(found)}"><header>{listed}<bdi>{escape(gold.id)}</bdi></header>'
+            f"{''.join(rows)}</article>"
+        )
+
+    def html(self, cards: Iterable[str]) -> str:
+        """The cards in the order given, with filters by language, task, source, type, system, error and text."""
+        shown = [
+            card if place < PAGE else f"{_CARD} hidden{card.removeprefix(_CARD)}"
+            for place, card in enumerate(cards)
+        ]
+        search = '<label>text<input type="search" name="text" autocomplete="off"></label>'
+        return (
+            f'<div class="browser" data-page="{PAGE}">'
+            f'<form class="filters" aria-label="filter the sentences" hidden>{"".join(self._choices())}{search}'
+            f'<button type="reset">clear</button></form>{"".join(shown)}'
+            '<div class="pager" hidden><button type="button">‹ previous</button>'
+            '<output aria-live="polite"></output><button type="button">next ›</button></div></div>'
+        )
+
+    def _choices(self) -> Iterator[str]:
+        yield _select("language", "language", self._languages)
+        for name, label, options in (("task", "task", self._tasks), ("source", "benchmark", self._sources)):
+            if len(options) > 1:
+                yield _select(
+                    name, label, {each: each.upper() if name == "task" else each for each in options}
+                )
+        yield _select("type", "type", {number: name for name, number in self._type_numbers.items()})
+        verdicts = {"right": "right", "wrong": "wrong"}
+        verdicts |= {kind: f"– {kind.replace('_', ' ')}" for kind in KINDS if kind != "right"}
+        if len(self._systems) > 1:
+            yield _select("system", "any system", verdicts)
+        for number, name in enumerate(self._systems):
+            yield _select(f"system{number}", name, verdicts)
+
+    def _items(self, found: Mapping[int, Comparison]) -> str:
+        """SYSTEM.KIND.TYPE for every item of the card, each once; types by their place in the list."""
+        tokens = (
+            f"{number}.{error.kind}.{self._type_numbers.get(side.type, '')}"
+            for number, each in found.items()
+            for error in each.errors
+            for side in (error.gold, error.predicted)
+            if side is not None
+        )
+        return " ".join(dict.fromkeys(tokens))
+
+    def _system_row(self, name: str, found: Comparison | None, case: Case) -> str:
+        if found is None:
+            return _row(f'<bdi>{escape(name)}</bdi><span class="verdict">not asked</span>', "")
+        verdict = "right" if found.right else "wrong"
+        mark = f'<span class="verdict {verdict}">{"✓" if found.right else "✗"} {verdict}</span>'
+        body = _prediction(found, self._colours) + _answer(case.answers[name][1])
+        return _row(f"<bdi>{escape(name)}</bdi>{mark}", body)
 
 
 def _select(name: str, label: str, options: Mapping[str, str]) -> str:
@@ -151,35 +155,15 @@ def _select(name: str, label: str, options: Mapping[str, str]) -> str:
     )
 
 
-def _card(
-    case: Case, systems: Sequence[str], languages: Mapping[str, str], colours: Mapping[str, int], hidden: bool
-) -> str:
-    gold, task = case.gold, case.task
-    compared = {name: compare(gold, case.answers[name][0], task) for name in systems if name in case.answers}
-    shown = next(iter(compared.values())).gold if compared else gold
-    rows = [_row("gold", highlight(shown, colours) + facts(shown) + _code(case.gold_answer))]
-    for name in systems:
-        if name not in compared:
-            rows.append(_row(f'{escape(name)}<span class="verdict">not asked</span>', ""))
-            continue
-        result = compared[name]
-        verdict = "right" if result.right else "wrong"
-        mark = f'<span class="verdict {verdict}">{"✓" if result.right else "✗"} {verdict}</span>'
-        rows.append(_row(escape(name) + mark, _prediction(result, colours) + _code(case.answers[name][1])))
-    right = " ".join(str(i) for i, name in enumerate(systems) if name in compared and compared[name].right)
-    chips = "".join(
-        f'<span class="chip">{chip}</span>'
-        for chip in (escape(languages.get(gold.language, gold.language)), task.upper())
-    )
-    return (
-        f'<article class="case" data-language="{escape(gold.language)}" data-task="{task}" '
-        f'data-right="{right}"{" hidden" if hidden else ""}>'
-        f"<header>{chips}<span>{escape(gold.id)}</span></header>{''.join(rows)}</article>"
-    )
+def _row(head: str, body: str, classes: str = "answered") -> str:
+    return f'<div class="{classes}"><h4>{head}</h4><div>{body}</div></div>'
 
 
-def _row(head: str, body: str) -> str:
-    return f'<div class="answered"><h4>{head}</h4><div>{body}</div></div>'
+def _boxed(text: str, record: Record) -> str:
+    """A long text in a box that scrolls, with the keyboard too, so that the answers stay in reach."""
+    if len(record.text) < LONG_TEXT:
+        return text
+    return f'<div class="long" role="region" tabindex="0" aria-label="the whole text">{text}</div>'
 
 
 def _prediction(result: Comparison, colours: Mapping[str, int]) -> str:
@@ -191,15 +175,46 @@ def _prediction(result: Comparison, colours: Mapping[str, int]) -> str:
     ):
         return ""
     wrong = {item.ref for item in result.wrong}
-    notes = [f"missed: {', '.join(map(_item, result.missed))}"] if result.missed else []
-    notes += [escape(line) for line in result.lost]
+    text = _boxed(highlight(result.predicted, colours, wrong, _missed(result.errors)), result.predicted)
+    notes = [*_notes(result.errors), *map(escape, result.unread)]
     below = "".join(f'<p class="notes">{note}</p>' for note in notes)
-    return highlight(result.predicted, colours, wrong) + facts(result.predicted, wrong) + below
+    return text + facts(result.predicted, wrong) + below
 
 
-def _item(item: Item) -> str:
-    return f"<bdi>{escape(item.text)}</bdi> <small>{escape(item.label)}</small>"
+def _missed(errors: Iterable[ItemError]) -> Iterator[tuple[str, Parts]]:
+    """Labels and spans of what was missed and stands at one place; a relation stands at two."""
+    for error in errors:
+        if error.kind == "missed" and error.gold is not None and len(error.gold.spans) == 1:
+            yield error.gold.type, error.gold.spans
 
 
-def _code(answer: str) -> str:
-    return f'<pre class="answer">results = {escape(answer.strip())}</pre>'
+def _notes(errors: Sequence[ItemError]) -> Iterator[str]:
+    """A line for each kind of error, with its items."""
+    for kind in KINDS:
+        found = [_note(error) for error in errors if error.kind == kind != "right"]
+        if found:
+            yield f"<b>{kind.replace('_', ' ')}</b> {'; '.join(found)}"
+
+
+def _note(error: ItemError) -> str:
+    """An item in words; of one that is right in part, only what gold has otherwise."""
+    given = error.predicted or error.gold
+    assert given is not None
+    words = f"<bdi>{escape(given.text)}</bdi> <small>{escape(given.type)}</small>"
+    if error.gold is None or error.predicted is None:
+        return words
+    of_gold = []
+    if error.gold.text != given.text or error.kind != "wrong_type":
+        of_gold.append(f"<bdi>{escape(error.gold.text)}</bdi>")
+    if error.gold.type != given.type:
+        of_gold.append(f"<small>{escape(error.gold.type)}</small>")
+    return f"{words}, in gold {' '.join(of_gold)}"
+
+
+def _answer(answer: str) -> str:
+    if not answer.strip():
+        return ""
+    shown = f'<pre class="answer">{escape(answer.strip())}</pre>'
+    if len(answer) < LONG_ANSWER:
+        return shown
+    return f'<details class="raw"><summary>the answer as written</summary>{shown}</details>'

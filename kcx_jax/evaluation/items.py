@@ -3,17 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from kcx_jax.corpora import Record
 from kcx_jax.corpora.highlight import Ref
 from kcx_jax.schema import Task
-from kcx_jax.scoring import score, task_view
-from kcx_jax.scoring.units import MEASURES, Unit
-
-MEASURE = {
-    measure.task: measure for measure in MEASURES if measure.name == measure.task
-}  # each task's headline
+from kcx_jax.scoring import ItemError, item_errors, score, task_view
+from kcx_jax.scoring.errors import HEADLINES
+from kcx_jax.scoring.tally import ITEM_PROBLEMS, entries
+from kcx_jax.scoring.units import Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +26,16 @@ class Item:
 class Comparison:
     """A prediction beside gold, both as `task_view` shows them.
 
-    lost: parts of the answer that are nowhere in the text or could not be read, in words. right: whether the
+    wrong: the items of the prediction that gold does not have. errors: every item of both with its kind, right ones
+    included. unread: parts of the answer that could not be read and stand for no item, in words. right: whether the
     task's strict score of this record alone is perfect.
     """
 
     gold: Record
     predicted: Record
     wrong: tuple[Item, ...]
-    missed: tuple[Item, ...]
-    lost: tuple[str, ...]
+    errors: tuple[ItemError, ...]
+    unread: tuple[str, ...]
     right: bool
 
 
@@ -52,8 +50,8 @@ def compare(gold: Record, predicted: Record, task: Task) -> Comparison:
         wanted,
         given,
         wrong=_beyond(given, wanted, task),
-        missed=_beyond(wanted, given, task),
-        lost=tuple(_lost(predicted, task)),
+        errors=tuple(item_errors(gold, predicted, task)),
+        unread=tuple(_unread(predicted, task)),
         right=not (counts.fp or counts.fn),
     )
 
@@ -79,8 +77,8 @@ def items(record: Record, task: Task) -> list[Item]:
 
 def _beyond(record: Record, other: Record, task: Task) -> tuple[Item, ...]:
     """The items of `record` that `other` does not have, or not so often."""
-    left: Counter[Unit] = MEASURE[task].count(other)
-    units: Sequence[Unit] = list(MEASURE[task].units(record))
+    left: Counter[Unit] = HEADLINES[task].count(other)
+    units: Sequence[Unit] = list(HEADLINES[task].units(record))
     beyond = []
     for item, unit in zip(items(record, task), units, strict=True):
         if left[unit]:
@@ -90,13 +88,8 @@ def _beyond(record: Record, other: Record, task: Task) -> tuple[Item, ...]:
     return tuple(beyond)
 
 
-def _lost(predicted: Record, task: Task) -> Iterator[str]:
-    for entry in _entries(predicted, "unresolved", task):
-        name = ".".join(str(entry[key]) for key in ("type", "role") if entry.get(key))
-        yield f"{name} {entry.get('text', '')!r} is not in the text"
-    for entry in _entries(predicted, "parse_problems", task):
-        yield f"{str(entry.get('kind', '')).replace('_', ' ')}: {entry.get('detail', '')}"
-
-
-def _entries(record: Record, key: str, task: Task) -> list[dict[str, Any]]:
-    return [entry for entry in record.meta.get(key, ()) if entry.get("task", task) == task]
+def _unread(predicted: Record, task: Task) -> Iterator[str]:
+    for entry in entries(predicted, "parse_problems", task):
+        kind = str(entry.get("kind", ""))
+        if kind not in ITEM_PROBLEMS:
+            yield f"{kind.replace('_', ' ')}: {entry.get('detail', '')}"

@@ -3,7 +3,7 @@
 Lives here: the frame, its style, and pieces such as tables. Not here: what a page says (`demo`, `parallel`).
 """
 
-from kcx_jax.page.frame import write_page
+from kcx_jax.page.frame import page_html, write_page
 from kcx_jax.page.pieces import (
     NOT_MEASURED,
     bar,
@@ -24,6 +24,7 @@ __all__ = [
     "escape",
     "figure",
     "number",
+    "page_html",
     "pairs",
     "percent",
     "section",

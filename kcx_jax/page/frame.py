@@ -20,13 +20,19 @@ def write_page(
     script: str = "",
     overwrite: bool = False,
 ) -> None:
-    """Write a page to `path`: `header` and `body` are ready HTML, `css` comes after the house's own.
+    """Write a page (`page_html`) to `path`. Raises `KcxError` when `path` exists and `overwrite` is false."""
+    page = page_html(title, header=header, body=body, css=css, script=script)
+    with atomic_write(path, overwrite=overwrite) as handle:
+        handle.write(page)
 
-    The browser may load nothing and run no script but `script`. Raises `KcxError` when `path` exists and
-    `overwrite` is false.
+
+def page_html(title: str, *, header: str, body: str, css: str = "", script: str = "") -> str:
+    """A page: `header` and `body` are ready HTML, `css` comes after the house's own.
+
+    The browser may load nothing and run no script but `script`.
     """
     template = Template(files("kcx_jax.page").joinpath("page.html").read_text(encoding="utf-8"))
-    page = template.substitute(
+    return template.substitute(
         title=escape(title),
         scripts=f"'{_hash(script)}'" if script else "'none'",
         css=css,
@@ -34,8 +40,6 @@ def write_page(
         body=body,
         script=f"<script>{script}</script>\n" if script else "",
     )
-    with atomic_write(path, overwrite=overwrite) as handle:
-        handle.write(page)
 
 
 def _hash(script: str) -> str:

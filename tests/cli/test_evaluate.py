@@ -72,6 +72,21 @@ def test_calls_that_cannot_be(kcx, config, tmp_path):
     assert (code, "--shard is '2/2'" in err) == (2, True)
 
 
+def test_the_report_is_written_and_again_from_the_folder_alone(kcx, config, tmp_path):
+    code, _, err = kcx("evaluate", config("a", 10))
+    page = tmp_path / "a" / "report.html"
+    assert (code, f"report: {page}" in err) == (0, True)
+    before = page.read_text(encoding="utf-8")
+    for name in ("gold.jsonl", "a.jsonl", "a.yaml"):
+        (tmp_path / name).unlink()
+    page.unlink()
+    code, _, err = kcx("evaluate", "--report", tmp_path / "a")
+    assert (code, f"wrote {page}" in err) == (0, True)
+    assert page.read_text(encoding="utf-8") == before
+    assert kcx("evaluate", "--report", tmp_path)[0] == 1
+    assert kcx("evaluate", "--report", tmp_path, "--compare", tmp_path, tmp_path)[0] == 2
+
+
 def test_a_sample_of_a_file(kcx, config, tmp_path):
     config("a", 0)
     small, large = tmp_path / "small.jsonl", tmp_path / "large.jsonl"

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
-from kcx_jax.corpora.highlight import facts, highlight, type_colours
+from kcx_jax.corpora.highlight import direction, facts, highlight, type_colours
 from kcx_jax.page import escape
 
 
@@ -91,7 +91,7 @@ def test_triggers_untyped_arguments_and_the_direction_of_the_script():
     record = Record("r", "ar", text, (entity,), (), (event,))
     page = highlight(record, {"Person": 3})
     tags = Reader(page).tags
-    assert tags[0] == ("p", {"class": "sentence", "lang": "ar", "dir": "auto"})
+    assert tags[0] == ("p", {"class": "sentence", "lang": "ar", "dir": "rtl"})
     assert [(a["class"], a["data-label"]) for tag, a in tags if tag == "mark"] == [
         ("trigger", "Attack"),
         ("entity k3", "Person"),
@@ -126,6 +126,31 @@ def test_what_is_wrong_is_marked_and_nothing_else(wrong, found):
                 self.text += data
 
     assert Wrong(marked[0]).text == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Ada", "ltr"),
+        ("IBM في بغداد", "rtl"),
+        ("1990 – 12", "auto"),
+        ("", "auto"),
+        ("Ada قال נא", "rtl"),
+        ("陈静 ab", "ltr"),
+    ],
+)
+def test_text_runs_as_most_of_its_letters_do(text, found):
+    assert direction(text) == found
+    assert Reader(highlight(Record("r", "en", text), {})).tags[0][1]["dir"] == found
+
+
+def test_what_is_missed_is_marked_as_such_where_it_stands():
+    text = "Ada met Bo"
+    record = Record("r", "en", text, (Mention("a", "Person", 0, 3, "Ada"),))
+    read = Reader(highlight(record, {}, (), [("Person", ((8, 10),)), ("Pair", ((0, 3), (8, 10)))]))
+    assert read.depth == [2, 2, 2, 0, 0, 0, 0, 0, 2, 2]
+    assert sorted(read.labels) == [("Pair", 10), ("Person", 3), ("Person", 10)]
+    assert sum("missed" in attributes.get("class", "") for _, attributes in read.tags) == 3
 
 
 def test_colours_follow_the_order_given_and_repeat():

@@ -10,8 +10,9 @@ from kcx_jax.demo.corpus import generate
 from kcx_jax.errors import KcxError
 from kcx_jax.evaluation.items import compare
 from kcx_jax.schema import TASKS
-from kcx_jax.scoring import score, task_view
+from kcx_jax.scoring import error_counts, score, task_view
 
+PARTLY = ("wrong_type", "wrong_boundary", "wrong_both")
 GOLD = [item[language] for language in ("en", "zh") for item in generate(7, 40, "heldout")[::1]]
 
 
@@ -52,7 +53,10 @@ def test_wrong_and_missed_items_are_as_many_as_the_metric_counts(task):
         predicted = replace(predicted, meta=meta)
         counts = score([gold], [predicted], [task]).units[task].total
         result = compare(gold, predicted, task)
-        assert (len(result.wrong) + len(result.lost), len(result.missed)) == (counts.fp, counts.fn)
+        kinds = error_counts(result.errors)
+        assert len(result.wrong) + kinds["hallucinated"] == counts.fp
+        assert sum(kinds[kind] for kind in PARTLY) + kinds["missed"] == counts.fn
+        assert kinds["right"] == counts.tp
         assert result.right == (counts.fp == counts.fn == 0)
         seen[result.right] += 1
     assert min(seen.values()) > 0
@@ -63,9 +67,9 @@ def test_a_perfect_prediction_is_right(task):
     for gold in GOLD[:10]:
         result = compare(gold, replace(task_view(gold, task)), task)
         assert result.right
-        assert not (result.wrong)
-        assert not (result.missed)
-        assert not (result.lost)
+        assert not result.wrong
+        assert not result.unread
+        assert {error.kind for error in result.errors} <= {"right"}
 
 
 def test_items_are_named_in_words():
@@ -77,17 +81,24 @@ def test_items_are_named_in_words():
     def words(argument: Argument) -> str | None:
         return mentions[argument.entity] if argument.entity else argument.text
 
-    missed = {(item.label, item.text) for item in compare(gold, predicted, "eae").missed}
+    errors = compare(gold, predicted, "eae").errors
+    missed = {(error.gold.type, error.gold.text) for error in errors if error.kind == "missed"}
     assert {(f"{event.type}.{a.role}", words(a)) for a in event.arguments} <= missed
 
 
 def test_what_was_lost_on_the_way_is_told():
     gold = GOLD[0]
-    problems = [{"task": "ner", "kind": "unknown_class", "detail": "no class Foo", "position": 3}]
+    problems = [
+        {"task": "ner", "kind": "unknown_class", "detail": "no class Foo", "position": 3},
+        {"task": "ner", "kind": "cut_off", "detail": "no end", "position": 9},
+    ]
     unresolved = [{"task": "re", "type": "BirthPlace", "text": "x -> y"}]
     predicted = replace(gold, meta={"parse_problems": problems, "unresolved": unresolved})
     result = compare(gold, predicted, "ner")
-    assert result.lost == ("unknown class: no class Foo",)
+    assert result.unread == ("cut off: no end",)
+    assert [error.predicted.text for error in result.errors if error.kind == "unknown_class"] == [
+        "no class Foo"
+    ]
     assert not result.right
     assert not result.wrong
 

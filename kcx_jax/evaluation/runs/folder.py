@@ -1,6 +1,7 @@
 """The results folder: what is where in it, and that no other evaluation's results are written over.
 
 config.yaml   the resolved config          table.md, table.tex, table.json
+report.html   the page; sentences.jsonl    figures/*.pdf, *.png
 run.json      versions, digests of data and weights
 gold/BENCHMARK.jsonl                       the records as they were asked
 systems/SYSTEM/BENCHMARK/TASK.answers.jsonl, TASK.records.jsonl, scores.json

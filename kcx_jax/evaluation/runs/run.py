@@ -14,6 +14,7 @@ from kcx_jax.evaluation.runs.benchmark import Benchmark, load_benchmark
 from kcx_jax.evaluation.runs.config import BenchmarkSettings, EvaluateConfig, SystemSettings
 from kcx_jax.evaluation.runs.folder import Results, deciding
 from kcx_jax.evaluation.runs.outputs import Outputs
+from kcx_jax.evaluation.runs.report import write_report
 from kcx_jax.evaluation.runs.resolving import resolved
 from kcx_jax.evaluation.runs.scores import scores_json
 from kcx_jax.evaluation.runs.systems import CannotAnswer, System, open_system
@@ -53,8 +54,8 @@ def evaluate(
     """Run `config`, or go on with it: what is in its folder is not asked again.
 
     What cannot be run (a file that is not there, a text that does not fit) is a cell "not run" with its reason; the
-    rest goes on. The table is written at the end, by one process: with `shard` (part, parts) this one answers its part
-    of the (system, benchmark) pairs, and a later call without it writes the table.
+    rest goes on. The table and the report are written at the end, by one process: with `shard` (part, parts) this one
+    answers its part of the (system, benchmark) pairs, and a later call without it writes them.
 
     Raises `UsageError` and `KcxError` for a config that cannot be, for a folder of another one and for data that
     changed, and `BudgetExceeded`, the work so far being kept.
@@ -73,6 +74,7 @@ def evaluate(
             run.ask(system, benchmarks)
     if shard is None:
         write_table(make_table(config, results, run.outcome.not_run), results)
+        write_report(results.root, say)
     return run.outcome
 
 

@@ -1,0 +1,44 @@
+"""The training runs behind the systems of a run, by the folders that `kcx train` left."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kcx_jax.evaluation.runs.config import EvaluateConfig, ModelSystem
+
+_METRICS = "metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A run folder, the systems that came of it, and the lines of its metrics."""
+
+    folder: Path
+    systems: tuple[str, ...]
+    lines: tuple[dict[str, Any], ...]
+
+    def curve(self, name: str) -> list[tuple[float, float]]:
+        """(step, figure) where a line has it: "loss", "validation_loss" or "score"."""
+        return [(line["step"], line[name]) for line in self.lines if name in line]
+
+
+def training_runs(config: EvaluateConfig) -> list[TrainingRun]:
+    """The runs whose adapters or models the systems name, each once, as far as their folders are here."""
+    found: dict[Path, list[str]] = {}
+    for system in config.systems:
+        if isinstance(system, ModelSystem):
+            for part in (system.model, *system.adapters):
+                folder = _run_folder(Path(part))
+                if folder is not None and system.name not in found.setdefault(folder, []):
+                    found[folder].append(system.name)
+    if not found:
+        return []
+    from kcx_jax.training.metrics import read_metrics  # brings jax
+
+    runs = (TrainingRun(folder, tuple(names), tuple(read_metrics(folder))) for folder, names in found.items())
+    return [run for run in runs if run.lines]
+
+
+def _run_folder(part: Path) -> Path | None:
+    """The run folder that a part of it is in: RUN/adapter, RUN/model, RUN/chain/0-align, RUN/checkpoints/20/adapter."""
+    return next((each for each in (part, *part.parents[:3]) if (each / _METRICS).is_file()), None)

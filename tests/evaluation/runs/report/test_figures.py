@@ -1,0 +1,64 @@
+"""Figures for a paper: the values they draw, the files, and the same bytes each time."""
+
+from collections import Counter
+
+import pytest
+
+from kcx_jax.evaluation.runs.report.figures import MOST_ROWS, error_bars, heat_map, leaderboard
+from kcx_jax.evaluation.runs.report.standings import Standing
+from kcx_jax.evaluation.runs.report.write import write_report
+from kcx_jax.scoring import Counts
+
+
+def texts(figure) -> list[str]:
+    return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+def test_they_lie_in_the_folder_and_are_the_same_again(folder):
+    names = [
+        f"{what}_{task}" for what in ("errors", "languages", "types") for task in ("ner", "re", "ed", "eae")
+    ]
+    wanted = {f"{name}{suffix}" for name in [*names, "leaderboard"] for suffix in (".pdf", ".png")}
+    before = {path.name: path.read_bytes() for path in (folder / "figures").iterdir()}
+    assert set(before) == wanted
+    assert all(before[name].startswith(b"%PDF" if name.endswith("pdf") else b"\x89PNG") for name in wanted)
+    write_report(folder)
+    assert {path.name: path.read_bytes() for path in (folder / "figures").iterdir()} == before
+
+
+def test_the_leaderboard_draws_mean_and_interval():
+    each = [
+        Standing("a", 0.8, (0.7, 0.85), 2, 2),
+        Standing("b", 0.4, (0.3, 0.6), 1, 2),
+        Standing("c", None, None, 0, 2),
+    ]
+    figure = leaderboard({"ner": each})
+    (axes,) = figure.axes
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["a", "b (1 of 2)"]
+    for place, (container, one) in enumerate(zip(axes.containers, each, strict=False)):
+        (line, _, (bars,)) = container
+        assert line.get_xydata().tolist() == [[pytest.approx(100 * one.f1), place]]
+        low, high = bars.get_segments()[0]
+        assert (low[0], high[0]) == pytest.approx((100 * one.interval[0], 100 * one.interval[1]))
+    assert texts(figure) == ["80.0", "40.0"]
+
+
+def test_the_heat_map_writes_every_figure_and_says_where_rows_are_left_out():
+    few = {"en": {"a": Counts(1, 1, 1), "b": Counts()}, "zh": {"a": Counts(1, 0, 0)}}
+    assert texts(heat_map(few, ["a", "b"])) == ["50.0", "–", "100.0", "not run"]
+    many = {f"T{n}": {"a": Counts(1, 0, n)} for n in range(MOST_ROWS + 5)}
+    figure = heat_map(many, ["a"])
+    assert len(texts(figure)) == MOST_ROWS
+    assert f"{MOST_ROWS} of {MOST_ROWS + 5}" in figure.axes[0].get_title(loc="left")
+
+
+def test_the_bars_of_errors_are_as_long_as_their_counts_and_told_apart_without_colour():
+    counts = {"a": Counter(right=80, missed=15, spurious=5), "b": Counter(right=40, missed=60)}
+    figure = error_bars(counts)
+    (axes,) = figure.axes
+    found = {bars.get_label(): [bar.get_width() for bar in bars] for bars in axes.containers}
+    assert found == {"right": [80, 40], "missed": [15, 60], "spurious": [5, 0]}
+    ends = [bar.get_x() + bar.get_width() for bar in axes.containers[-1]]
+    assert ends == [100, 100]
+    assert len({bars[0].get_hatch() for bars in axes.containers}) == 3
+    assert Counter(texts(figure)) == Counter(["80", "40", "15", "60", "5"])

@@ -1,0 +1,229 @@
+"""The page as a parser reads it: the values of the run, strangers' words as words, and its room."""
+
+import base64
+import hashlib
+import json
+import re
+from collections import Counter
+from html.parser import HTMLParser
+
+import pytest
+
+from kcx_jax.errors import KcxError
+from kcx_jax.evaluation.runs.report import write_report
+from kcx_jax.evaluation.runs.report.page import MOST_BYTES, NAVIGATION, write_run_page
+from kcx_jax.evaluation.runs.report.pooled import pooled
+from kcx_jax.evaluation.runs.report.sentences import FILE, write_sentences
+from kcx_jax.evaluation.runs.report.standings import standings
+
+from .conftest import ATTACK, SYSTEMS, make_folder
+
+VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
+
+
+class Page(HTMLParser):
+    """Elements with attributes, the text of the whole and of each section's rows, and the script."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.elements: list[tuple[str, dict]] = []
+        self.open: list[tuple[str, dict]] = []
+        self.rows: dict[str, list[list[str]]] = {}
+        self.text = self.script = ""
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.elements.append((tag, found))
+        if tag == "tr":
+            self.rows.setdefault(self._section(), []).append([])
+        if tag in ("td", "th"):
+            self.rows[self._section()][-1].append("")
+        if tag not in VOID:
+            self.open.append((tag, found))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()[0] == tag
+
+    def handle_data(self, data):
+        inside = [tag for tag, _ in self.open]
+        if "script" in inside:
+            self.script += data
+        elif "style" not in inside:
+            self.text += data
+            if "td" in inside or "th" in inside:
+                self.rows[self._section()][-1][-1] += data
+
+    def _section(self) -> str:
+        return next((found["id"] for tag, found in self.open if tag == "section"), "")
+
+    def all(self, tag: str) -> list[dict]:
+        return [found for name, found in self.elements if name == tag]
+
+
+@pytest.fixture(scope="module")
+def text(folder) -> str:
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text) -> Page:
+    return Page(text)
+
+
+def test_nothing_is_loaded_and_only_our_script_may_run(page):
+    for tag, found in page.elements:
+        assert tag not in {"img", "iframe", "object", "embed", "base", "audio", "video"}
+        for name, value in found.items():
+            assert not name.startswith("on")
+            if name in {"src", "href", "xlink:href", "action", "data", "poster"}:
+                assert value.startswith("#") or value == "data:,"
+    policy = next(found["content"] for found in page.all("meta") if "http-equiv" in found)
+    digest = base64.b64encode(hashlib.sha256(page.script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}';" in policy
+    assert "default-src 'none'" in policy
+
+
+def test_strangers_words_are_words(page, text):
+    assert (
+        text.count("onerror=") == page.text.count("onerror=") + text.count("&lt;img src=x onerror=") * 0 > 10
+    )
+    assert not [found for found in page.all("b") if found.get("id") == "hit"]
+    assert "\u2407" in page.text  # the bell, as its picture
+    assert page.text.count("</script>") > 10
+
+
+def test_anchors_lead_somewhere_and_ids_are_unique(page):
+    ids = [found["id"] for _, found in page.elements if "id" in found]
+    assert len(ids) == len(set(ids))
+    assert {found["href"][1:] for found in page.all("a")} == set(NAVIGATION) <= set(ids)
+
+
+def test_the_leaderboard_has_every_system_and_figure(run, page):
+    rows = page.rows["leaderboard"]
+    for each in standings(run).values():
+        for place, one in enumerate(each, 1):
+            low, high = one.interval
+            wanted = [
+                f"{place}{one.system}",
+                "",
+                f"{100 * one.f1:.1f}",
+                f"{100 * low:.1f} – {100 * high:.1f}",
+            ]
+            assert [*wanted, f"{one.run} of {one.of}"] in rows
+
+
+def test_the_table_has_measured_and_published_cells_side_by_side(run, page):
+    (head, *rows) = page.rows["benchmarks"]
+    assert head[1:3] == list(SYSTEMS)
+    assert "KnowCoder-X (published)" in head
+    row = next(row for row in rows if row[0].startswith("demo_en") and "NER" in row[0])
+    cell = run.rows[0]["measured"]["damaged"]
+    low, high = cell["f1_interval_95"]
+    assert row[2].startswith(f"{100 * cell['f1']:.1f}{100 * low:.1f} – {100 * high:.1f}")
+    assert row[2].endswith("1 without an answer")
+    assert row[head.index("KnowCoder-X (published)")] == "94.7"
+    assert "on 100 samples only" in row[head.index("YAYI-UIE (published)")]
+    assert len(rows) == len(run.table["rows"])
+
+
+@pytest.mark.parametrize(("name", "part"), [("languages", "per_language"), ("types", "per_type")])
+def test_heat_maps_have_every_figure(run, page, name, part):
+    rows = Counter(tuple(row) for row in page.rows[name])
+    for labels in pooled(run, part).values():
+        for label, systems in labels.items():
+            gold = max(counts.tp + counts.fn for counts in systems.values())
+            shown = label if label else "(none)"
+            cells = [
+                "–" if not (c.tp or c.fp or c.fn) else f"{100 * c.f1:.1f}"
+                for c in (systems[s] for s in SYSTEMS)
+            ]
+            assert rows[(f"{shown}{gold} in gold", *cells)], (label, cells)
+
+
+def test_the_kinds_of_errors_are_those_of_the_sentences_and_lead_to_them(run, page):
+    rows = page.rows["errors"]
+    links = [found["data-show"] for found in page.all("button") if "data-show" in found]
+    found = []
+    for (task, system), counts in write_sentences(run).counts.items():
+        for kind, count in counts.items():
+            number = SYSTEMS.index(system)
+            found.append(f"task={task}&system{number}={kind}")
+            words = kind.replace("_", " ")
+            assert any(row[0].startswith(words) and row[1 + number] == f"{count:,}" for row in rows), (
+                task,
+                kind,
+            )
+    assert sorted(found) == sorted(links)
+
+
+def test_every_sentence_has_its_card_once(run, page):
+    cards = page.all("article")
+    entries = write_sentences(run).entries
+    assert Counter((c["data-source"], c["data-task"]) for c in cards) == Counter(e.group for e in entries)
+    assert f"all {len(entries)}" in page.text
+    wrong = [c["data-right"] != "0 1" for c in cards]
+    assert wrong == sorted(wrong, reverse=True)  # those with errors first
+    assert [("hidden" in c) for c in cards] == [place >= 4 for place in range(len(cards))]
+
+
+def test_a_small_page_says_so_and_keeps_every_kind(run, folder, text):
+    sentences = write_sentences(run)
+    kinds = set().union(*(entry.kinds for entry in sentences.entries))
+    bare = len(text.encode()) - sum(len(card) for card in re.findall(r"<article.*?</article>", text, re.S))
+    sizes = []
+    for room in (60_000, 200_000):
+        path = write_run_page(run, sentences, bare + room)
+        small = path.read_text(encoding="utf-8")
+        assert len(small.encode("utf-8")) <= bare + room
+        page = Page(small)
+        shown = page.all("article")
+        tokens = {t.split(".")[1] for card in shown for t in card["data-items"].split()}
+        assert tokens == kinds
+        assert f"{len(shown)} of {len(sentences.entries)}" in page.text
+        assert FILE in page.text
+        sizes.append(len(shown))
+    assert 4 < sizes[0] < sizes[1] < len(sentences.entries)
+    write_report(folder)
+    assert (folder / "report.html").read_text(encoding="utf-8") == text  # and the same bytes as at first
+    assert len(text.encode()) < MOST_BYTES
+
+
+def test_what_is_not_run_says_so(tmp_path):
+    other = {"kind": "outputs", "name": "absent", "path": str(tmp_path / "absent.jsonl")}
+    gold = {
+        "kind": "outputs",
+        "name": "gold",
+        "path": f"{tmp_path}/gold_{{benchmark}}.jsonl",
+        "format": "records",
+    }
+    folder = make_folder(tmp_path, count=2, systems=[other, gold])
+    page = Page((folder / "report.html").read_text(encoding="utf-8"))
+    assert ["–absent", "", "not run", "", "0 of 3"] in page.rows["leaderboard"]
+    assert all(
+        row[-2] == "not run" or "systems" in row for row in page.rows["languages"] if row[0] != "language"
+    )
+    assert "absent.jsonl is not there" in page.text
+    assert page.text.count("not asked") == len(page.all("article"))
+
+
+def test_a_folder_that_is_none_of_ours(tmp_path):
+    with pytest.raises(KcxError, match=r"holds no table\.json"):
+        write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_table_is_named(tmp_path):
+    folder = make_folder(tmp_path, count=1)
+    (folder / "table.json").write_text(json.dumps({"rows": []})[:-1])
+    with pytest.raises(KcxError, match=r"cannot read .*table\.json"):
+        write_report(folder)
+
+
+def test_the_attack_is_one():
+    """What the tests above send must be able to do harm where it is not escaped."""
+    found = Page(f"<script>{ATTACK}</b>").all("img")
+    assert found
+    assert "onerror" in found[0]
