@@ -1,16 +1,10 @@
 """A real browser at the page of a real server, whose answers a test may write itself."""
 
 import json
-import os
-import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync")  # fmt: skip
 
 Reply = tuple[int, Mapping[str, str], Any]  # status, headers, body (of JSON, or text as it is)
 
@@ -100,21 +94,8 @@ def site() -> Canned:
     return Canned()
 
 
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium without a window; skips, saying so, where there is none."""
-    driver = pytest.importorskip("playwright.sync_api", reason="needs playwright (the extra `browser`)")
-    program = os.environ.get("KCX_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-    if program is None:
-        pytest.skip(f"needs Chromium: none of {', '.join(NAMES)} is on PATH (or set KCX_CHROMIUM)")
-    with driver.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=QUIET)
-        yield chromium
-        chromium.close()
-
-
 @pytest.fixture
-def opened(browser, serving, site):
+def opened(chromium, serving, site):
     """The page as it opens: `opened(width=360, color_scheme="dark")`. It must not fail or break its policy.
 
     `at` is a server which answers itself; without one, `site` does.
@@ -122,7 +103,7 @@ def opened(browser, serving, site):
     contexts, broken = [], []
 
     def open_page(width: int = 1280, height: int = 900, at: str | None = None, **settings: Any):
-        context = browser.new_context(viewport={"width": width, "height": height}, **settings)
+        context = chromium.new_context(viewport={"width": width, "height": height}, **settings)
         contexts.append(context)
         context.set_default_timeout(60_000)
         if at is None:
