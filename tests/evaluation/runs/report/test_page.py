@@ -13,8 +13,10 @@ from kcx_jax.errors import KcxError
 from kcx_jax.evaluation.runs.report import write_report
 from kcx_jax.evaluation.runs.report.page import MOST_BYTES, NAVIGATION, write_run_page
 from kcx_jax.evaluation.runs.report.pooled import pooled
+from kcx_jax.evaluation.runs.report.sections import _notes
 from kcx_jax.evaluation.runs.report.sentences import FILE, write_sentences
 from kcx_jax.evaluation.runs.report.standings import standings
+from kcx_jax.page import escape
 
 from .conftest import ATTACK, SYSTEMS, make_folder
 
@@ -127,6 +129,22 @@ def test_the_table_has_measured_and_published_cells_side_by_side(run, page):
     assert row[head.index("KnowCoder-X (published)")] == "94.7"
     assert "on 100 samples only" in row[head.index("YAYI-UIE (published)")]
     assert len(rows) == len(run.table["rows"])
+
+
+def test_notes_that_a_reader_needs_are_not_folded():
+    def notes(*texts):
+        return "".join(_notes(texts))
+
+    few, many = [f"note {n} <b>" for n in range(3)], [f"note {n}" for n in range(30)]
+    assert "<details" not in notes(*few)
+    assert notes(*few).count("&lt;b&gt;") == 3
+    needed = [
+        "not run: a on b (ner): gone",
+        "b: 20 records, so the published cells beside it are not comparable",
+    ]
+    folded = notes(*many, *needed)
+    assert folded.count("<li>") == 32
+    assert all(folded.index(escape(note)) < folded.index("<details") for note in needed)
 
 
 @pytest.mark.parametrize(("name", "part"), [("languages", "per_language"), ("types", "per_type")])
