@@ -99,11 +99,11 @@ def benchmarks_section(run: LoadedRun, systems: Sequence[str]) -> str:
 
 
 def _notes(notes: Sequence[str]) -> Iterator[str]:
-    """Why cells are missing, and below it the other notes, folded where they are many."""
-    missing = [note for note in notes if note.startswith("not run:")]
-    others = [escape(note) for note in notes if note not in missing]
-    if missing:
-        yield _remarks(map(escape, missing))
+    """Why cells are missing or cannot be compared, and below it the other notes, folded where they are many."""
+    needed = [note for note in notes if note.startswith("not run:") or "not comparable" in note]
+    others = [escape(note) for note in notes if note not in needed]
+    if needed:
+        yield _remarks(map(escape, needed))
     if len(others) > MOST_NOTES:
         yield f'<details class="more"><summary>{len(others)} notes</summary>{_remarks(others)}</details>'
     elif others:

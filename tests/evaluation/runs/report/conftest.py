@@ -33,7 +33,7 @@ def every_mention(text: str, kind: str, word: str) -> tuple[Mention, ...]:
 
 
 SPECIAL = [
-    Record("ar-1", "ar", ARABIC, mentions(ARABIC, Organization="جامعة دمشق", City="بيروت")),
+    Record("ar-1", "ar", ARABIC, mentions(ARABIC, University="جامعة دمشق", City="بيروت")),
     Record("long", "en", LONG, every_mention(LONG, "Person", "Mira Okafor")),
     Record(ATTACK, "en", ATTACK, mentions(ATTACK, Person="script", City="img src")),
     Record("nothing", "zh", "什么也没有。", ()),

@@ -179,6 +179,7 @@ def test_nothing_breaks_out_of_the_window(opened, width):
         page.select_option("[name=language]", language)
         page.select_option("[name=source]", source)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.click(".filters [type=reset]")
     page.fill("[name=text]", "Ada Byron wrote")
     assert counted(page) == 1
     box, window = page.locator(".case:not([hidden]) .long").first.bounding_box(), page.viewport_size
@@ -186,9 +187,8 @@ def test_nothing_breaks_out_of_the_window(opened, width):
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
     page.focus(".case:not([hidden]) .long >> nth=0")
-    page.evaluate(
-        "window.scrolled = new Promise((done) => document.activeElement.addEventListener('scroll', done))"
-    )
+    wait = "(done) => document.activeElement.addEventListener('scroll', done, { once: true })"
+    page.evaluate(f"void (window.scrolled = new Promise({wait}))")
     page.keyboard.press("End")
     page.evaluate("window.scrolled.then(() => true)")
 

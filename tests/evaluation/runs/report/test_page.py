@@ -13,8 +13,10 @@ from kcx_jax.errors import KcxError
 from kcx_jax.evaluation.runs.report import write_report
 from kcx_jax.evaluation.runs.report.page import MOST_BYTES, NAVIGATION, write_run_page
 from kcx_jax.evaluation.runs.report.pooled import pooled
+from kcx_jax.evaluation.runs.report.sections import _notes
 from kcx_jax.evaluation.runs.report.sentences import FILE, write_sentences
 from kcx_jax.evaluation.runs.report.standings import standings
+from kcx_jax.page import escape
 
 from .conftest import ATTACK, SYSTEMS, make_folder
 
@@ -129,6 +131,22 @@ def test_the_table_has_measured_and_published_cells_side_by_side(run, page):
     assert len(rows) == len(run.table["rows"])
 
 
+def test_notes_that_a_reader_needs_are_not_folded():
+    def notes(*texts):
+        return "".join(_notes(texts))
+
+    few, many = [f"note {n} <b>" for n in range(3)], [f"note {n}" for n in range(30)]
+    assert "<details" not in notes(*few)
+    assert notes(*few).count("&lt;b&gt;") == 3
+    needed = [
+        "not run: a on b (ner): gone",
+        "b: 20 records, so the published cells beside it are not comparable",
+    ]
+    folded = notes(*many, *needed)
+    assert folded.count("<li>") == 32
+    assert all(folded.index(escape(note)) < folded.index("<details") for note in needed)
+
+
 @pytest.mark.parametrize(("name", "part"), [("languages", "per_language"), ("types", "per_type")])
 def test_heat_maps_have_every_figure(run, page, name, part):
     rows = Counter(tuple(row) for row in page.rows[name])
@@ -172,9 +190,10 @@ def test_every_sentence_has_its_card_once(run, page):
 def test_a_small_page_says_so_and_keeps_every_kind(run, folder, text):
     sentences = write_sentences(run)
     kinds = set().union(*(entry.kinds for entry in sentences.entries))
-    bare = len(text.encode()) - sum(len(card) for card in re.findall(r"<article.*?</article>", text, re.S))
+    cards = sum(len(card.encode()) for card in re.findall(r"<article.*?</article>", text, re.DOTALL))
+    bare = len(text.encode()) - cards
     sizes = []
-    for room in (60_000, 200_000):
+    for room in (cards // 5, cards // 2):
         path = write_run_page(run, sentences, bare + room)
         small = path.read_text(encoding="utf-8")
         assert len(small.encode("utf-8")) <= bare + room
@@ -202,9 +221,11 @@ def test_what_is_not_run_says_so(tmp_path):
     folder = make_folder(tmp_path, count=2, systems=[other, gold])
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert ["–absent", "", "not run", "", "0 of 3"] in page.rows["leaderboard"]
-    assert all(
-        row[-2] == "not run" or "systems" in row for row in page.rows["languages"] if row[0] != "language"
-    )
+    head = ["language", "gold", "absent"]  # of each task's table
+    assert head in page.rows["languages"]
+    rows = [row for row in page.rows["languages"] if row != head]
+    assert {row[2] for row in rows} == {"not run"}
+    assert {row[1] for row in rows} <= {"100.0", "–"}
     assert "absent.jsonl is not there" in page.text
     assert page.text.count("not asked") == len(page.all("article"))
 

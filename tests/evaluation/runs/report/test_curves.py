@@ -1,0 +1,52 @@
+"""The training runs behind the systems: found by the folders that systems name, and drawn."""
+
+import json
+
+from kcx_jax.evaluation.runs.config import EvaluateConfig
+from kcx_jax.evaluation.runs.report.curves import training_runs
+from kcx_jax.evaluation.runs.report.sections import training_section
+
+
+def config(*systems):
+    listed = [{"kind": "model", "name": f"s{n}", **system} for n, system in enumerate(systems)]
+    return EvaluateConfig(
+        results="r",
+        benchmarks=[{"name": "b", "path": "b.jsonl"}],
+        systems=[*listed, {"kind": "outputs", "name": "o", "path": "x"}],
+    )
+
+
+def line(step, **more):
+    return {"stage": "extract", "step": step, "steps": 3, "loss": 4.0 / step, "samples": 8} | more
+
+
+def test_runs_are_found_by_their_parts_once_each_and_drawn(tmp_path):
+    run = tmp_path / "tuned <b>"
+    for part in ("adapter", "chain/0-align", "checkpoints/20/adapter"):
+        (run / part).mkdir(parents=True)
+    lines = [line(1), line(2, validation_loss=3.0, score=0.25), line(3, validation_loss=2.5, score=0.125)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    (found,) = training_runs(
+        config(
+            {"model": str(tmp_path / "base"), "adapters": [str(run / "adapter")]},
+            {
+                "model": "ORG/NAME",
+                "adapters": [str(run / "chain/0-align"), str(run / "checkpoints/20/adapter")],
+            },
+        )
+    )
+    assert (found.folder, found.systems) == (run, ("s0", "s1"))
+    assert found.curve("loss") == [(1, 4.0), (2, 2.0), (3, 4.0 / 3)]
+    assert found.curve("validation_loss") == [(2, 3.0), (3, 2.5)]
+    page = training_section([found])
+    assert "tuned &lt;b&gt;: s0, s1" in page
+    assert "3 steps · 24 samples · best F1 held out 25.0 % after step 2" in page
+    assert page.count("<svg") == 1
+    assert "held out</text>" in page.replace("\n", "")
+
+
+def test_without_a_run_folder_it_says_so(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text("")
+    assert training_runs(config({"model": str(tmp_path / "model")})) == []
+    assert training_runs(config({"model": "ORG/NAME"})) == []
+    assert "names a run folder" in training_section([])
