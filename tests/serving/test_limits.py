@@ -105,7 +105,7 @@ def test_a_submission_that_takes_its_time_is_cancelled_when_it_comes_back(servin
             return super().submit(wanted, on_text)
 
     engine = Slow(held=True)
-    running = serving(engine, timeout=0.3)
+    running = serving(engine, timeout=2)
     assert running.post("/v1/extract", EXTRACT).status_code == 504
     assert entered.is_set()
     leave.set()
