@@ -73,10 +73,12 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
     def put(old: jax.Array, new: jax.Array) -> jax.Array:
         return old.at[slot_A].set(new, mode="drop")
 
-    cache = slots.cache
-    for line in range(engine.lines):
-        row_A = slot_A * engine.lines + line
-        cache = jax.tree.map(lambda old, new: old.at[:, row_A, :, :C].set(new, mode="drop"), cache, own)  # noqa: B023
+    row_R = (slot_A[:, None] * engine.lines + jnp.arange(engine.lines)).reshape(-1)
+
+    def put_rows(old: jax.Array, new: jax.Array) -> jax.Array:
+        return old.at[:, row_R, :, :C].set(jnp.repeat(new, engine.lines, axis=1), mode="drop")
+
+    cache = jax.tree.map(put_rows, slots.cache, own)
     slots = Slots(cache, *(jax.tree.map(put, *each) for each in zip(slots[1:], rows[1:], strict=True)))
     state = state._replace(slots=slots, asked=jnp.minimum(state.asked + A, queue.filled))
     return _noted(state, rows, course, written)
