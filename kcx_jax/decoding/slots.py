@@ -91,8 +91,7 @@ def _step(engine: Engine, network: Network, queue: Queue, state: State) -> State
     tokens_RW = rows.next_B[:, None]
     if course is not None:
         tokens_RW = jnp.concatenate([tokens_RW, jnp.maximum(course.line.token_WB[:-1], 0).T], axis=1)
-    before_R = rows.own_length_B
-    hidden_RWD, cache = forward(engine, network, tokens_RW, before_R, rows.cache)
+    hidden_RWD, cache = forward(engine, network, tokens_RW, rows.own_length_B, rows.cache)
     rows, written = verify(engine, network, queue, rows._replace(cache=cache), hidden_RWD, course)
     if engine.lines > 1:
         assert course is not None

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink
+from kcx_jax.corpora import EventMention, Mention, Record, RelationLink
 from kcx_jax.extraction.answers import Question
+from kcx_jax.extraction.merge import renamed
 from kcx_jax.extraction.results import Key, entity_key, event_key, relation_key
 from kcx_jax.extraction.windows import Span
 from kcx_jax.scoring import task_view
@@ -135,7 +136,7 @@ def _record(like: Record, items: Sequence[_Item]) -> Record:
         if isinstance(item.value, RelationLink):
             relations.append(replace(item.value, head=names[item.value.head], tail=names[item.value.tail]))
         elif isinstance(item.value, EventMention):
-            arguments = tuple(_argument(each, names) for each in item.value.arguments)
+            arguments = tuple(renamed(each, names) for each in item.value.arguments)
             events.append(replace(item.value, arguments=arguments))
     return replace(
         like,
@@ -143,10 +144,6 @@ def _record(like: Record, items: Sequence[_Item]) -> Record:
         relations=None if like.relations is None else tuple(dict.fromkeys(relations)),
         events=None if like.events is None else tuple(events),
     )
-
-
-def _argument(argument: Argument, names: dict[str, str]) -> Argument:
-    return argument if argument.entity is None else replace(argument, entity=names[argument.entity])
 
 
 def _meta(pieces: Sequence[Piece], kept: Sequence[_Item]) -> dict[str, Any]:

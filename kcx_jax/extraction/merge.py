@@ -54,7 +54,7 @@ def _events(views: Mapping[Task, Record], ids: Mapping[Key, str]) -> tuple[Event
     if "eae" in views:
         names = _renamed(views["eae"], ids)
         for event in views["eae"].events or ():
-            arguments = tuple(_argument(argument, names) for argument in event.arguments)
+            arguments = tuple(renamed(argument, names) for argument in event.arguments)
             events.append(replace(event, arguments=arguments))
     known = {(event.type, event.trigger) for event in events}
     if "ed" in views:
@@ -62,5 +62,6 @@ def _events(views: Mapping[Task, Record], ids: Mapping[Key, str]) -> tuple[Event
     return tuple(sorted(events, key=lambda event: (event.trigger.start, event.trigger.end, event.type)))
 
 
-def _argument(argument: Argument, names: Mapping[str, str]) -> Argument:
+def renamed(argument: Argument, names: Mapping[str, str]) -> Argument:
+    """The argument with the id that its entity has now, by the one it had; a plain span as it is."""
     return argument if argument.entity is None else replace(argument, entity=names[argument.entity])

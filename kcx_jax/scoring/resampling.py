@@ -85,9 +85,7 @@ def paired_p_value(
 
     Raises `UsageError` where the systems have different numbers of records, for no record or no sample.
     """
-    left, right = _compact(one, samples), _compact(other, samples)
-    if len(left) != len(right):
-        raise UsageError(f"a paired test needs the same records: {len(left)} against {len(right)}")
+    left, right = _paired(one, other, samples)
     rng, size = np.random.default_rng(seed), len(left)
 
     def apart(swapped_N: np.ndarray) -> float:
@@ -127,9 +125,7 @@ def paired_bootstrap(
 
     Raises `UsageError` where the systems have different numbers of records, for no record or no sample.
     """
-    left, right = _compact(one, samples), _compact(other, samples)
-    if len(left) != len(right):
-        raise UsageError(f"a paired test needs the same records: {len(left)} against {len(right)}")
+    left, right = _paired(one, other, samples)
     rng, size = np.random.default_rng(seed), len(left)
 
     def apart(weights_N: np.ndarray) -> float:
@@ -150,6 +146,15 @@ def _compact(records: Iterable[Counts] | RecordCounts, samples: int) -> RecordCo
     if samples < 1:
         raise UsageError(f"at least one sample is needed, not {samples}")
     return counts
+
+
+def _paired(
+    one: Iterable[Counts] | RecordCounts, other: Iterable[Counts] | RecordCounts, samples: int
+) -> tuple[RecordCounts, RecordCounts]:
+    left, right = _compact(one, samples), _compact(other, samples)
+    if len(left) != len(right):
+        raise UsageError(f"a paired test needs the same records: {len(left)} against {len(right)}")
+    return left, right
 
 
 def _f1(groups: Groups, averaging: Averaging) -> float:

@@ -1,12 +1,9 @@
 """The report: whole and partial results, hostile strings, and what the page may contain at all."""
 
-import base64
-import hashlib
 import json
 import math
 from collections import Counter
 from dataclasses import replace
-from html.parser import HTMLParser
 from random import Random
 
 import pytest
@@ -20,9 +17,10 @@ from kcx_jax.prompts import answer_instances
 from kcx_jax.schema import TASKS, render_answer
 from kcx_jax.scoring import score, task_view
 
+from ..page_reader import Page, assert_nothing_is_loaded_and_only_our_script_may_run
+
 SYSTEMS = ("base", "stage 2", "stages 1 + 2")
 HOSTILE = '</script><img src=x onerror=alert(1)> "quoted" &amp; ]]> <!-- \u202e\x00 اسم طويل'
-VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
 
 
 def worsened(record: Record, task: str, rng: Random, share: float) -> Record:
@@ -168,39 +166,6 @@ def curve(rng: Random, steps: int, start: float, end: float) -> list[list[float]
     ]
 
 
-class Page(HTMLParser):
-    """A page as a browser reads it: elements with attributes, text, and the contents of scripts."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.elements: list[tuple[str, dict]] = []
-        self.open: list[str] = []
-        self.text = self.scripts = ""
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if "script" in self.open:
-            self.scripts += data
-        elif "style" not in self.open:
-            self.text += data
-
-    def all(self, tag: str, **attributes: str) -> list[dict]:
-        return [a for name, a in self.elements if name == tag and attributes.items() <= a.items()]
-
-
 @pytest.fixture(scope="module")
 def results() -> dict:
     return make_results()
@@ -219,17 +184,7 @@ def page(written) -> Page:
 
 
 def test_nothing_is_loaded_and_only_our_script_may_run(page):
-    for tag, attributes in page.elements:
-        assert tag not in {"img", "iframe", "object", "embed", "base", "audio", "video"}
-        for name, value in attributes.items():
-            assert not name.startswith("on")
-            if name in {"src", "href", "xlink:href", "action", "data", "poster"}:
-                assert value.startswith("#") or value == "data:,"
-    assert len(page.all("script")) == 1
-    (policy,) = page.all("meta", **{"http-equiv": "Content-Security-Policy"})
-    digest = base64.b64encode(hashlib.sha256(page.scripts.encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}';" in policy["content"]
-    assert "default-src 'none'" in policy["content"]
+    assert_nothing_is_loaded_and_only_our_script_may_run(page)
 
 
 def test_hostile_strings_are_text(page, written):

@@ -6,7 +6,6 @@ joined. Where the cluster has GPUs each task of a model of ours takes one. The k
 
 import hashlib
 import json
-import logging
 import shutil
 import sys
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from kcx_jax.cli.ray_cluster import join_cluster
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.files import refuse_existing
 
@@ -57,15 +57,7 @@ def _digest(parts: int, options: dict[str, Any]) -> str:
 
 def _run(shards: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
     """Read all shards; of those that failed the name and the message."""
-    import ray
-
-    try:
-        ray.init(address="auto", logging_level=logging.ERROR)
-    except ConnectionError as error:
-        raise KcxError(
-            f"no Ray cluster was found ({str(error).splitlines()[0]}). Start one with `ray start --head`, name one in "
-            "RAY_ADDRESS, or read the shards without Ray: --shard I/N."
-        ) from None
+    ray = join_cluster("read the shards without Ray: --shard I/N.")
     try:
         gpus = 1 if ray.cluster_resources().get("GPU") and shards and shards[0]["model"] else 0
         task = ray.remote(num_gpus=gpus, max_retries=0)(_extract_shard)

@@ -6,7 +6,6 @@ the parts beforehand. Options travel to the workers in Ray's task arguments, whi
 
 import contextlib
 import io
-import logging
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kcx_jax.cli.parallel.options import nano_of
+from kcx_jax.cli.ray_cluster import join_cluster
 from kcx_jax.errors import BudgetExceeded, KcxError, UsageError
 
 # Whole numbers of an account that its parts divide among them.
@@ -33,16 +33,7 @@ def build_on_ray(parts: int, options: dict[str, Any]) -> None:
 
     each = list(_divided(parts, options))
     folders = [part["run"] for part in each]
-    import ray
-
-    try:
-        # The workers' lines of progress come to this process's own output.
-        ray.init(address="auto", logging_level=logging.ERROR)
-    except ConnectionError as error:
-        raise KcxError(
-            f"no Ray cluster was found ({str(error).splitlines()[0]}). Start one with `ray start --head`, name one in "
-            "RAY_ADDRESS, or build the parts without Ray: --shard I/N and kcx parallel merge."
-        ) from None
+    ray = join_cluster("build the parts without Ray: --shard I/N and kcx parallel merge.")
     try:
         failed = _run(each)
     finally:

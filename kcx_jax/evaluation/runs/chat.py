@@ -8,10 +8,10 @@ from typing import Any
 
 from kcx_jax.corpora import Record
 from kcx_jax.evaluation.runs.benchmark import Benchmark
-from kcx_jax.evaluation.runs.config import ChatSystem
+from kcx_jax.evaluation.runs.config import ChatSystem, Endpoint
 from kcx_jax.evaluation.runs.json_prompt import conversation
 from kcx_jax.evaluation.runs.models import extracted
-from kcx_jax.evaluation.runs.systems import Prediction
+from kcx_jax.evaluation.runs.systems import Prediction, System
 from kcx_jax.extraction import Extractor
 from kcx_jax.extraction.chat import ChatAnswers
 from kcx_jax.llm import Budget, ChatClient, Ledger, Reply, ReplyError, Spent, judge_answers, load_prices
@@ -22,21 +22,11 @@ from kcx_jax.scoring.raw.claims import Labels
 LEDGER = "ledger.db"
 
 
-class ChatModel:
+class ChatModel(System):
     """A chat model behind an OpenAI-compatible endpoint. Nothing that was answered is paid for again."""
 
     def __init__(self, settings: ChatSystem, folder: Path):
         self._settings, self._folder = settings, folder
-
-    def __enter__(self) -> "ChatModel":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        pass
-
-    def facts(self) -> dict[str, Any]:
-        """See `System.facts`: nobody knows the weights behind an endpoint."""
-        return {}
 
     def predict(
         self, benchmark: Benchmark, task: Task, folder: Path, records: Iterable[Record]
@@ -44,21 +34,13 @@ class ChatModel:
         """See `System.predict`. Raises `BudgetExceeded` when the budget of all benchmarks together is spent."""
         schema = benchmark.schema_for(task)
         with Ledger(folder / LEDGER) as ledger:
-            client = self._client(ledger, folder)
+            (client,) = self._settings.clients(self._settings.model, temperature=self._settings.temperature)
+            client = within_budget(client, self._settings, ledger, self._folder, folder)
             if self._settings.style == "code":
                 extractor = Extractor(ChatAnswers(client, self._settings.max_tokens))
                 yield from extracted(extractor, schema, task, records)
             else:
                 yield from self._in_json(client, schema, task, records)
-
-    def _client(self, ledger: Ledger, folder: Path) -> ChatClient:
-        settings = self._settings
-        (client,) = settings.clients(settings.model, temperature=settings.temperature)
-        judge_answers(ledger, load_prices(settings.prices).__getitem__)
-        limit = settings.nano_budget
-        if limit is not None:
-            limit = max(0, limit - spent_elsewhere(self._folder, folder))
-        return client.within(ledger, Budget(limit, ledger.spent()))
 
     def _in_json(
         self, client: ChatClient, schema: Schema, task: Task, records: Iterable[Record]
@@ -86,8 +68,21 @@ def _with_problem(record: Record, problem: dict[str, Any]) -> Record:
     return replace(record, meta={**record.meta, "parse_problems": [problem]})
 
 
-def spent_elsewhere(system: Path, own: Path) -> int:
-    """What the other benchmarks of a system cost so far, at the most, in billionths of a dollar."""
+def within_budget(
+    client: ChatClient, settings: Endpoint, ledger: Ledger, system: Path, own: Path
+) -> ChatClient:
+    """The client, whose calls stand in `ledger` and cost at most what the other ledgers of the `system`'s folder leave
+    of its budget; `own` is the folder with `ledger`.
+    """
+    judge_answers(ledger, load_prices(settings.prices).__getitem__)
+    limit = settings.nano_budget
+    if limit is not None:
+        limit = max(0, limit - _spent_elsewhere(system, own))
+    return client.within(ledger, Budget(limit, ledger.spent()))
+
+
+def _spent_elsewhere(system: Path, own: Path) -> int:
+    """What the other parts of a system's work cost so far, at the most, in billionths of a dollar."""
     total = Spent()
     for path in sorted(system.glob(f"*/{LEDGER}")):
         if path.parent != own:

@@ -15,14 +15,14 @@ from pydantic import Field, field_validator
 from kcx_jax.corpora import Record
 from kcx_jax.errors import BudgetExceeded, KcxError
 from kcx_jax.evaluation.runs.benchmark import load_benchmark
-from kcx_jax.evaluation.runs.chat import LEDGER, spent_elsewhere
+from kcx_jax.evaluation.runs.chat import LEDGER, within_budget
 from kcx_jax.evaluation.runs.config import BenchmarkSettings, Endpoint
 from kcx_jax.evaluation.runs.folder import ON_THE_WAY, Results
 from kcx_jax.evaluation.runs.published import find_cells, table_of
 from kcx_jax.evaluation.runs.resolving import resolve_one
 from kcx_jax.evaluation.runs.table import NOT_RUN
 from kcx_jax.files import digest
-from kcx_jax.llm import Budget, Ledger, judge_answers, load_prices
+from kcx_jax.llm import Ledger
 from kcx_jax.parallel import build
 from kcx_jax.parallel.projection import METHODS, figures, project
 from kcx_jax.parallel.report.counts import Tally
@@ -155,11 +155,7 @@ def _projected(
     shares: dict[str, Shares] = {}
     for target in config.targets:
         with Ledger(folder / target / LEDGER) as ledger:
-            judge_answers(ledger, load_prices(system.prices).__getitem__)
-            limit = system.nano_budget
-            if limit is not None:
-                limit = max(0, limit - spent_elsewhere(folder, folder / target))
-            within = client.within(ledger, Budget(limit, ledger.spent()))
+            within = within_budget(client, system, ledger, folder, folder / target)
             found = figures(project(gold, target, within, system.method))["faithful_verbatim"]
         low, high = found.pop("interval_95")
         shares[target] = found | {"low": low, "high": high}

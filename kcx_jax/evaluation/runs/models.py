@@ -8,20 +8,17 @@ from typing import Any
 from kcx_jax.corpora import Record
 from kcx_jax.evaluation.runs.benchmark import Benchmark
 from kcx_jax.evaluation.runs.config import ModelSystem
-from kcx_jax.evaluation.runs.systems import Prediction, bare
+from kcx_jax.evaluation.runs.systems import Prediction, System, bare
 from kcx_jax.extraction import Extractor
 from kcx_jax.files import digest
 from kcx_jax.schema import Schema, Task
 
 
-class LocalModel:
+class LocalModel(System):
     """A checkpoint with its adapters; the weights are loaded for the first question and dropped at the end."""
 
     def __init__(self, settings: ModelSystem):
         self._settings = settings
-
-    def __enter__(self) -> "LocalModel":
-        return self
 
     def __exit__(self, *exc: object) -> None:
         self.__dict__.pop("_extractor", None)

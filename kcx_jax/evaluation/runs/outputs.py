@@ -2,32 +2,21 @@
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from kcx_jax.corpora import Record, read_records
 from kcx_jax.evaluation.runs.benchmark import Benchmark, NotThere
 from kcx_jax.evaluation.runs.config import OutputsSystem
-from kcx_jax.evaluation.runs.systems import Prediction
+from kcx_jax.evaluation.runs.systems import Prediction, System
 from kcx_jax.schema import Task
 from kcx_jax.scoring import without_loose
 from kcx_jax.scoring.raw import holds_answers, read_answers
 
 
-class Outputs:
+class Outputs(System):
     """A file of predictions a benchmark, in the form its system writes (docs/scoring.md)."""
 
     def __init__(self, settings: OutputsSystem):
         self._settings = settings
-
-    def __enter__(self) -> "Outputs":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        pass
-
-    def facts(self) -> dict[str, Any]:
-        """See `System.facts`: the run notes the digest of each file."""
-        return {}
 
     def path(self, benchmark: Benchmark, task: Task) -> Path:
         """The file of a benchmark."""

@@ -1,10 +1,10 @@
 """What answers: a system takes the records of a benchmark for one task, and gives their predictions."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Self
 
 from kcx_jax.corpora import Record
 from kcx_jax.corpora.pairs import pair_of
@@ -33,13 +33,21 @@ class CannotAnswer(KcxError):
     """A system is not made for a task."""
 
 
-class System(Protocol):
-    """One system of a run."""
+class System(ABC):
+    """One system of a run; ``with`` it, so that it can give back what it holds."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Give back what it holds; as a rule, nothing."""
+        return None
 
     def facts(self) -> dict[str, Any]:
-        """What tells this system from another one of the same settings: digests of weights."""
-        ...
+        """What tells this system from another one of the same settings: digests of weights, where there are any."""
+        return {}
 
+    @abstractmethod
     def predict(
         self, benchmark: Benchmark, task: Task, folder: Path, records: Iterable[Record]
     ) -> Iterator[Prediction]:
@@ -48,12 +56,9 @@ class System(Protocol):
         A system of files leaves out records that these do not have. Raises `CannotAnswer` for a task that the
         system is not made for, and `KcxError` for what stops this benchmark.
         """
-        ...
 
 
-def open_system(
-    settings: SystemSettings, config: EvaluateConfig, folder: Path
-) -> AbstractContextManager[System]:
+def open_system(settings: SystemSettings, config: EvaluateConfig, folder: Path) -> System:
     """The system of some settings, its results being in `folder`; what it needs is loaded when it is first asked."""
     match settings:
         case ModelSystem():

@@ -9,7 +9,6 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from kcx_jax.corpora import Mention, Record
 from kcx_jax.corpora.sampling import sample_records
@@ -17,7 +16,7 @@ from kcx_jax.corpora.writers.tokens import record_tokens, token_indices
 from kcx_jax.errors import KcxError
 from kcx_jax.evaluation.runs.benchmark import Benchmark
 from kcx_jax.evaluation.runs.config import TaggerSystem
-from kcx_jax.evaluation.runs.systems import CannotAnswer, Prediction
+from kcx_jax.evaluation.runs.systems import CannotAnswer, Prediction, System
 from kcx_jax.schema import Task
 
 MODEL = "tagger.crfsuite"
@@ -27,21 +26,11 @@ _SEEN = 2  # tokens to either side
 Tokens = list[tuple[int, int]]
 
 
-class Tagger:
+class Tagger(System):
     """A tagger for each benchmark, kept in its folder."""
 
     def __init__(self, settings: TaggerSystem, seed: int):
         self._settings, self._seed = settings, seed
-
-    def __enter__(self) -> "Tagger":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        pass
-
-    def facts(self) -> dict[str, Any]:
-        """See `System.facts`."""
-        return {}
 
     def predict(
         self, benchmark: Benchmark, task: Task, folder: Path, records: Iterable[Record]

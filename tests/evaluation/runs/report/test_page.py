@@ -1,11 +1,8 @@
 """The page as a parser reads it: the values of the run, strangers' words as words, and its room."""
 
-import base64
-import hashlib
 import json
 import re
 from collections import Counter
-from html.parser import HTMLParser
 
 import pytest
 
@@ -18,51 +15,8 @@ from kcx_jax.evaluation.runs.report.sentences import FILE, write_sentences
 from kcx_jax.evaluation.runs.report.standings import standings
 from kcx_jax.page import escape
 
+from ....page_reader import Page, assert_nothing_is_loaded_and_only_our_script_may_run
 from .conftest import ATTACK, SYSTEMS, make_folder
-
-VOID = {"meta", "link", "br", "hr", "img", "input", "wbr"}
-
-
-class Page(HTMLParser):
-    """Elements with attributes, the text of the whole and of each section's rows, and the script."""
-
-    def __init__(self, text: str):
-        super().__init__()
-        self.elements: list[tuple[str, dict]] = []
-        self.open: list[tuple[str, dict]] = []
-        self.rows: dict[str, list[list[str]]] = {}
-        self.text = self.script = ""
-        self.feed(text)
-        self.close()
-        assert not self.open
-
-    def handle_starttag(self, tag, attributes):
-        found = dict(attributes)
-        self.elements.append((tag, found))
-        if tag == "tr":
-            self.rows.setdefault(self._section(), []).append([])
-        if tag in ("td", "th"):
-            self.rows[self._section()][-1].append("")
-        if tag not in VOID:
-            self.open.append((tag, found))
-
-    def handle_endtag(self, tag):
-        assert self.open.pop()[0] == tag
-
-    def handle_data(self, data):
-        inside = [tag for tag, _ in self.open]
-        if "script" in inside:
-            self.script += data
-        elif "style" not in inside:
-            self.text += data
-            if "td" in inside or "th" in inside:
-                self.rows[self._section()][-1][-1] += data
-
-    def _section(self) -> str:
-        return next((found["id"] for tag, found in self.open if tag == "section"), "")
-
-    def all(self, tag: str) -> list[dict]:
-        return [found for name, found in self.elements if name == tag]
 
 
 @pytest.fixture(scope="module")
@@ -76,22 +30,11 @@ def page(text) -> Page:
 
 
 def test_nothing_is_loaded_and_only_our_script_may_run(page):
-    for tag, found in page.elements:
-        assert tag not in {"img", "iframe", "object", "embed", "base", "audio", "video"}
-        for name, value in found.items():
-            assert not name.startswith("on")
-            if name in {"src", "href", "xlink:href", "action", "data", "poster"}:
-                assert value.startswith("#") or value == "data:,"
-    policy = next(found["content"] for found in page.all("meta") if "http-equiv" in found)
-    digest = base64.b64encode(hashlib.sha256(page.script.encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}';" in policy
-    assert "default-src 'none'" in policy
+    assert_nothing_is_loaded_and_only_our_script_may_run(page)
 
 
 def test_strangers_words_are_words(page, text):
-    assert (
-        text.count("onerror=") == page.text.count("onerror=") + text.count("&lt;img src=x onerror=") * 0 > 10
-    )
+    assert text.count("onerror=") == page.text.count("onerror=") > 10
     assert not [found for found in page.all("b") if found.get("id") == "hit"]
     assert "\u2407" in page.text  # the bell, as its picture
     assert page.text.count("</script>") > 10
