@@ -149,6 +149,7 @@ def queue_of(model: Model, terms: Terms, requests: Sequence[Request], shape: Sha
 
 
 Key = TypeVar("Key", bound=Hashable)
+Tree = TypeVar("Tree")
 
 
 class Batch(Generic[Key]):
@@ -172,9 +173,10 @@ class Batch(Generic[Key]):
         self.held = {place: key for place, (key, _) in enumerate(requests)}
         self.waiting = list(self.held)
         self.forwards = 0
-        self._queue = queue_of(model, terms, [request for _, request in requests], shape)
+        queue = queue_of(model, terms, [request for _, request in requests], shape)
         tally = None if terms.rule is None else terms.rule.tally
-        self._state = new_state(engine, network, self._queue, shape.rows, terms.most, widest, tally)
+        state = new_state(engine, network, queue, shape.rows, terms.most, widest, tally)
+        self._queue, self._state = self._bound(queue), self._bound(state)
         self._answers: Any = None  # `Answers` as arrays of the host
 
     @property
@@ -198,8 +200,8 @@ class Batch(Generic[Key]):
         order_Q = np.zeros(self.shape.places, np.int32)
         order_Q[: len(self.waiting)] = self.waiting
         queue = self._queue._replace(filled=jnp.int32(len(self.waiting)), order_Q=jnp.asarray(order_Q))
-        tally = None if rule is None else whole(jax.tree.map(jnp.copy, rule.tally))  # the state is donated
-        state = self._state._replace(asked=jnp.int32(0), steps=jnp.int32(steps), tally=tally)
+        copied = None if rule is None else whole(jax.tree.map(jnp.copy, rule.tally))  # the state is donated
+        state = self._state._replace(asked=jnp.int32(0), steps=jnp.int32(steps), tally=self._bound(copied))
         self._answers = None
         self._state = run(self.engine, self.network, queue, state)
         self._answers = answers = jax.device_get(self._state.answers)
@@ -252,6 +254,14 @@ class Batch(Generic[Key]):
         """Go on with so many slots, not fewer than are live."""
         self._state = resized(self._state, rows, self.engine.lines, engine.lines)
         self.shape, self.engine = self.shape._replace(rows=rows), engine
+
+    def _bound(self, tree: Tree) -> Tree:
+        """Arrays bound to the model's device, as its programs leave theirs: for others each is compiled once more. On a
+        mesh they are that already.
+        """
+        if self.model.mesh is not None:
+            return tree
+        return jax.device_put(tree, next(iter(jax.tree.leaves(self.model.variables)[0].devices())))
 
     def _generated(self, answers: Any, place: int) -> Generated:
         count, raw_QN = answers.count_Q[place], answers.raw_QN

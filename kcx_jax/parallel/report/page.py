@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kcx_jax.corpora import Record
-from kcx_jax.corpora.highlight import CSS, facts, highlight, type_colours
+from kcx_jax.corpora.highlight import CSS, direction, facts, highlight, type_colours
 from kcx_jax.llm import Spent, dollars
 from kcx_jax.page import NOT_MEASURED, bar, escape, number, pairs, section, table, write_page
 from kcx_jax.parallel.report.counts import STRATA
@@ -353,7 +353,8 @@ def _draft(draft: Facts | None, language: str) -> str:
     head = f'<div class="side"><small>{escape(language)}, last draft</small>'
     if draft is None:
         return f'{head}<p class="not">none</p></div>'
-    sentence = f'<p class="sentence" lang="{escape(language)}" dir="auto">{escape(draft["sentence"])}</p>'
+    text = draft["sentence"]
+    sentence = f'<p class="sentence" lang="{escape(language)}" dir="{direction(text)}">{escape(text)}</p>'
     return f'{head}{sentence}<ul class="draft">{"".join(_draft_spans(draft["spans"]))}</ul></div>'
 
 

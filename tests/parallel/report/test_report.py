@@ -314,7 +314,18 @@ def test_hostile_strings_are_text_in_the_page_and_nothing_is_loaded(hostile, tmp
     assert "url(" not in written
     sentences = [a for tag, a in page.elements if tag == "p" and a.get("class") == "sentence"]
     assert len(sentences) == 4
-    assert all(a["dir"] == "auto" for a in sentences)  # right-to-left text is shown so
+
+
+def test_sentences_and_drafts_run_as_their_letters_do(tmp_path):
+    text = "اسم Ada ذهبت إلى المدينة"
+    record = Record("r", "ar", text, (Mention("e0", "Person", 0, 3, "اسم"),))
+    problem = Problem("big", "translate", "missing_span", "not there")
+    draft = Draft("Ada went to اسم.", {"s0": "Ada"})
+    run = _run_of(tmp_path, [Outcome(record, "zh", None, 0, "translate", 1, (problem,), draft)])
+    write_report_page(report(run), tmp_path / "page.html")
+    page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
+    sentences = [a for tag, a in page.elements if tag == "p" and a.get("class") == "sentence"]
+    assert [(a["lang"], a["dir"]) for a in sentences] == [("ar", "rtl"), ("zh", "ltr")]
 
 
 def test_hostile_strings_stay_in_their_cell_of_the_markdown(hostile):
