@@ -85,14 +85,17 @@ class Shape(NamedTuple):
     room: Room | None
 
 
-def engine_of(model: Model, terms: Terms, shape: Shape, step_width: int, lines: int, raw: bool) -> Engine:
-    """How a batch of this shape is decoded; where there are drafts, slots read `step_width` tokens in a step along each
-    of so many lines.
+def engine_of(
+    model: Model, terms: Terms, shape: Shape, reads: tuple[int, ...], step_width: int, lines: int, raw: bool
+) -> Engine:
+    """How a batch of this shape is decoded: contexts are read in the narrowest of `reads`; where there are drafts,
+    slots read `step_width` tokens in a step along each of so many lines.
     """
     drafts = terms.rule is not None and step_width > 1
     return Engine(
         model.module.clone(unrolled=_is_cut(model)),
         admitted=min(max(1, shape.rows // 4), max(1, _ADMITTED_TOKENS // shape.width)),
+        reads=reads,
         width=step_width if drafts else 1,
         lines=lines if drafts else 1,
         raw=raw,

@@ -259,4 +259,7 @@ class Generator:
             most = _MOST_LINES_ON_CPU if jax.default_backend() == "cpu" else _MOST_LINES
             room = CACHED_TOKENS // (rows * (shape.width + terms.most))
             lines = max(1, min(most, room, self.slots // rows, _STEP_TOKENS // (rows * width)))
-        return engine_of(self.model, terms, shape, width, lines if beams == 1 else 1, self.raw_logprobs)
+        lines = lines if beams == 1 else 1
+        # Contexts of a queue are longer than half of its width, as a rule: the shorter half is read in three quarters.
+        reads = (shape.width,) if self.deterministic else (shape.width * 3 // 4, shape.width)
+        return engine_of(self.model, terms, shape, reads, width, lines, self.raw_logprobs)

@@ -65,8 +65,15 @@ def _admit(engine: Engine, network: Network, queue: Queue, state: State) -> Stat
     request_A = queue.order_Q[jnp.minimum(wanted_A, queue.filled - 1)]
     own = empty_cache(engine.module.config, A, C, slots.cache.k.dtype)
     rows = rows_at_start(network, queue, own, request_A, slot_A < B)
-    hidden_ACD, own = forward(engine, network, queue.tokens_QC[request_A], jnp.zeros(A, jnp.int32), own)
-    hidden_A1D = jnp.take_along_axis(hidden_ACD, rows.own_length_B[:, None, None] - 1, axis=1)
+
+    def read(width: int) -> tuple[jax.Array, KV]:
+        tokens_AW = queue.tokens_QC[request_A, :width]
+        hidden_AWD, cache = forward(engine, network, tokens_AW, jnp.zeros(A, jnp.int32), own)
+        return jnp.take_along_axis(hidden_AWD, rows.own_length_B[:, None, None] - 1, axis=1), cache
+
+    longest = jnp.max(jnp.where(slot_A < B, rows.own_length_B, 0))
+    which = jnp.sum(longest > jnp.array(engine.reads[:-1], jnp.int32))
+    hidden_A1D, own = lax.switch(which, [partial(read, width) for width in engine.reads])
     course = course_of(network, queue, rows, state.tally)
     rows, written = verify(engine, network, queue, rows, hidden_A1D, course)
 

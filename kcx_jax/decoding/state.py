@@ -23,12 +23,14 @@ from kcx_jax.ops.sampling import READ, Sampler, remembered
 
 @dataclass(frozen=True)
 class Engine:
-    """What a program is compiled for: the model, how many contexts are read at once, how many tokens a slot reads in a
-    step along each of how many lines of drafts, and whether log-probabilities among all tokens are wanted.
+    """What a program is compiled for: the model, how many contexts are read at once, in the narrowest of which `reads`
+    (tokens, ascending), how many tokens a slot reads in a step along each of how many lines of drafts, and whether
+    log-probabilities among all tokens are wanted.
     """
 
     module: Transformer
     admitted: int
+    reads: tuple[int, ...]
     width: int
     lines: int
     raw: bool
