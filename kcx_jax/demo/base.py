@@ -6,7 +6,7 @@ anew by ``scripts/train_demo_base``, or by ``kcx demo --from-scratch`` for that 
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,7 +18,7 @@ import numpy as np
 
 from kcx_jax.checkpoints import load_pretrained, save_pretrained
 from kcx_jax.data import TokenTree, encode_tree, token_tree
-from kcx_jax.demo.corpus import schema
+from kcx_jax.demo.corpus import LANGUAGES, schema
 from kcx_jax.demo.reading import LESSONS, reading_trees
 from kcx_jax.files import atomic_write, new_folder
 from kcx_jax.models import ModelConfig, init_params
@@ -66,6 +66,7 @@ DRILL_SHARE = 0.08
 MARKED_SPANS, SPAN_LENGTHS = (1, 4), (1, 5)
 LONGEST_PREAMBLE = 120
 DRILL_RATE, READING_RATE = 3e-3, 1e-3
+EXTENDING_RATE = 5e-4  # of a base that goes on reading
 DRILL_PREFIX = "# Copying\n"
 NEWLINE_ID = 5
 FIRST_PIECE = 197  # after the bytes' and markers' reserved ids
@@ -126,7 +127,35 @@ def train_base(out: Path, work: Path, seed: int, steps: int, report: Report | No
         trees = _lesson(tokenizer, lesson, seed, length)
         stages.append(Stage(lesson, trees, steps=length, learning_rate=READING_RATE))
     model = _Untrained(CONFIG, initial_params(CONFIG, jax.random.key(seed)))
-    settings = LoopSettings.model_validate(
+    result = train_trees(model, stages, _settings(seed), work / "run", resume=True, report=note)
+    save_pretrained(out, CONFIG, result.trained, tokenizer, dtype="bfloat16", shard_size=SHARD_SIZE)
+    with atomic_write(out / CURVE_FILE, overwrite=True) as handle:
+        json.dump(_thinned(curve), handle)
+
+
+def extend_base(
+    start: Path, out: Path, work: Path, seed: int, lessons: Mapping[str, int], languages: Sequence[str]
+) -> None:
+    """Let the base at `start` go on reading, with the tokenizer that it has, and save it at `out`.
+
+    `lessons`: steps of each of `LESSONS`, in this order; `languages` as for `reading_trees`. Resumes from `work`, and
+    the same arguments give the same base on the same machine. Raises `KcxError` for a base that is not there.
+    """
+    model = load_pretrained(start, dtype="float32")
+    stages = [
+        Stage(lesson, _lesson(model.tokenizer, lesson, seed, steps, languages), steps=steps)
+        for lesson, steps in lessons.items()
+    ]
+    result = train_trees(
+        model, stages, _settings(seed, EXTENDING_RATE), work, resume=True, base=model.fingerprint
+    )
+    save_pretrained(
+        out, model.config, result.trained, model.tokenizer, dtype="bfloat16", shard_size=SHARD_SIZE
+    )
+
+
+def _settings(seed: int, learning_rate: float = READING_RATE) -> LoopSettings:
+    return LoopSettings.model_validate(
         {
             "mode": "full",
             "dtype": "float32",
@@ -135,13 +164,14 @@ def train_base(out: Path, work: Path, seed: int, steps: int, report: Report | No
             "shapes": SHAPES,
             "seed": seed,
             "save_every": 200,
-            "optimiser": {"beta2": 0.98, "weight_decay": 0.01, "warmup": 0.03},
+            "optimiser": {
+                "learning_rate": learning_rate,
+                "beta2": 0.98,
+                "weight_decay": 0.01,
+                "warmup": 0.03,
+            },
         }
     )
-    result = train_trees(model, stages, settings, work / "run", resume=True, report=note)
-    save_pretrained(out, CONFIG, result.trained, tokenizer, dtype="bfloat16", shard_size=SHARD_SIZE)
-    with atomic_write(out / CURVE_FILE, overwrite=True) as handle:
-        json.dump(_thinned(curve), handle)
 
 
 def initial_params(config: ModelConfig, key: jax.Array) -> dict[str, Any]:
@@ -174,9 +204,11 @@ def _tokenizer(folder: Path, seed: int) -> Tokenizer:
     return train_tokenizer(texts, CONFIG.vocab_size, folder, extra_pieces=CODE_PIECES)
 
 
-def _lesson(tokenizer: Tokenizer, lesson: str, seed: int, steps: int) -> list[TokenTree]:
+def _lesson(
+    tokenizer: Tokenizer, lesson: str, seed: int, steps: int, languages: Sequence[str] = LANGUAGES
+) -> list[TokenTree]:
     drills = round(DRILL_SHARE * steps * ROWS)
-    texts = reading_trees(lesson, seed, steps * ROWS - drills)
+    texts = reading_trees(lesson, seed, steps * ROWS - drills, languages)
     return [*(encode_tree(tokenizer, tree) for tree in texts), *_drill(tokenizer, f"{lesson}:{seed}", drills)]
 
 

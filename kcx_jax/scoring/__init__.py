@@ -19,6 +19,7 @@ from kcx_jax.scoring.resampling import (
     f1_interval,
     f1_intervals,
     paired_bootstrap,
+    paired_draws,
     paired_p_value,
 )
 from kcx_jax.scoring.views import task_view
@@ -51,6 +52,7 @@ __all__ = [
     "markdown",
     "mean_over_datasets",
     "paired_bootstrap",
+    "paired_draws",
     "paired_p_value",
     "score",
     "sheets",

@@ -125,18 +125,35 @@ def paired_bootstrap(
 
     Raises `UsageError` where the systems have different numbers of records, for no record or no sample.
     """
+    drawn = paired_draws(one, other, samples, seed, averaging)
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    not_worse = int(np.sum(drawn >= 0))
+    everything = np.ones(len(one), dtype=np.int64)
+    return Difference(
+        _apart(one, other, everything, averaging), (float(low), float(high)), (1 + not_worse) / (1 + samples)
+    )
+
+
+def paired_draws(
+    one: RecordCounts,
+    other: RecordCounts,
+    samples: int = 1000,
+    seed: int = 0,
+    averaging: Averaging = micro,
+) -> np.ndarray:
+    """The differences behind `paired_bootstrap`, float64 of shape (samples,).
+
+    With one seed, the same records are drawn from any counts of as many records: runs of the same systems can be
+    added up draw by draw. Raises as `paired_bootstrap`.
+    """
     left, right = _paired(one, other, samples)
     rng, size = np.random.default_rng(seed), len(left)
+    weights = (np.bincount(rng.integers(size, size=size), minlength=size) for _ in range(samples))
+    return np.array([_apart(left, right, weights_N, averaging) for weights_N in weights])
 
-    def apart(weights_N: np.ndarray) -> float:
-        return _f1(right.sums(weights_N), averaging) - _f1(left.sums(weights_N), averaging)
 
-    drawn = [apart(np.bincount(rng.integers(size, size=size), minlength=size)) for _ in range(samples)]
-    low, high = np.quantile(drawn, [0.025, 0.975])
-    not_worse = sum(each >= 0 for each in drawn)
-    return Difference(
-        apart(np.ones(size, dtype=np.int64)), (float(low), float(high)), (1 + not_worse) / (1 + samples)
-    )
+def _apart(one: RecordCounts, other: RecordCounts, weights_N: np.ndarray, averaging: Averaging) -> float:
+    return _f1(other.sums(weights_N), averaging) - _f1(one.sums(weights_N), averaging)
 
 
 def _compact(records: Iterable[Counts] | RecordCounts, samples: int) -> RecordCounts:
