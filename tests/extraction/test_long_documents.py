@@ -87,8 +87,9 @@ def _peak(text, names, copies, times):
     return found, kilobytes / 1024
 
 
-def test_memory_does_not_grow_with_what_was_read(shared):
-    text, names = document("zh", shared, 100_000)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_memory_does_not_grow_with_what_was_read(language, shared):
+    text, names = document(language, shared, 100_000)
     found, one = _peak(text, names, 1, 1)
     twice, longer = _peak(text, names, 1, 2)
     many, more = _peak(text, names, 8, 1)
