@@ -11,7 +11,7 @@ from random import Random
 
 from kcx_jax.corpora import EventMention, Record
 from kcx_jax.demo.corpus import schema
-from kcx_jax.demo.corpus.tables import lines
+from kcx_jax.demo.corpus.tables import in_sections
 from kcx_jax.prompts import PromptTree, extraction_tree
 from kcx_jax.schema import Concept, Role, Schema, Task
 
@@ -118,9 +118,5 @@ def _role_names() -> dict[str, list[str]]:
 
 
 def _rows() -> Iterable[tuple[str, list[str]]]:
-    section = ""
-    for _, line in lines(TABLE):
-        if line.startswith("["):
-            section = line.strip("[]")
-        else:
-            yield section, [cell.strip() for cell in line.split("|")]
+    for section, _, line in in_sections(TABLE):
+        yield section, [cell.strip() for cell in line.split("|")]

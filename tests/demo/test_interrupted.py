@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ..signals import signal_at
+
 # The demo's own steps at their real jobs, each as small as it can be.
 DEMO = """
 import sys
@@ -35,14 +37,8 @@ def start(folder: Path) -> subprocess.Popen:
 
 def interrupt_at(moment: str, folder: Path) -> str:
     """Start the demo, send Ctrl-C when `moment` is on the screen; returns all it said."""
-    with start(folder) as process:
-        said = ""
-        for line in process.stderr:
-            said += line
-            if moment in line:
-                process.send_signal(signal.SIGINT)
-                break
-        said += process.stderr.read()
+    process = start(folder)
+    said = signal_at(moment, process, signal.SIGINT)
     assert process.returncode == 130, f"{moment}: {said}"
     return said
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from kcx_jax.demo.corpus.frames import FRAME_FILES, OPENER_FILE, read_frames
 from kcx_jax.demo.corpus.generate import JOINERS, everyday_frames
-from kcx_jax.demo.corpus.tables import lines, read_table
+from kcx_jax.demo.corpus.tables import in_sections, read_table
 
 TABLE = "invented.txt"
 SHORT_WORDS = 40  # the most frequent ones have one syllable
@@ -145,10 +145,6 @@ def _texts(language: str) -> Iterator[str]:
 @cache
 def _table() -> dict[str, list[str]]:
     sections: dict[str, list[str]] = {}
-    section = ""
-    for _, line in lines(TABLE):
-        if line.startswith("["):
-            section = line.strip("[]")
-        else:
-            sections.setdefault(section, []).extend(line.split())
+    for section, _, line in in_sections(TABLE):
+        sections.setdefault(section, []).extend(line.split())
     return sections

@@ -36,11 +36,7 @@ class Row:
 def read_table(name: str) -> tuple[Row, ...]:
     """The rows of the shipped file `name`. Raises `KcxError` with file and line for a malformed one."""
     rows = []
-    section = ""
-    for number, line in lines(name):
-        if line.startswith("["):
-            section = line.strip("[]")
-            continue
+    for section, number, line in in_sections(name):
         cells = [cell.strip() for cell in line.split("|")]
         if len(cells) not in (3, 4) or not all(cells):
             raise KcxError(f"{name}:{number}: expected [label |] English | Chinese | Spanish, got {line!r}")
@@ -48,6 +44,16 @@ def read_table(name: str) -> tuple[Row, ...]:
         forms = [_form(cell) for cell in cells]
         rows.append(Row(section, label, dict(zip(LANGUAGES, forms, strict=True))))
     return tuple(rows)
+
+
+def in_sections(name: str) -> Iterator[tuple[str, int, str]]:
+    """`lines` with the section that each stands in ("" before the first), without the lines that name sections."""
+    section = ""
+    for number, line in lines(name):
+        if line.startswith("["):
+            section = line.strip("[]")
+        else:
+            yield section, number, line
 
 
 def lines(name: str) -> Iterator[tuple[int, str]]:

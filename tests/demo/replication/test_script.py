@@ -12,6 +12,8 @@ import pytest
 from kcx_jax.demo.replication import GROUPS, SYSTEMS, Replication
 from kcx_jax.schema import TASKS
 
+from ...signals import signal_at
+
 SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "measure_replication"
 ASKED = ("stage 2", "stages 1 + 2")
 SIZES = ("base-steps=2", "align-steps=1", "extract-steps=1", "pairs=16", "extract-items=40", "heldout=2")
@@ -34,14 +36,8 @@ def start(folder: Path) -> subprocess.Popen:
 
 
 def killed_at(moment: str, folder: Path) -> None:
-    with start(folder) as process:
-        said = ""
-        for line in process.stderr:
-            said += line
-            if moment in line:
-                process.kill()
-                break
-        said += process.stderr.read()
+    process = start(folder)
+    said = signal_at(moment, process, signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL, said
     assert not (folder / "replication.json").exists()
 
