@@ -26,6 +26,7 @@ CSS = _FILES.joinpath("browser.css").read_text("utf-8")
 SCRIPT = _FILES.joinpath("browser.js").read_text("utf-8")
 
 _CARD = '<article class="case"'
+_HIDDEN = f"{_CARD} hidden"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,10 @@ class Cards:
         self._tasks, self._sources = tasks, sources
 
     def card(self, case: Case) -> str:
-        """A case as HTML. Raises `KcxError` where a prediction is not of its gold record (`kcx_jax.scoring.score`)."""
+        """A case as HTML, hidden and so not longer in `html`.
+
+        Raises `KcxError` where a prediction is not of its gold record (`kcx_jax.scoring.score`).
+        """
         gold = case.gold
         found = {
             number: compare(gold, case.answers[name][0], case.task)
@@ -90,7 +94,7 @@ class Cards:
         chips = (self._languages.get(gold.language, gold.language), case.task.upper(), case.source)
         listed = "".join(f'<span class="chip">{escape(chip)}</span>' for chip in chips if chip)
         return (
-            f'{_CARD} data-language="{escape(gold.language)}" data-task="{case.task}" '
+            f'{_HIDDEN} data-language="{escape(gold.language)}" data-task="{case.task}" '
             f'data-source="{escape(case.source)}" data-asked="{" ".join(map(str, found))}" data-right="{right}" '
             f'data-items="{self._items(found)}"><header>{listed}<bdi>{escape(gold.id)}</bdi></header>'
             f"{''.join(rows)}</article>"
@@ -99,8 +103,7 @@ class Cards:
     def html(self, cards: Iterable[str]) -> str:
         """The cards in the order given, with filters by language, task, source, type, system, error and text."""
         shown = [
-            card if place < PAGE else f"{_CARD} hidden{card.removeprefix(_CARD)}"
-            for place, card in enumerate(cards)
+            f"{_CARD}{card.removeprefix(_HIDDEN)}" if place < PAGE else card for place, card in enumerate(cards)
         ]
         search = '<label>text<input type="search" name="text" autocomplete="off"></label>'
         return (

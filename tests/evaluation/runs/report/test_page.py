@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from kcx_jax.errors import KcxError
+from kcx_jax.evaluation.browser import Cards
 from kcx_jax.evaluation.runs.report import write_report
 from kcx_jax.evaluation.runs.report.page import MOST_BYTES, NAVIGATION, write_run_page
 from kcx_jax.evaluation.runs.report.pooled import pooled
@@ -128,6 +129,13 @@ def test_every_sentence_has_its_card_once(run, page):
     wrong = [c["data-right"] != "0 1" for c in cards]
     assert wrong == sorted(wrong, reverse=True)  # those with errors first
     assert [("hidden" in c) for c in cards] == [place >= 4 for place in range(len(cards))]
+
+
+def test_a_page_is_not_longer_than_its_cards_however_many(run):
+    sentences = write_sentences(run)
+    cards = Cards(run.systems, list(sentences.types), {}, {})
+    made = [cards.card(sentences.case(entry)) for entry in sentences.entries] * 50
+    assert len(cards.html(made)) - len(cards.html([])) <= sum(map(len, made))
 
 
 def test_a_small_page_says_so_and_keeps_every_kind(run, folder, text):
