@@ -1,6 +1,7 @@
-"""Writing files and folders so that nothing of the user's is lost (beside the target first, then renamed); digests."""
+"""Writing files and folders so that nothing is lost (beside the target first, then renamed; one at a time); digests."""
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -72,6 +73,23 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
     finally:
         if work is not None and work.exists():
             shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def alone_with(lock: Path) -> Iterator[None]:
+    """Wait until no other process or thread is in a block of this file, which is made and stays.
+
+    On a file system without locks, as if nobody else were there. Raises `KcxError` where the file cannot be written.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        handle = lock.open("a")
+    except OSError as error:
+        raise KcxError(f"cannot write {lock}: {error.strerror or error}") from error
+    with handle:
+        with contextlib.suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
 
 
 def _free_name(out: Path) -> Path:

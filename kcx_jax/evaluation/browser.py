@@ -103,7 +103,8 @@ class Cards:
     def html(self, cards: Iterable[str]) -> str:
         """The cards in the order given, with filters by language, task, source, type, system, error and text."""
         shown = [
-            f"{_CARD}{card.removeprefix(_HIDDEN)}" if place < PAGE else card for place, card in enumerate(cards)
+            f"{_CARD}{card.removeprefix(_HIDDEN)}" if place < PAGE else card
+            for place, card in enumerate(cards)
         ]
         search = '<label>text<input type="search" name="text" autocomplete="off"></label>'
         return (

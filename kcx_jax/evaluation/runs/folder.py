@@ -1,6 +1,7 @@
 """The results folder: what is where in it, and that no other evaluation's results are written over.
 
 config.yaml   the resolved config          table.md, table.tex, table.json
+.lock         keeps shards apart that write the files of all at once
 report.html   the page; sentences.jsonl    figures/*.pdf, *.png
 run.json      versions, digests of data and weights
 gold/BENCHMARK.jsonl                       the records as they were asked
@@ -21,8 +22,9 @@ from kcx_jax.evaluation.runs.config import (
     dump_config,
     load_config,
 )
-from kcx_jax.files import atomic_write, refuse_existing
+from kcx_jax.files import alone_with, atomic_write, refuse_existing
 
+_CONFIG, _LOCK = "config.yaml", ".lock"
 _PACKAGES = ("kcx-jax", "jax", "jaxlib", "flax", "sentencepiece", "tokenizers", "openai", "python-crfsuite")
 # What changes how an answer is got, and not the answer.
 ON_THE_WAY = frozenset({"budget", "prices", "concurrency", "timeout", "api_key_env"})
@@ -66,21 +68,26 @@ class Results:
 
         Raises `KcxError` when the folder holds another evaluation, or something else.
         """
-        path = self.root / "config.yaml"
-        if path.exists():
-            self._check_grown(load_config(path), config)
-        else:
-            refuse_existing(self.root, overwrite=False, flag="--set results=OTHER")
-        self._write(path, dump_config(config))
+        self._refuse_others()
+        path = self.root / _CONFIG
+        with alone_with(self.root / _LOCK):
+            if path.exists():
+                self._check_grown(load_config(path), config)
+            self._write(path, dump_config(config))
 
     def claim_as_is(self, config: str) -> None:
         """Note a config's YAML, or go on from the same one. Raises `KcxError` as `claim`."""
-        path = self.root / "config.yaml"
-        if not path.exists():
+        self._refuse_others()
+        path = self.root / _CONFIG
+        with alone_with(self.root / _LOCK):
+            if path.exists() and path.read_text(encoding="utf-8") != config:
+                raise KcxError(f"{self.root} holds the results of another config: use --set results=OTHER")
+            self._write(path, config)
+
+    def _refuse_others(self) -> None:
+        """Raise `KcxError` for what is no results folder: those hold a config, or another shard that writes it now."""
+        if not any((self.root / name).exists() for name in (_CONFIG, _LOCK)):
             refuse_existing(self.root, overwrite=False, flag="--set results=OTHER")
-        elif path.read_text(encoding="utf-8") != config:
-            raise KcxError(f"{self.root} holds the results of another config: use --set results=OTHER")
-        self._write(path, config)
 
     def _check_grown(self, kept: EvaluateConfig, config: EvaluateConfig) -> None:
         other = [key for key in _SAME if getattr(kept, key) != getattr(config, key)]
@@ -105,6 +112,10 @@ class Results:
 
     def note(self, part: str, name: str, found: dict[str, Any]) -> None:
         """Note the facts of a benchmark, system or file. Raises `KcxError` when one differs from what was noted."""
+        with alone_with(self.root / _LOCK):  # shards note theirs at the same time
+            self._note(part, name, found)
+
+    def _note(self, part: str, name: str, found: dict[str, Any]) -> None:
         facts = self.facts()
         known = facts[part].setdefault(name, {})
         changed = [key for key in found if known.get(key, found[key]) != found[key]]

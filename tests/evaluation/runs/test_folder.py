@@ -1,0 +1,43 @@
+"""Shards that write one results folder at the same time."""
+
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import get_context
+
+import pytest
+
+from kcx_jax.errors import KcxError
+from kcx_jax.evaluation.runs.folder import Results
+
+SHARDS, NOTES = 4, 25
+
+
+def note_all(root, shard):
+    results = Results(root)
+    results.claim_as_is("title: of all\n")
+    for number in range(NOTES):
+        results.note("outputs", f"{shard}/{number}", {"sha256": str(number)})
+
+
+def test_what_shards_note_at_the_same_time_is_all_there(tmp_path):
+    root = tmp_path / "results"
+    with get_context("spawn").Pool(SHARDS) as pool:
+        pool.starmap(note_all, [(root, shard) for shard in range(SHARDS)])
+    noted = Results(root).facts()["outputs"]
+    assert noted == {f"{s}/{n}": {"sha256": str(n)} for s in range(SHARDS) for n in range(NOTES)}
+    assert len(Results(root).facts()["versions"]) == 1
+
+
+def test_shards_that_begin_at_once_find_each_other_and_no_stranger(tmp_path):
+    for attempt in range(20):
+        root = tmp_path / str(attempt)
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _, root=root: Results(root).claim_as_is("a: 1\n"), range(8)))
+        with pytest.raises(KcxError, match="another config"):
+            Results(root).claim_as_is("a: 2\n")
+
+
+def test_a_folder_of_something_else_is_refused_and_left_as_it_is(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(KcxError, match="exists already"):
+        Results(tmp_path).claim_as_is("a: 1\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
