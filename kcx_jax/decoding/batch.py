@@ -22,14 +22,14 @@ from kcx_jax.decoding.state import Ends, Engine, Network, Queue, new_state, whol
 from kcx_jax.decoding.stops import stop_texts
 from kcx_jax.decoding.texts import text_of
 from kcx_jax.errors import UsageError
-from kcx_jax.models import ModelConfig, Transformer
+from kcx_jax.models import ModelConfig, Transformer, unstacked
 from kcx_jax.ops.sampling import READ, Sampling
 from kcx_jax.tokenizer import Tokenizer
 
 _SMALLEST_STOPS = 4  # ids that end an answer, and powers of two from there on, because each is compiled
 _ADMITTED_TOKENS = 8192  # contexts are read in groups of at most about so many tokens
 _PUT = 16  # contexts that are put into the queue at once
-_MOST_CUT = 2 << 30  # bytes of layers that a program on a CPU may have twice, to be faster
+_MOST_CUT = 2 << 30  # bytes of layers that are kept twice on a CPU, to be faster
 _STEPS = 256  # of the device before the host has its turn: to take what is done, and to be interrupted
 
 
@@ -70,10 +70,22 @@ def terms_of(
     return Terms(prefix_ids, most, rule, sampling, stops, sampling.sampler(vocabulary), ends)
 
 
-def network_of(model: Model, prefix: Prefix, terms: Terms) -> Network:
-    """What answers are computed with."""
+def variables_of(model: Model) -> Any:
+    """The model's variables as its programs take them: where these have layers one after another, each layer's own."""
+    if not _is_cut(model):
+        return model.variables
+    return {name: {**tree, "layers": _apart(tree["layers"])} for name, tree in model.variables.items()}
+
+
+def network_of(model: Model, variables: Any, prefix: Prefix, terms: Terms) -> Network:
+    """What answers are computed with; `variables` are those of `variables_of`."""
     structure = None if terms.rule is None else terms.rule.structure
-    return Network(model.variables, model.inverse_norms, prefix, structure, terms.sampler, terms.ends)
+    if _is_cut(model):
+        prefix = prefix._replace(kv=_apart(prefix.kv))
+    return Network(variables, model.inverse_norms, prefix, structure, terms.sampler, terms.ends)
+
+
+_apart = jax.jit(unstacked)  # in one program, not one for each layer
 
 
 class Shape(NamedTuple):
@@ -103,7 +115,7 @@ def engine_of(
 
 
 def _is_cut(model: Model) -> bool:
-    """Whether a program has its own copy of each layer's weights (`cut_by_layer`).
+    """Whether programs have layers one after another, each with its own weights.
 
     In a loop over layers XLA for CPUs copies a layer's weights out of those of all, in every step of decoding: a fifth
     of the time. GPUs read them where they are.

@@ -14,7 +14,7 @@ from jax import lax
 from kcx_jax.decoding.constraint import advanced
 from kcx_jax.decoding.drafts import Tally
 from kcx_jax.decoding.slots import forward
-from kcx_jax.decoding.state import Engine, Network, Queue, Slots, course_of, cut_by_layer, rows_at_start
+from kcx_jax.decoding.state import Engine, Network, Queue, Slots, course_of, rows_at_start
 from kcx_jax.decoding.verify import is_end, open_choices
 from kcx_jax.models import empty_cache
 from kcx_jax.ops.program import Program
@@ -40,8 +40,7 @@ def search(
     """
     Q, C = queue.tokens_QC.shape
     K, rows = beams, Q * beams
-    own = empty_cache(engine.module.config, Q, C, network.prefix.kv.k.dtype)
-    network = cut_by_layer(engine, network)
+    own = empty_cache(engine.module.config, Q, C, engine.module.dtype)
     hidden_QCD, own = forward(engine, network, queue.tokens_QC, jnp.zeros(Q, jnp.int32), own)
     hidden_Q1D = jnp.take_along_axis(hidden_QCD, queue.length_Q[:, None, None] - 1, axis=1)
     request_B = jnp.repeat(jnp.arange(Q), K)

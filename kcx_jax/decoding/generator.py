@@ -8,10 +8,20 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
+from typing import Any
 
 import jax
 
-from kcx_jax.decoding.batch import Batch, Model, Shape, best_answers, engine_of, network_of, terms_of
+from kcx_jax.decoding.batch import (
+    Batch,
+    Model,
+    Shape,
+    best_answers,
+    engine_of,
+    network_of,
+    terms_of,
+    variables_of,
+)
 from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.prefixes import PrefixCache, read_prefix
 from kcx_jax.decoding.requests import NO_STOPS, Generated, Request, Stops, Terms
@@ -21,8 +31,8 @@ from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.ops.sampling import GREEDY, Sampling
 from kcx_jax.tokenizer.cut import encode_below
 
-# Contexts go together by powers of two from 64 tokens on, because each width is compiled; where all are short, in 32.
-SMALLEST_CONTEXT, _NARROWEST = 64, 32
+# Contexts go together by powers of two from 128 tokens on, because each width is compiled; in less where all are short.
+_SHORT, _NARROWEST = 128, 32
 CACHED_TOKENS = 65_536  # fewer slots where contexts are long: slots * (context + answer) stays below this
 _QUEUED = 16  # contexts in the queue for each slot
 _STEP_TOKENS = 256  # read by all slots in a step, at most: beyond that a GPU takes longer for more
@@ -219,8 +229,8 @@ class Generator:
         lengths = [len(each.context_ids) for each in requests]
         by_width = defaultdict(list)
         for place, length in enumerate(lengths):
-            by_width[bucket(length, SMALLEST_CONTEXT)].append(place)
-        network = network_of(self.model, self.prefixes.get(terms.prefix_ids), terms)
+            by_width[bucket(length, _SHORT)].append(place)
+        network = self.network(terms)
         for width, places in sorted(by_width.items()):
             places.sort(key=lambda place: -lengths[place])
             if not self.deterministic:
@@ -233,6 +243,14 @@ class Generator:
                 room = room_of(own) if own else None
                 shape = Shape(rows if len(chosen) <= rows else queued, rows, width, room)
                 yield network, chosen, shape, self.engine(terms, shape, beams)
+
+    def network(self, terms: Terms) -> Network:
+        """What answers on these terms are computed with; their prefix is read now if need be."""
+        return network_of(self.model, self._variables, self.prefixes.get(terms.prefix_ids), terms)
+
+    @cached_property
+    def _variables(self) -> Any:
+        return variables_of(self.model)
 
     def on_mesh(self) -> contextlib.AbstractContextManager:
         """Where the model's programs are to be run."""
@@ -260,6 +278,13 @@ class Generator:
             room = CACHED_TOKENS // (rows * (shape.width + terms.most))
             lines = max(1, min(most, room, self.slots // rows, _STEP_TOKENS // (rows * width)))
         lines = lines if beams == 1 else 1
-        # Contexts of a queue are longer than half of its width, as a rule: the shorter half is read in three quarters.
-        reads = (shape.width,) if self.deterministic else (shape.width * 3 // 4, shape.width)
+        queues = shape.places > shape.rows  # few contexts are not worth the time to compile more
+        reads = _reads(shape.width) if queues and not self.deterministic else (shape.width,)
         return engine_of(self.model, terms, shape, reads, width, lines, self.raw_logprobs)
+
+
+def _reads(width: int) -> tuple[int, ...]:
+    """In which widths contexts of a queue are read: powers of two and the middles between them."""
+    shortest = _NARROWEST if width <= _SHORT else width // 2 + 1  # what is shorter is in a narrower queue
+    halves = [width >> times for times in range(width.bit_length())]
+    return tuple(sorted(each for half in halves for each in (half, half * 3 // 4) if each >= shortest))

@@ -8,21 +8,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kcx_jax.decoding.batch import Batch, Shape, network_of
+from kcx_jax.decoding.batch import Batch, Shape
 from kcx_jax.decoding.buckets import bucket
-from kcx_jax.decoding.generator import SMALLEST_CONTEXT, Generator
+from kcx_jax.decoding.generator import Generator
 from kcx_jax.decoding.requests import Generated, Request, Stops, Terms
 from kcx_jax.decoding.rules import Constraint, Own, Room, room_of
 from kcx_jax.ops.sampling import Sampling
 
 # Arrays of a batch are so many times these, in powers of two, because each size is compiled. A token has some four
 # bytes.
-_ROOM = Room(
-    positions=4 * SMALLEST_CONTEXT,
-    edges=16 * SMALLEST_CONTEXT,
-    mixed=SMALLEST_CONTEXT,
-    unique=8 * SMALLEST_CONTEXT,
-)
+_CONTEXT = 64
+_ROOM = Room(positions=4 * _CONTEXT, edges=16 * _CONTEXT, mixed=_CONTEXT, unique=8 * _CONTEXT)
 _PLACES = 8  # for each slot: as many contexts as it may read in a turn, and the one that it answers
 _CALM_TURNS = (
     32  # with fewer requests before a batch gets fewer slots: it costs more than to keep them for a while
@@ -42,7 +38,7 @@ class Kind(NamedTuple):
 
 def scale_of(context: int, own: Own | None) -> int:
     """By how much the arrays of a batch must be larger than the smallest ones, for a context of so many tokens."""
-    times = [-(-context // SMALLEST_CONTEXT)]
+    times = [-(-context // _CONTEXT)]
     if own is not None:
         times += [-(-size // least) for size, least in zip(room_of([own]), _ROOM, strict=True)]
     return bucket(max(times))
@@ -70,7 +66,7 @@ class LiveGroup:
         self.left: set[Job] = set()
         self.turns, self.leaves = 0, False
         self._widest = generator.step_width(1)
-        self._tokens = key.scale * SMALLEST_CONTEXT + terms.most + self._widest  # of a slot
+        self._tokens = key.scale * _CONTEXT + terms.most + self._widest  # of a slot
         self._most_rows = generator.rows(generator.slots, self._tokens)
         self._batch: Batch[Job] | None = None
         self._calm = 0
@@ -164,10 +160,10 @@ class LiveGroup:
 
     def _open(self, asked: list[tuple[Job, Request]]) -> None:
         model, scale = self.generator.model, self.key.scale
-        network = network_of(model, self.generator.prefixes.get(self.terms.prefix_ids), self.terms)
+        network = self.generator.network(self.terms)
         room = None if self.terms.rule is None else Room(*(scale * size for size in _ROOM))
         places, rows = _PLACES * self._most_rows, self._rows(len(asked))
-        shape = Shape(places, rows, scale * SMALLEST_CONTEXT, room)
+        shape = Shape(places, rows, scale * _CONTEXT, room)
         engine = self.generator.engine(self.terms, shape)
         self._batch = Batch(model, network, self.terms, asked, shape, engine, self._widest)
 

@@ -18,8 +18,9 @@ from kcx_jax.models.sharding import constrain
 from kcx_jax.ops.layouts import KV, Cached
 from kcx_jax.ops.program import Program
 
-# Powers of two between these, because each size is compiled.
-_SMALLEST_PREFIX, _SMALLEST_PIECE, _LARGEST_PIECE = 256, 64, 512
+# Few sizes, because each is compiled: multiples, for padding of a prefix is looked at in every step, and powers of two.
+_PREFIX_STEP = 256
+_SMALLEST_PIECE, _LARGEST_PIECE = 64, 512
 
 
 class Prefix(NamedTuple):
@@ -33,7 +34,7 @@ def read_prefix(
     module: Transformer, variables: Any, ids: Sequence[int], start: Prefix | None, common: int
 ) -> Prefix:
     """The prefix of `ids`, whose first `common` tokens are also the first of `start`."""
-    slots = bucket(len(ids), _SMALLEST_PREFIX)
+    slots = _PREFIX_STEP * max(1, -(-len(ids) // _PREFIX_STEP))
     empty = empty_cache(module.config, 1, slots, module.dtype)
     kv = jax.tree.map(lambda x: x[:, 0], empty)
     if start is not None:

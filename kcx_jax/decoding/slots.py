@@ -24,7 +24,6 @@ from kcx_jax.decoding.state import (
     Slots,
     State,
     course_of,
-    cut_by_layer,
     laid,
     rows_at_start,
 )
@@ -37,7 +36,6 @@ from kcx_jax.ops.program import Program
 @partial(Program, static_argnames="engine", donate_argnames="state")
 def run(engine: Engine, network: Network, queue: Queue, state: State) -> State:
     """Answer what waits in the queue, in at most `state.steps` steps; what is not done goes on in the next call."""
-    network = cut_by_layer(engine, network)
 
     def can_admit(state: State) -> jax.Array:
         waiting = queue.filled - state.asked

@@ -15,7 +15,7 @@ from kcx_jax.decoding.drafts import Copying, Line, Tally, make_line
 from kcx_jax.decoding.prefixes import Prefix
 from kcx_jax.decoding.spans import NOWHERE
 from kcx_jax.decoding.stops import StopTexts
-from kcx_jax.models import Transformer, empty_cache, laid_cache, unstacked
+from kcx_jax.models import Transformer, empty_cache, laid_cache
 from kcx_jax.models.sharding import constrain
 from kcx_jax.ops.layouts import KV
 from kcx_jax.ops.sampling import READ, Sampler, remembered
@@ -119,19 +119,6 @@ class State(NamedTuple):
     tally: Tally | None
 
 
-def cut_by_layer(engine: Engine, network: Network) -> Network:
-    """The network as the loops of `engine` want it: where layers are compiled one after another, the arrays of each
-    are cut out once and not in every step.
-    """
-    if not engine.module.unrolled:
-        return network
-    variables = {
-        name: {**tree, "layers": unstacked(tree["layers"])} for name, tree in network.variables.items()
-    }
-    kv, length = network.prefix
-    return network._replace(variables=variables, prefix=Prefix(unstacked(kv), length))
-
-
 class Course(NamedTuple):
     """Rows under a constraint: its structure, the rules of the rows' contexts, and their places along their drafts."""
 
@@ -208,7 +195,7 @@ def new_state(
         return jnp.zeros(shape, dtype)  # a buffer each: all are donated
 
     size = width + most + widest
-    cache = empty_cache(engine.module.config, rows * engine.lines, size, network.prefix.kv.k.dtype)
+    cache = empty_cache(engine.module.config, rows * engine.lines, size, engine.module.dtype)
     slots = rows_at_start(network, queue, cache, zeros(rows), zeros(rows, dtype=bool))
     answers = Answers(
         ids_QN=zeros(contexts, most),
