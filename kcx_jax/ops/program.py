@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable
-from functools import cached_property, update_wrapper, wraps
+from functools import cache, cached_property, update_wrapper, wraps
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,9 +13,10 @@ _COMPILER_OPTIONS = {
     # them: 26 GB beside the 15 GB of Baichuan2-7B. Inside the loop it is one layer's at a time.
     "cpu": {"xla_disable_hlo_passes": "while-loop-invariant-code-motion"},
 }
-# A step of a model takes a thousand of the 65,530 memory maps that Linux allows a process (`vm.max_map_count`), three a
-# kernel, and XLA for CPUs ends the process with a segmentation fault when none is left.
-_MOST_COMPILED = {"cpu": 24}
+# On CPUs a step of a model takes a thousand of the memory maps that Linux allows a process, three a kernel, and XLA
+# ends the process with a segmentation fault when none is left. Its code takes memory too.
+_MAPS_A_PROGRAM, _MOST_PROGRAMS = 2_700, 96
+_MAPS_BY_DEFAULT = 65_530
 
 
 class Program:
@@ -30,7 +32,7 @@ class Program:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         result = self._jitted(*args, **kwargs)
-        if self._compiled >= _MOST_COMPILED.get(jax.default_backend(), math.inf):
+        if self._compiled >= _most_compiled(jax.default_backend()):
             del self._jitted  # what it compiled goes with it
             self._compiled = 0
         return result
@@ -48,3 +50,13 @@ class Program:
 
         compiler_options = _COMPILER_OPTIONS.get(jax.default_backend())
         return jax.jit(traced, compiler_options=compiler_options, **self._options)
+
+
+@cache
+def _most_compiled(platform: str) -> float:
+    """How many programs of a function a process keeps: on CPUs as its memory maps allow, which all functions share."""
+    if platform != "cpu":
+        return math.inf
+    setting = Path("/proc/sys/vm/max_map_count")
+    maps = int(setting.read_text()) if setting.exists() else _MAPS_BY_DEFAULT
+    return min(_MOST_PROGRAMS, max(1, maps // _MAPS_A_PROGRAM))
