@@ -86,7 +86,9 @@ class Results:
 
     def _refuse_others(self) -> None:
         """Raise `KcxError` for what is no results folder: those hold a config, or another shard that writes it now."""
-        if not any((self.root / name).exists() for name in (_CONFIG, _LOCK)):
+        # Looked at once: what another shard makes has the lock before all else.
+        found = {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
+        if self.root.is_file() or (found and not found & {_CONFIG, _LOCK}):
             refuse_existing(self.root, overwrite=False, flag="--set results=OTHER")
 
     def _check_grown(self, kept: EvaluateConfig, config: EvaluateConfig) -> None:
