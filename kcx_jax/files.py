@@ -1,7 +1,6 @@
 """Writing files and folders so that nothing is lost (beside the target first, then renamed; one at a time); digests."""
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -79,7 +78,8 @@ def new_folder(out: Path, overwrite: bool) -> Iterator[Path]:
 def alone_with(lock: Path) -> Iterator[None]:
     """Wait until no other process or thread is in a block of this file, which is made and stays.
 
-    On a file system without locks, as if nobody else were there. Raises `KcxError` where the file cannot be written.
+    On a system or file system without locks, as if nobody else were there. Raises `KcxError` where the file cannot be
+    written.
     """
     try:
         lock.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,9 @@ def alone_with(lock: Path) -> Iterator[None]:
     except OSError as error:
         raise KcxError(f"cannot write {lock}: {error.strerror or error}") from error
     with handle:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl  # Unix alone has it, and texts can be read elsewhere too
+
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 

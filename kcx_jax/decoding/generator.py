@@ -33,6 +33,7 @@ from kcx_jax.tokenizer.cut import encode_below
 
 # Contexts go together by powers of two from 128 tokens on, because each width is compiled; in less where all are short.
 _SHORT, _NARROWEST = 128, 32
+_SHORT_READS = 32, 48, 64, 96, 128
 CACHED_TOKENS = 65_536  # fewer slots where contexts are long: slots * (context + answer) stays below this
 _QUEUED = 16  # contexts in the queue for each slot
 _STEP_TOKENS = 256  # read by all slots in a step, at most: beyond that a GPU takes longer for more
@@ -285,6 +286,6 @@ class Generator:
 
 def _reads(width: int) -> tuple[int, ...]:
     """In which widths contexts of a queue are read: powers of two and the middles between them."""
-    shortest = _NARROWEST if width <= _SHORT else width // 2 + 1  # what is shorter is in a narrower queue
-    halves = [width >> times for times in range(width.bit_length())]
-    return tuple(sorted(each for half in halves for each in (half, half * 3 // 4) if each >= shortest))
+    if width > _SHORT:  # what is shorter than half of it has a narrower queue
+        return width * 3 // 4, width
+    return tuple(each for each in _SHORT_READS if each <= width)
