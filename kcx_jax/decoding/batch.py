@@ -64,7 +64,9 @@ def terms_of(
     if not all(0 <= token < vocabulary for token in ids) or stops.min_tokens < 0:
         raise UsageError("ids that end an answer must lie in the vocabulary, and min_tokens be zero or more.")
     ids += [end] * (bucket(len(ids), _SMALLEST_STOPS) - len(ids))
-    texts = stop_texts(stops.texts, model.tokenizer.token_bytes()) if stops.texts else None
+    texts = None
+    if stops.texts:
+        texts = stop_texts(stops.texts, model.tokenizer.token_bytes(), passing=stops.min_tokens > 1)
     ends = Ends(jnp.asarray(np.array(ids, np.int32)), jnp.int32(stops.min_tokens), texts)
     most = bucket(limit, SMALLEST_ANSWER)
     return Terms(prefix_ids, most, rule, sampling, stops, sampling.sampler(vocabulary), ends)
@@ -111,6 +113,7 @@ def engine_of(
         width=step_width if drafts else 1,
         lines=lines if drafts else 1,
         raw=raw,
+        ids=model.tokenizer.vocab_size,
     )
 
 
@@ -286,6 +289,7 @@ class Batch(Generic[Key]):
             answers.ids_QN[place, :count],
             answers.logprob_QN[place, :count],
             bool(answers.ended_Q[place]),
+            float(answers.total_Q[place]),
             raw_logprobs=None if raw_QN is None else tuple(raw_QN[place, :count].tolist()),
             forwards=int(answers.forwards_Q[place]),
             drafted=int(answers.drafted_Q[place]),
@@ -294,12 +298,18 @@ class Batch(Generic[Key]):
 
 
 def generated(
-    tokenizer: Tokenizer, stops: Stops, ids_N: np.ndarray, logprob_N: np.ndarray, ended: bool, **others: Any
+    tokenizer: Tokenizer,
+    stops: Stops,
+    ids_N: np.ndarray,
+    logprob_N: np.ndarray,
+    ended: bool,
+    total: float,
+    **others: Any,
 ) -> Generated:
     """An answer of these ids, its text up to the first of the texts that end it."""
     ids = ids_N.tolist()
-    text = text_of(tokenizer, ids, stops.texts)
-    return Generated(text, tuple(ids), "stop" if ended else "length", tuple(logprob_N.tolist()), **others)
+    text, logprobs = text_of(tokenizer, ids, stops), tuple(logprob_N.tolist())
+    return Generated(text, tuple(ids), "stop" if ended else "length", logprobs, total=total, **others)
 
 
 def best_answers(
@@ -324,6 +334,7 @@ def best_answers(
                 found.ids_BN[row, : found.count_B[row]],
                 found.logprob_BN[row, : found.count_B[row]],
                 bool(found.ended_B[row]),
+                float(found.total_B[row]),
             )
             for row in rows
         ]

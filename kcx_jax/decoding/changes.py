@@ -31,7 +31,7 @@ def put(queue: Queue, answers: Answers, new: Queue, place_A: jax.Array) -> tuple
         rules=jax.tree.map(into, queue.rules, new.rules),
         teacher_QN=jax.tree.map(into, queue.teacher_QN, new.teacher_QN),
     )
-    counts = ("count_Q", "done_Q", "ended_Q", "forwards_Q", "drafted_Q", "accepted_Q")
+    counts = ("total_Q", "count_Q", "done_Q", "ended_Q", "forwards_Q", "drafted_Q", "accepted_Q")
     answers = answers._replace(**{name: emptied(getattr(answers, name)) for name in counts})
     return whole(queue), whole(answers)
 

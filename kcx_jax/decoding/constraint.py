@@ -125,7 +125,10 @@ def allowed(ways: Ways, sentences: Sentences, vocabulary: int) -> jax.Array:
     is_open = jnp.concatenate([ways.open_BK, ways.open_BT], axis=1)
     column = jnp.where(is_open, tokens, vocabulary)
     mask_BV = jnp.zeros((rows, vocabulary), bool).at[row_B1, column].set(True, mode="drop")
-    return mask_BV if ways.open_BV is None else mask_BV | ways.open_BV
+    if ways.open_BV is None:
+        return mask_BV
+    more = vocabulary - ways.open_BV.shape[1]  # rows of the head that no token has
+    return mask_BV | jnp.pad(ways.open_BV, ((0, 0), (0, more)))
 
 
 def advanced(

@@ -129,7 +129,8 @@ class Generator:
         rule = None if rules is None else rules.rule
         results: dict[int, Generated] = {}
         with self.on_mesh():
-            terms = terms_of(self.model, prefix_ids, max_new_tokens, rule, sampling, stops)
+            limit = self._limit(prefix_ids, max_new_tokens)
+            terms = terms_of(self.model, prefix_ids, limit, rule, sampling, stops)
             for network, chosen, shape, engine in self._batches(terms, requests, beams=1):
                 some = [(place, requests[place]) for place in chosen]
                 batch = Batch(self.model, network, terms, some, shape, engine, engine.width)
@@ -160,14 +161,13 @@ class Generator:
         """`count` answers to each context, the likeliest first: draws, or, where `sampling` draws nothing, those that a
         beam search of this width finds, which may be fewer.
 
-        As `generate` otherwise. A draw's number is the context's place times `count`, and its own. Raises `UsageError`
-        for penalties without draws.
+        As `generate` otherwise; beams have no `raw_logprobs`. A draw's number is the context's place times `count`, and
+        its own. Raises `UsageError` for a count below 1, and for penalties without draws.
         """
+        if count < 1:
+            raise UsageError(f"count must be at least 1, found {count}.")
         if sampling.temperature > 0:
-            many, own = ([each for each in column for _ in range(count)] for column in (contexts, sentences))
-            drawn = self.generate(prefix, many, max_new_tokens, constraint, own, sampling)
-            groups = [drawn[first : first + count] for first in range(0, len(drawn), count)]
-            return [sorted(group, key=lambda each: -sum(each.logprobs)) for group in groups]
+            return self._drawn(prefix, contexts, count, max_new_tokens, constraint, sentences, sampling)
         if sampling != GREEDY:
             raise UsageError(
                 "a beam search has no penalties and no bias: leave them out, or draw (temperature)."
@@ -178,12 +178,36 @@ class Generator:
         rule = None if rules is None else rules.rule
         results: dict[int, list[Generated]] = {}
         with self.on_mesh():
-            terms = terms_of(self.model, prefix_ids, max_new_tokens, rule, sampling, NO_STOPS)
+            limit = self._limit(prefix_ids, max_new_tokens)
+            terms = terms_of(self.model, prefix_ids, limit, rule, sampling, NO_STOPS)
             for network, chosen, shape, engine in self._batches(terms, requests, count):
                 some = [requests[place] for place in chosen]
                 found = best_answers(self.model, network, terms, some, shape, engine, count)
                 results.update(zip(chosen, found, strict=True))
         return [results[place] for place in range(len(contexts))]
+
+    def _drawn(
+        self,
+        prefix: str,
+        contexts: Sequence[str],
+        count: int,
+        max_new_tokens: int,
+        constraint: Constraint | None,
+        sentences: Sequence[str],
+        sampling: Sampling,
+    ) -> list[list[Generated]]:
+        many, own = ([each for each in column for _ in range(count)] for column in (contexts, sentences))
+        try:
+            drawn = self.generate(prefix, many, max_new_tokens, constraint, own, sampling)
+        except ContextTooLongError as error:
+            place = error.index // count
+            raise ContextTooLongError(place, error.prefix, error.context, error.positions) from None
+        groups = [drawn[first : first + count] for first in range(0, len(drawn), count)]
+        return [sorted(group, key=lambda each: -each.total) for group in groups]
+
+    def _limit(self, prefix_ids: Sequence[int], max_new_tokens: int) -> int:
+        """The most tokens that any answer behind a prefix may have: no cache need hold more."""
+        return max(1, min(max_new_tokens, self.model.config.max_positions - len(prefix_ids) - 1))
 
     def _rules(
         self, constraint: Constraint | None, contexts: Sequence[str], sentences: Sequence[str]

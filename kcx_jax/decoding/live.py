@@ -59,14 +59,14 @@ class Wanted:
     """One request: an answer to `context`, read after `prefix`. See `Generator.generate`.
 
     Both are texts, or, where symbols stand in them that no text spells (a chat's markers), both are ids. `number` is
-    what draws depend on, beside the seed.
+    what draws depend on, beside the seed. A constraint that looks into the `sentence` needs one.
     """
 
     prefix: str | tuple[int, ...]
     context: str | tuple[int, ...]
     max_new_tokens: int = 256
     constraint: Constraint | None = None
-    sentence: str = ""
+    sentence: str | None = None
     sampling: Sampling = GREEDY
     stops: Stops = NO_STOPS
     number: int = 0
@@ -246,7 +246,11 @@ class Live:
         limit = min(wanted.max_new_tokens, self.generator.room(len(prefix_ids), len(context_ids)))
         own = None
         if wanted.constraint is not None:
-            (own,) = self.generator.rulebook.rows(wanted.constraint, [wanted.sentence]).own
+            if wanted.sentence is None and wanted.constraint.level == "schema+span":
+                raise UsageError(
+                    "a constraint at the level schema+span needs the sentence that it looks into."
+                )
+            (own,) = self.generator.rulebook.rows(wanted.constraint, [wanted.sentence or ""]).own
         scale = scale_of(len(context_ids), own)
         most = bucket(limit, SMALLEST_ANSWER)
         kind = Kind(tuple(prefix_ids), wanted.constraint, wanted.sampling, wanted.stops, most, scale)
@@ -352,16 +356,15 @@ class Live:
 
     def _tell(self, group: LiveGroup) -> None:
         """Tell callers what is written so far."""
-        tokenizer, stops = self.generator.model.tokenizer, group.terms.stops.texts
+        tokenizer, stops = self.generator.model.tokenizer, group.terms.stops
         for job, ids in group.written():
             if job.on_text is None or job.future.cancelled():
                 continue
-            text = text_so_far(tokenizer, ids.tolist(), stops)
-            if text == job.text:
-                continue
-            job.text = text
             try:
-                job.on_text(text)
+                text = text_so_far(tokenizer, ids.tolist(), stops)
+                if text != job.text:
+                    job.text = text
+                    job.on_text(text)
             except Exception as error:  # the caller's own
                 with self._changed:
                     group.left.add(job)

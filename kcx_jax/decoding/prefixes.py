@@ -6,6 +6,7 @@ Shapes: P = slots of a prefix, W = tokens that are read at once, G = heads of ke
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from functools import partial
+from threading import RLock
 from typing import Any, NamedTuple
 
 import jax
@@ -68,7 +69,8 @@ class PrefixCache:
 
     If it `shares`, one that begins as a kept one does takes over what they have in common. Keeps at most `max_bytes` of
     keys and values: the least recently used give way, but never those that are pinned, nor the one that was asked for
-    last. `read(ids, start, common)` computes a prefix as `read_prefix` does.
+    last. `read(ids, start, common)` computes a prefix as `read_prefix` does. Threads may share it, and read one after
+    another.
     """
 
     def __init__(
@@ -80,39 +82,45 @@ class PrefixCache:
         self.max_bytes, self._read, self._shares = max_bytes, read, shares
         self._kept: OrderedDict[tuple[int, ...], Prefix] = OrderedDict()
         self._pinned: set[tuple[int, ...]] = set()
+        self._lock = RLock()
         self.tokens_read = self.tokens_reused = 0
 
     def get(self, ids: Sequence[int]) -> Prefix:
         """The prefix of `ids`, kept or computed."""
         key = tuple(ids)
-        if key not in self._kept:
-            others = self._kept if self._shares else ()
-            common, start = max(((_common(key, kept), kept) for kept in others), default=(0, ()))
-            self._kept[key] = self._read(key, self._kept[start] if common else None, common)
-            self.tokens_read += len(key) - common
-            self.tokens_reused += common
-        else:
-            self.tokens_reused += len(key)
-        self._kept.move_to_end(key)
-        for other in [each for each in self._kept if each not in self._pinned and each != key]:
-            if self.bytes_used <= self.max_bytes:
-                break
-            del self._kept[other]
-        return self._kept[key]
+        with self._lock:
+            if key not in self._kept:
+                others = self._kept if self._shares else ()
+                common, start = max(((_common(key, kept), kept) for kept in others), default=(0, ()))
+                self._kept[key] = self._read(key, self._kept[start] if common else None, common)
+                self.tokens_read += len(key) - common
+                self.tokens_reused += common
+            else:
+                self.tokens_reused += len(key)
+            self._kept.move_to_end(key)
+            for other in [each for each in self._kept if each not in self._pinned and each != key]:
+                if self.bytes_used <= self.max_bytes:
+                    break
+                del self._kept[other]
+            return self._kept[key]
 
     def pin(self, ids: Sequence[int]) -> None:
         """Keep the prefix of `ids`, which is computed now if need be, until it is unpinned."""
-        self._pinned.add(tuple(ids))
-        self.get(ids)
+        with self._lock:
+            self._pinned.add(tuple(ids))
+            self.get(ids)
 
     def unpin(self, ids: Sequence[int]) -> None:
         """Let the prefix of `ids` give way again."""
-        self._pinned.discard(tuple(ids))
+        with self._lock:
+            self._pinned.discard(tuple(ids))
 
     @property
     def bytes_used(self) -> int:
         """Bytes of all kept keys and values."""
-        return sum(leaf.nbytes for prefix in self._kept.values() for leaf in jax.tree.leaves(prefix.kv))
+        with self._lock:
+            kept = list(self._kept.values())
+        return sum(leaf.nbytes for prefix in kept for leaf in jax.tree.leaves(prefix.kv))
 
     def __len__(self) -> int:
         return len(self._kept)

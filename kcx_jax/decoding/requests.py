@@ -6,6 +6,7 @@ from typing import Literal
 
 from kcx_jax.decoding.rules import Own, Rule
 from kcx_jax.decoding.state import Ends
+from kcx_jax.errors import UsageError
 from kcx_jax.ops.sampling import Sampler, Sampling
 
 SMALLEST_ANSWER = (
@@ -17,12 +18,19 @@ SMALLEST_ANSWER = (
 class Stops:
     """What ends an answer beside the tokenizer's end token, and how many tokens it has at least.
 
-    The answer's text is without them, and so are its ids but for those of a text.
+    The answer's text is without them, and so are its ids but for those of a text. What stands before the least number
+    of tokens is reached ends nothing, then or later. Raises `UsageError` for texts that are none.
     """
 
     ids: tuple[int, ...] = ()
     texts: tuple[str, ...] = ()
     min_tokens: int = 0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.texts, str) or not all(isinstance(text, str) for text in self.texts):
+            raise UsageError(f"texts that end an answer are a list of texts, found {self.texts!r}.")
+        for name in ("ids", "texts"):  # lists are as good, and cannot be looked up
+            object.__setattr__(self, name, tuple(getattr(self, name)))
 
 
 NO_STOPS = Stops()
@@ -33,6 +41,7 @@ class Generated:
     """One answer: its text, its ids without the end token, and the natural-log probability of each among the tokens
     that were allowed there.
 
+    `total` is the log-probability of the whole: their sum, and that of the end token where one was chosen.
     `finish_reason` "length" means that the answer was cut off at the limit of new tokens. `raw_logprobs` are among all
     tokens, where they were asked for. `forwards` steps of the model wrote it, the first token apart; of `drafted`
     tokens `accepted` were right.
@@ -43,6 +52,7 @@ class Generated:
     finish_reason: Literal["stop", "length"]
     logprobs: tuple[float, ...]
     raw_logprobs: tuple[float, ...] | None = None
+    total: float = field(default=0.0, compare=False)
     forwards: int = field(default=0, compare=False)
     drafted: int = field(default=0, compare=False)
     accepted: int = field(default=0, compare=False)

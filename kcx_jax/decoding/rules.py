@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cached_property
 from threading import Lock
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from kcx_jax.decoding.state import Rules
 from kcx_jax.decoding.syntax import Syntax
 from kcx_jax.decoding.text import STATES, free_text, token_states
 from kcx_jax.decoding.vocabulary import Vocabulary
+from kcx_jax.errors import UsageError
 from kcx_jax.schema import Schema, Task
 from kcx_jax.tokenizer import Tokenizer
 
@@ -37,13 +38,18 @@ class Constraint:
     """What answers of one task are held to, by its level.
 
     canonical: names and brackets are spelled in the tokens that a model is trained on; otherwise in any, as always at
-    the level syntax, which does not know the names.
+    the level syntax, which does not know the names. Raises `UsageError` for another level or task.
     """
 
     schema: Schema
     task: Task
     canonical: bool = True
     level: Level = "schema+span"
+
+    def __post_init__(self) -> None:
+        for what, value, known in (("level", self.level, Level), ("task", self.task, Task)):
+            if value not in get_args(known):
+                raise UsageError(f"{what} of a constraint is {value!r}: one of {', '.join(get_args(known))}")
 
 
 @dataclass
@@ -100,10 +106,18 @@ class Rulebook:
         return Rule(automaton, structure, empty_tally(structure))
 
     def rows(self, constraint: Constraint, sentences: Sequence[str]) -> "Rows":
-        """The rules of answers to these sentences."""
+        """The rules of answers to these sentences. Raises `UsageError` for one that is no text."""
         rule = self.rule(constraint)
         if constraint.level != "schema+span":
             return Rows(rule, [Own(no_spans(STATES), no_copies(STATES))] * len(sentences))
+        for number, sentence in enumerate(sentences):
+            try:
+                sentence.encode()
+            except UnicodeEncodeError as error:
+                raise UsageError(
+                    f"sentence {number}: half a surrogate pair at character {error.start}. The text was decoded "
+                    "wrongly: read it as UTF-8."
+                ) from error
         return Rows(rule, [self._own(each, rule.automaton) for each in sentences])
 
     def _own(self, sentence: str, automaton: Automaton) -> "Own":

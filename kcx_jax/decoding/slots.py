@@ -167,10 +167,12 @@ def _noted(state: State, rows: Slots, course: Course | None, written: Written) -
         (answers.ids_QN, answers.logprob_QN, answers.raw_QN),
         (written.token_RW, written.logprob_RW, written.raw_RW),
     )
+    total_R = jnp.sum(jnp.where(written.taken_RW, written.logprob_RW, 0), axis=1)
     answers = answers._replace(
         ids_QN=ids_QN,
         logprob_QN=logprob_QN,
         raw_QN=raw_QN,
+        total_Q=answers.total_Q.at[row_R].add(total_R, mode="drop"),
         count_Q=answers.count_Q.at[row_R].set(rows.count_B, mode="drop"),
         done_Q=answers.done_Q.at[row_R].set(~rows.live_B, mode="drop"),
         ended_Q=answers.ended_Q.at[row_R].set(written.ended_R, mode="drop"),

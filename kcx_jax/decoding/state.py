@@ -25,7 +25,7 @@ from kcx_jax.ops.sampling import READ, Sampler, remembered
 class Engine:
     """What a program is compiled for: the model, how many contexts are read at once, in the narrowest of which `reads`
     (tokens, ascending), how many tokens a slot reads in a step along each of how many lines of drafts, and whether
-    log-probabilities among all tokens are wanted.
+    log-probabilities among all tokens are wanted. Of the head's rows the tokenizer has `ids`; heads are often larger.
     """
 
     module: Transformer
@@ -34,6 +34,7 @@ class Engine:
     width: int
     lines: int
     raw: bool
+    ids: int
 
 
 class Ends(NamedTuple):
@@ -101,6 +102,7 @@ class Answers(NamedTuple):
     ids_QN: jax.Array
     logprob_QN: jax.Array  # float32, among the tokens that were allowed
     raw_QN: jax.Array | None  # float32, among all
+    total_Q: jax.Array  # float32, of the log-probabilities, that of an end token among them
     count_Q: jax.Array
     done_Q: jax.Array  # bool
     ended_Q: jax.Array  # bool: by what `Ends` says, not by the limit
@@ -201,6 +203,7 @@ def new_state(
         ids_QN=zeros(contexts, most),
         logprob_QN=zeros(contexts, most, dtype=jnp.float32),
         raw_QN=zeros(contexts, most, dtype=jnp.float32) if engine.raw else None,
+        total_Q=zeros(contexts, dtype=jnp.float32),
         count_Q=zeros(contexts),
         done_Q=zeros(contexts, dtype=bool),
         ended_Q=zeros(contexts, dtype=bool),

@@ -18,28 +18,40 @@ MOST_STATES = 256
 
 
 class StopTexts(NamedTuple):
-    """An automaton that reads tokens: the next state by state and token, int16; and the states behind a text, bool."""
+    """An automaton that reads tokens, int16: the next state by state and token. `hit`, the last state, is that behind a
+    text, and is kept. `passing_SV` leads past texts that end nothing yet; None where all do.
+    """
 
     next_SV: jax.Array
-    hit_S: jax.Array
+    passing_SV: jax.Array | None
+
+    @property
+    def hit(self) -> int:
+        return len(self.next_SV) - 1
 
 
-def stop_texts(texts: Sequence[str], token_bytes: Sequence[bytes | None]) -> StopTexts:
-    """The automaton of Aho and Corasick (1975) for these texts, over the tokens' bytes. A state behind a text is kept.
+def stop_texts(texts: Sequence[str], token_bytes: Sequence[bytes | None], passing: bool) -> StopTexts:
+    """The automaton of Aho and Corasick (1975) for these texts, over the tokens' bytes. `passing`: whether some tokens
+    are written before a text may end an answer.
 
     `UsageError` for an empty text, or for texts that are too long together.
     """
     if not all(texts):
         raise UsageError("a text that ends an answer must have at least one character.")
-    step_Sx, hit_S = _byte_automaton([text.encode() for text in texts])
+    passing_Sx, hit_S = _byte_automaton([text.encode() for text in texts])
     if len(hit_S) > MOST_STATES:
         raise UsageError(f"texts that end an answer may have {MOST_STATES - 1} bytes together.")
-    state_SV = states_behind(step_Sx, [each or b"" for each in token_bytes])
-    return StopTexts(jnp.asarray(state_SV), jnp.asarray(hit_S))
+    hit = len(hit_S)
+    kept_1x = np.full((1, 256), hit, np.int16)
+    next_Sx = np.concatenate([np.where(hit_S[passing_Sx], hit, passing_Sx), kept_1x]).astype(np.int16)
+    passing_Sx = np.concatenate([passing_Sx, kept_1x])
+    bytes_V = [each or b"" for each in token_bytes]
+    next_SV, passing_SV = (jnp.asarray(states_behind(each, bytes_V)) for each in (next_Sx, passing_Sx))
+    return StopTexts(next_SV, passing_SV if passing else None)
 
 
 def _byte_automaton(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
-    """Next states [S, 256] int16, and whether a state is behind a text, which it then stays."""
+    """Next states [S, 256] int16, and whether a state is behind a text."""
     children: list[dict[int, int]] = [{}]
     hit = [False]
     for text in texts:
@@ -62,6 +74,4 @@ def _byte_automaton(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
             fallback[child] = int(step_Sx[fallback[state], byte]) if state else 0
             step_Sx[state, byte] = child
             waiting.append(child)
-        if hit[state]:
-            step_Sx[state] = state
     return step_Sx, np.array(hit)

@@ -111,7 +111,7 @@ def _choices(engine: Engine, network: Network, hidden_RWD: jax.Array, course: Co
         arguments = network.variables, hidden_RWD, *tokens, network.inverse_norm_V
         return engine.module.apply(*arguments, method=method)
 
-    token_RWX, open_RWX = _open(hidden_RWD.shape[:2], vocabulary, course)
+    token_RWX, open_RWX = _open(engine, hidden_RWD.shape[:2], course)
     if named and not engine.raw and token_RWX.size <= vocabulary:
         return Choices(token_RWX, jnp.where(open_RWX, scored(jnp.maximum(token_RWX, 0)), -jnp.inf), None)
     logits_RWV = scored()
@@ -121,12 +121,13 @@ def _choices(engine: Engine, network: Network, hidden_RWD: jax.Array, course: Co
 
 
 def _open(
-    shape: tuple[int, ...], vocabulary: int, course: Course | None
+    engine: Engine, shape: tuple[int, ...], course: Course | None
 ) -> tuple[jax.Array, jax.Array | bool]:
-    """Tokens behind each of [R, W], -1 for none, and which of them may be chosen."""
+    """Tokens behind each of [R, W], -1 for none, and which of them may be chosen: none that no id stands for."""
+    vocabulary = engine.module.config.vocab_size
     token_RWV = jnp.broadcast_to(jnp.arange(vocabulary, dtype=jnp.int32), (*shape, vocabulary))
     if course is None:
-        return token_RWV, True
+        return token_RWV, True if engine.ids == vocabulary else token_RWV < engine.ids
     _, rules, line = course
     if course.structure.text is not None:
         open_WRV = jax.vmap(lambda ways: allowed(ways, rules.sentences, vocabulary))(line.ways)
@@ -188,15 +189,18 @@ def _stopped(
     if texts is None or rows.stop_B is None:
         return None, jnp.zeros(len(token_RW), bool), last_R
 
-    def read(state_R: jax.Array, token_R: jax.Array) -> tuple[jax.Array, jax.Array]:
-        state_R = texts.next_SV[state_R, token_R].astype(jnp.int32)
+    def read(state_R: jax.Array, one: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        token_R, early_R = one
+        after_R = texts.next_SV[state_R, token_R]
+        if texts.passing_SV is not None:
+            after_R = jnp.where(early_R, texts.passing_SV[state_R, token_R], after_R)
+        state_R = after_R.astype(jnp.int32)
         return state_R, state_R
 
-    state_RW = lax.scan(read, rows.stop_B, token_RW.T)[1].T
-    hit_RW = texts.hit_S[state_RW] & (
-        rows.count_B[:, None] + jnp.arange(token_RW.shape[1]) + 1 >= network.ends.least
-    )
-    hit_RW &= jnp.arange(token_RW.shape[1]) <= last_R[:, None]
+    steps_W = jnp.arange(token_RW.shape[1])
+    early_RW = rows.count_B[:, None] + steps_W + 1 < network.ends.least
+    state_RW = lax.scan(read, rows.stop_B, (token_RW.T, early_RW.T))[1].T
+    hit_RW = (state_RW == texts.hit) & (steps_W <= last_R[:, None])
     stopped_R = jnp.any(hit_RW, axis=1)
     last_R = jnp.where(stopped_R, jnp.argmax(hit_RW, axis=1), last_R).astype(jnp.int32)
     return picked(state_RW, last_R), stopped_R, last_R
@@ -221,4 +225,5 @@ def _is_whole(network: Network, structure: Structure, rows: Slots) -> jax.Array:
     """Whether nothing is left to the rows but to end; bool [R]. Nobody has to read the last bracket to know that."""
     assert rows.place is not None
     first_R, end_R = (structure.first_N1[rows.place.node_B + step] for step in (0, 1))
-    return (end_R - first_R == 1) & is_end(network, structure.token_E[first_R])
+    only_R = (end_R - first_R == 1) & ~structure.slot_N[rows.place.node_B]
+    return only_R & is_end(network, structure.token_E[first_R])

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Protocol
 
-from kcx_jax.prompts import extraction_prefix
-from kcx_jax.schema import Schema, Task
+from kcx_jax.prompts import extraction_prefix, sentence_context
+from kcx_jax.schema import Entity, Schema, Task
 
 _SHARE = 8  # of a model's positions, the part that stays for a text at least, and for an answer at most
 
@@ -46,10 +46,18 @@ class Question:
 
 @dataclass(frozen=True)
 class Ask:
-    """One prompt: a question about a text, or about a window of one. Asks of one question share its prefix."""
+    """One prompt: a question about a text, or about a window of one, and about the `pair` in it where that is given.
+    Asks of one question share its prefix.
+    """
 
     question: Question
     text: str
+    pair: tuple[Entity, ...] = ()
+
+    @property
+    def context(self) -> str:
+        """The end of its prompt."""
+        return sentence_context(self.text, self.pair)
 
 
 @dataclass(frozen=True)

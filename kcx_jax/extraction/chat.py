@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from kcx_jax.extraction.answers import Answer, Ask, Figures, Room
 from kcx_jax.llm import ChatClient, Reply, ReplyError
 from kcx_jax.llm.tokens import BYTES_PER_TOKEN
-from kcx_jax.prompts import sentence_context
 
 SYSTEM = """\
 You complete Python code that lists what a sentence says. The user shows class definitions, a comment that \
@@ -23,7 +22,14 @@ EAE: [Attack("attacked", attacker=[Person("the rebels")], time=["3 May"])]
 Leave out roles that the sentence does not fill. If there is nothing to list, write []."""
 
 _FENCE = re.compile(r"^[ \t]*```[\w+-]*[ \t]*$", re.MULTILINE)
-_LIST = re.compile(r"^[ \t]*(?:results[ \t]*=[ \t]*)?(?=\[)", re.MULTILINE)
+# What a model thought before it answered, where its server leaves that in the reply.
+_THOUGHT = re.compile(
+    r"\A(?:\s*<think>.*?(?:</think>|\Z)|.*?^[ \t]*</think>[ \t]*$)", re.DOTALL | re.MULTILINE
+)
+_LISTS = [
+    re.compile(rf"^[ \t]*(?:results[ \t]*=[ \t]*)?(?={first})", re.MULTILINE)
+    for first in (r"\[\s*(?:\]|\w+\s*\()", r"\[")  # of instances, or of none; else of whatever
+]
 
 
 class ChatAnswers:
@@ -57,7 +63,7 @@ class ChatAnswers:
         conversations = (
             [
                 {"role": "system", "content": SYSTEM},
-                {"role": "user", "content": ask.question.prefix + sentence_context(ask.text)},
+                {"role": "user", "content": ask.question.prefix + ask.context},
             ]
             for ask in asks
         )
@@ -75,9 +81,11 @@ def _tokens(text: str) -> int:
 
 
 def code_of(reply: str) -> str:
-    """The list that a reply wraps in a fence, prose or an assignment; the whole reply without one."""
+    """The list that a reply wraps in a fence, prose or an assignment; without one all but what was thought before."""
+    reply = _THOUGHT.sub("", reply)
     text = _FENCE.sub("", reply)
-    start = _LIST.search(text)
+    starts = (found for each in _LISTS if (found := each.search(text)))
+    start = next(starts, None)
     return text[start.end() :].rstrip() if start else reply
 
 

@@ -19,7 +19,7 @@ from kcx_jax.llm import ChatClient
 from kcx_jax.schema import Schema, Task, load_schema
 
 SchemaSource = Schema | str | Path | ModuleType | Iterable[type | str]
-Texts = str | Iterable[str | Record]
+Texts = str | Record | Iterable[str | Record]
 
 
 class Extractor:
@@ -94,6 +94,7 @@ class Extractor:
         window: int | None = SIZE,
         overlap: int | None = None,
         auto: bool = False,
+        pair: bool = False,
     ) -> Generator[Result, None, None]:
         """A result for each text, in order, while texts are still being read.
 
@@ -106,10 +107,11 @@ class Extractor:
         listed in ``result.repairs``. `window`: a text of more characters is read in windows of at most so many, which
         overlap by `overlap` (default: a fifth), and what is found in them is joined; None: texts are read whole, as
         far as the model has room. `auto`: as for `load_schema`, labels without a name get one; results have the
-        labels. Raises `UsageError` for a schema, tasks, `ground` or windows that cannot be, and `KcxError` for a
-        text that is none or an endpoint that does not answer at all.
+        labels. `pair`: RE is asked about the pair of each record, which its prompt names, as in tuning with
+        ``prompts.pair``. Raises `UsageError` for a schema, tasks, `ground` or windows that cannot be, and `KcxError`
+        for a text that is none or an endpoint that does not answer at all.
         """
-        reader = self._reader(schema, tasks, ground, window, overlap, auto)
+        reader = self._reader(schema, tasks, ground, window, overlap, auto, pair)
         return (result for (result,) in self._results(_records(texts), [reader]))
 
     def extract_each(
@@ -127,8 +129,8 @@ class Extractor:
         They are asked about together: the texts are read once, and a model works on all of them at a time. The rest is
         as for `extract`. Raises `UsageError` for no schema at all, too.
         """
-        if not schemas:
-            raise UsageError("no schema is given: name at least one, such as {'people': ['person']}")
+        if not isinstance(schemas, Mapping) or not schemas:
+            raise UsageError("schemas need names: give at least one, such as {'people': ['person']}")
         readers = [self._reader(schema, None, ground, window, overlap, auto) for schema in schemas.values()]
         found = self._results(_records(texts), readers)
         return (dict(zip(schemas, results, strict=True)) for results in found)
@@ -143,13 +145,16 @@ class Extractor:
         window: int | None = SIZE,
         overlap: int | None = None,
         auto: bool = False,
+        pair: bool = False,
     ) -> AsyncIterator[Result]:
         """`extract` for ``async for``: the work is done in a thread, and the event loop goes on.
 
         A caller that is cancelled, or leaves the loop, does not wait; what the model has at hand then comes to its end
         in the thread, and nothing more is asked.
         """
-        results = self.extract(texts, schema, tasks, ground, window=window, overlap=overlap, auto=auto)
+        results = self.extract(
+            texts, schema, tasks, ground, window=window, overlap=overlap, auto=auto, pair=pair
+        )
         return drawn_in_thread(results)
 
     def _reader(
@@ -160,9 +165,10 @@ class Extractor:
         window: int | None,
         overlap: int | None,
         auto: bool,
+        pair: bool = False,
     ) -> Reader:
         loaded = load_schema(schema, auto=auto)
-        return Reader(loaded, tasks, ground, Window.of(window, overlap), self._source.room)
+        return Reader(loaded, tasks, ground, Window.of(window, overlap), self._source.room, pair)
 
     def _results(
         self, records: Iterator[Record], readers: Sequence[Reader]
@@ -190,5 +196,9 @@ class Extractor:
 
 
 def _records(texts: Texts) -> Iterator[Record]:
-    for number, text in enumerate([texts] if isinstance(texts, str) else texts):
+    for number, text in enumerate([texts] if isinstance(texts, (str, bytes, Record)) else texts):
+        if not isinstance(text, (str, Record)):
+            raise KcxError(
+                f"text {str(number)!r}: a text (str) or a record is needed, found {type(text).__name__}"
+            )
         yield text if isinstance(text, Record) else Record(str(number), "und", text)

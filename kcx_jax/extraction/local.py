@@ -8,7 +8,6 @@ from kcx_jax.decoding import Constraint, Generated, Generator, Level
 from kcx_jax.decoding.batch import Model
 from kcx_jax.errors import UsageError
 from kcx_jax.extraction.answers import Answer, Ask, Figures, Room
-from kcx_jax.prompts import sentence_context
 from kcx_jax.tokenizer import Tokenizer
 
 LEVELS = ("off", *get_args(Level))
@@ -30,13 +29,15 @@ def room_of(model: Model, max_new_tokens: int) -> Room:
 
 class ModelAnswers:
     """An `AnswerSource` over a `Generator`; answers are cut off after `max_new_tokens`, and held to the level
-    `constraint`, or to none at "off". Raises `UsageError` for another level.
+    `constraint`, or to none at "off". Raises `UsageError` for another level, and for fewer tokens than one.
     """
 
     def __init__(
         self, generator: Generator, max_new_tokens: int, constraint: Level | Literal["off"] = "schema+span"
     ):
         check_level(constraint)
+        if max_new_tokens < 1:
+            raise UsageError(f"max_new_tokens must be at least 1, found {max_new_tokens}")
         self.generator = generator
         self.max_new_tokens, self.level = max_new_tokens, constraint
         self._answers = self._forwards = 0
@@ -75,7 +76,7 @@ class ModelAnswers:
         constraint = None
         if self.level != "off":
             constraint = Constraint(question.schema, question.task, level=self.level)
-        contexts = list(map(sentence_context, texts))
+        contexts = [ask.context for ask in asks]
         return self.generator.generate(prefix, contexts, self.max_new_tokens, constraint, texts)
 
 

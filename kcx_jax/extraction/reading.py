@@ -18,8 +18,8 @@ from kcx_jax.extraction.merge import merge
 from kcx_jax.extraction.results import AnswerProblem, Key, Result
 from kcx_jax.extraction.shift import shifted
 from kcx_jax.extraction.windows import Span, Window, cut
-from kcx_jax.prompts import sentence_context, split_schema
-from kcx_jax.schema import TASKS, ParsedAnswer, Schema, Task, parse_answer
+from kcx_jax.prompts import pair_instances, sentence_context, split_schema
+from kcx_jax.schema import TASKS, Entity, ParsedAnswer, Schema, Task, parse_answer
 from kcx_jax.scoring import Unresolved, ground
 
 __all__ = ["Ask", "Ground", "Reader", "Reading"]
@@ -38,7 +38,8 @@ class Reader:
 
     `tasks`, `ground`: as for `Extractor.extract`. `window`: how long texts are cut; None: only where the model has no
     room for them. `room`: what fits the model, if that is known: schemas that are too large for it are split, and their
-    answers joined. Raises `UsageError` for tasks, a ground or a schema that cannot be.
+    answers joined. `pair`: RE is asked about the pair that ``meta["pair"]`` of each record names, and its prompt says
+    so, as in tuning with ``prompts.pair``. Raises `UsageError` for tasks, a ground or a schema that cannot be.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Reader:
         ground: Ground = "strict",
         window: Window | None = Window(),  # noqa: B008  (frozen)
         room: Room | None = None,
+        pair: bool = False,
     ):
         if ground not in ("strict", "ladder"):
             raise UsageError(f"ground is {ground!r}: must be 'strict' or 'ladder'")
@@ -56,18 +58,30 @@ class Reader:
         self.questions = tuple(
             Question(group, task) for task in self.tasks for group in _groups(schema, task, room)
         )
+        if pair and "re" not in self.tasks:
+            raise UsageError("a pair is given for the task re alone, which is not asked for")
+        self.pair = pair
         self._window, self._room = window, room
         self._tokens = room.text(question.prefix for question in self.questions) if room else 0
 
     def read(self, record: Record) -> "Reading":
-        """What is asked about a text. Raises `KcxError` for a text that was decoded wrongly or has no room at all."""
+        """What is asked about a text. Raises `KcxError` for a text that was decoded wrongly or has no room at all, and
+        for one without the pair that is to be given, or whose pair does not stand in one window.
+        """
         check_text(record)
         pair_places(record)  # a pair that is none is said before anything is asked
-        return Reading(self, record, cut(record.text, self._window, partial(self._fit, record)))
+        pair = pair_instances(record, self.schema) if self.pair else ()
+        windows = cut(record.text, self._window, partial(self._fit, record, pair))
+        if pair and len(windows) > 1:
+            raise KcxError(
+                f"text {record.id!r}: a pair is given, and the text is too long to be read at once. Read it whole "
+                "(window=None), or with a model or schema that leaves it room."
+            )
+        return Reading(self, record, windows, pair)
 
-    def _fit(self, record: Record, piece: str) -> int:
+    def _fit(self, record: Record, pair: tuple[Entity, ...], piece: str) -> int:
         """How many characters of a piece of the text the model has room for."""
-        context = sentence_context(piece)
+        context = sentence_context(piece, pair)
         if self._room is None or len(context.encode("utf-8")) <= self._tokens:
             return len(piece)  # a token is a byte at least
         tokens = self._room.count(context)
@@ -89,6 +103,7 @@ class Reading:
     reader: Reader
     record: Record
     windows: Sequence[Span]
+    pair: tuple[Entity, ...] = ()  # that RE is asked about
 
     def __len__(self) -> int:
         """How many asks there are."""
@@ -98,7 +113,11 @@ class Reading:
     def asks(self) -> tuple[Ask, ...]:
         """All that is asked, one window after the other, the questions of a window in the order of the reader's."""
         texts = (self.record.text[start:end] for start, end in self.windows)
-        return tuple(Ask(question, text) for text in texts for question in self.reader.questions)
+        return tuple(
+            Ask(question, text, self.pair if question.task == "re" else ())
+            for text in texts
+            for question in self.reader.questions
+        )
 
     def result(self, answers: Sequence[Answer]) -> Result:
         """The result, from the answers to `asks`, in their order.

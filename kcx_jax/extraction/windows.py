@@ -43,6 +43,10 @@ class Window:
     overlap: int = SIZE // 5
 
     def __post_init__(self) -> None:
+        if not all(isinstance(each, int) for each in (self.size, self.overlap)):
+            raise UsageError(
+                f"a window is so many characters, found {self.size!r} and an overlap of {self.overlap!r}"
+            )
         if self.size < 1:
             raise UsageError(f"a window of {self.size} characters: must be 1 or more")
         if not 0 <= 2 * self.overlap <= self.size:
@@ -54,7 +58,8 @@ class Window:
     def of(cls, size: int | None, overlap: int | None) -> "Window | None":
         """The window of `size`; without an overlap given, a fifth of it. None for no size: texts are not cut."""
         if size is not None:
-            return cls(size, size // 5 if overlap is None else overlap)
+            fifth = size // 5 if isinstance(size, int) else 0
+            return cls(size, fifth if overlap is None else overlap)
         if overlap is not None:
             raise UsageError(f"an overlap of {overlap} without windows: give their size too")
         return None

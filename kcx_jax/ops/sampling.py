@@ -16,6 +16,8 @@ import jax.numpy as jnp
 from kcx_jax.errors import UsageError
 
 _NEVER = -jnp.inf
+_LARGEST = 1e30  # of numbers that are given, and of scores that may be chosen: far inside float32
+_COLDEST = 1e-6  # of temperatures; colder ones draw the likeliest token, and scores overflow
 READ, WRITTEN = 1, 2
 """Bits of a token that stood in the prompt; in the answer so far."""
 
@@ -24,8 +26,9 @@ READ, WRITTEN = 1, 2
 class Sampling:
     """How to choose; the default takes the likeliest token.
 
-    `temperature` 0 draws nothing. `top_k` keeps the k likeliest tokens, `top_p` the fewest whose probabilities reach p,
-    `min_p` those with at least this share of the likeliest one's probability; each with their equals.
+    `temperature` 0 draws nothing, and below 1e-6 it is 0. `top_k` keeps the k likeliest tokens, `top_p` the fewest
+    whose probabilities reach p, `min_p` those with at least this share of the likeliest one's probability; each with
+    their equals.
     `repetition_penalty` divides the positive scores of tokens of prompt and answer, and multiplies the negative ones
     (Keskar et al. 2019); `presence_penalty` is taken from the scores of tokens of the answer. `logit_bias` is added to
     the scores of its (token id, bias). `seed` goes with the requests' numbers. `UsageError` if invalid.
@@ -41,19 +44,22 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
+        if not 0 <= self.temperature <= _LARGEST:
             raise UsageError(f"temperature must be zero or more, found {self.temperature}.")
+        if self.temperature < _COLDEST:
+            object.__setattr__(self, "temperature", 0.0)
+        object.__setattr__(self, "logit_bias", tuple((token, bias) for token, bias in self.logit_bias))
         if self.top_k is not None and self.top_k < 1:
             raise UsageError(f"top_k must be at least 1, found {self.top_k}.")
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise UsageError(f"top_p must be above 0 and at most 1, found {self.top_p}.")
         if self.min_p is not None and not 0 <= self.min_p <= 1:
             raise UsageError(f"min_p must be from 0 to 1, found {self.min_p}.")
-        if not 0 < self.repetition_penalty < float("inf"):
+        if not 1 / _LARGEST <= self.repetition_penalty <= _LARGEST:
             raise UsageError(f"repetition_penalty must be positive, found {self.repetition_penalty}.")
-        if not abs(self.presence_penalty) < float("inf"):
+        if not abs(self.presence_penalty) <= _LARGEST:
             raise UsageError(f"presence_penalty must be a number, found {self.presence_penalty}.")
-        if not all(token >= 0 and abs(bias) < float("inf") for token, bias in self.logit_bias):
+        if not all(token >= 0 and abs(bias) <= _LARGEST for token, bias in self.logit_bias):
             raise UsageError("logit_bias must be pairs of a token id and a number.")
         if not -(1 << 31) <= self.seed < 1 << 32:
             raise UsageError(f"seed must have at most 32 bits, found {self.seed}.")
@@ -121,12 +127,19 @@ def choose(
 
 def weighed(scores: jax.Array, tokens: jax.Array, seen: jax.Array | None, sampler: Sampler) -> jax.Array:
     """`scores` with penalties and bias. `seen` [..., X] has the bits `READ` and `WRITTEN` (needed for penalties)."""
-    scores = scores.astype(jnp.float32)
+    scores = given = scores.astype(jnp.float32)
     if sampler.repetition is not None and sampler.presence is not None:
         assert seen is not None
         penalised = jnp.where(scores > 0, scores / sampler.repetition, scores * sampler.repetition)
         scores = jnp.where(seen > 0, penalised, scores) - jnp.where(seen & WRITTEN, sampler.presence, 0)
-    return scores if sampler.bias_V is None else scores + sampler.bias_V[tokens]
+    if sampler.bias_V is not None:
+        scores = scores + sampler.bias_V[tokens]
+    # Whatever the numbers are, what may not be chosen is not, and all else may be.
+    return (
+        scores
+        if scores is given
+        else jnp.where(given == _NEVER, _NEVER, jnp.clip(scores, -_LARGEST, _LARGEST))
+    )
 
 
 def cut(scores: jax.Array, sampler: Sampler) -> jax.Array:

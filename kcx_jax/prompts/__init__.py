@@ -10,6 +10,7 @@ from kcx_jax.prompts.extraction import (
     extraction_branch,
     extraction_prefix,
     extraction_tree,
+    pair_instances,
     sentence_context,
 )
 from kcx_jax.prompts.instances import answer_instances
@@ -32,6 +33,7 @@ __all__ = [
     "extraction_branch",
     "extraction_prefix",
     "extraction_tree",
+    "pair_instances",
     "sample_alignment_trees",
     "sample_schema",
     "sample_trees",

@@ -16,14 +16,14 @@ two mentions whose relation is asked for, a line names them, and no relation bet
 The wording is this project's own (the paper does not state one).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kcx_jax.corpora import Record
 from kcx_jax.corpora.pairs import of_the_pair, pair_of
 from kcx_jax.errors import UsageError
 from kcx_jax.prompts.instances import answer_instances, entity_instance
 from kcx_jax.prompts.tree import Branch, PromptTree
-from kcx_jax.schema import Schema, Task, quote, render_answer, render_schema
+from kcx_jax.schema import Entity, Schema, Task, quote, render_answer, render_schema
 
 TASK_LINES: dict[Task, str] = {
     "ner": "# NER: list every entity in the sentence, in order.",
@@ -38,9 +38,16 @@ def extraction_prefix(schema: Schema, task: Task) -> str:
     return f"{render_schema(schema.for_task(task))}{TASK_LINES[task]}\n"
 
 
-def sentence_context(text: str) -> str:
-    """The lines that put a sentence and ask for its results."""
-    return f"sentence = {quote(text)}\nresults ="
+def sentence_context(text: str, pair: Sequence[Entity] = ()) -> str:
+    """The lines that put a sentence, name the pair whose relation is asked for, if one is, and ask for the results."""
+    named = f"pair = {render_answer(pair)[1:-1]}\n" if pair else ""
+    return f"sentence = {quote(text)}\n{named}results ="
+
+
+def pair_instances(record: Record, schema: Schema) -> tuple[Entity, Entity]:
+    """A record's pair as a prompt names it. Raises as `pair_of` and `entity_instance`."""
+    first, second = (entity_instance(mention, schema, record.id, "the pair") for mention in pair_of(record))
+    return first, second
 
 
 def answer_text(record: Record, schema: Schema, task: Task) -> str:
@@ -63,9 +70,7 @@ def extraction_branch(source: Record | str, schema: Schema, task: Task, pair: bo
         return Branch(sentence_context(source), "", "")
     if not pair:
         return Branch(sentence_context(source.text), answer_text(source, schema, task), source.id)
-    head, tail = (entity_instance(mention, schema, source.id, "the pair") for mention in pair_of(source))
-    line = f"pair = {render_answer([head, tail])[1:-1]}"
-    context = f"sentence = {quote(source.text)}\n{line}\nresults ="
+    context = sentence_context(source.text, pair_instances(source, schema))
     return Branch(context, answer_text(of_the_pair(source), schema, task), source.id)
 
 

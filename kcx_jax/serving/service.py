@@ -11,7 +11,6 @@ from kcx_jax.extraction import Result
 from kcx_jax.extraction.answers import Ask
 from kcx_jax.extraction.local import answer_of, room_of
 from kcx_jax.extraction.reading import Reader, Reading
-from kcx_jax.prompts import sentence_context
 from kcx_jax.schema import Schema, Task, load_schema
 from kcx_jax.serving.errors import ApiError
 from kcx_jax.serving.schemas import Ground, SchemaBook
@@ -64,7 +63,7 @@ class Service:
         question, level = ask.question, self.settings.constraint
         return Wanted(
             question.prefix,
-            sentence_context(ask.text),
+            ask.context,
             self.settings.max_new_tokens,
             None if level == "off" else Constraint(question.schema, question.task, level=level),
             ask.text,

@@ -1,9 +1,11 @@
 """A beam search finds what a search by hand finds, and draws come the likeliest first."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from kcx_jax.decoding import Constraint, Generator
+from kcx_jax.decoding import Constraint, ContextTooLongError, Generator
 from kcx_jax.errors import UsageError
 from kcx_jax.ops.sampling import Sampling
 from kcx_jax.prompts.extraction import extraction_prefix, sentence_context
@@ -42,7 +44,7 @@ def test_a_search_finds_what_a_search_by_hand_finds(tiny):
     for context, answers in zip(contexts, found, strict=True):
         want = _by_hand(tiny, tiny.tokenizer.encode(PREFIX + context), 3, 5)
         assert [answer.ids for answer in answers] == [written for written, _, _ in want]
-        totals = [sum(answer.logprobs) for answer in answers]
+        totals = [answer.total for answer in answers]
         np.testing.assert_allclose(totals, [total for _, total, _ in want], atol=1e-4)
 
 
@@ -61,6 +63,44 @@ def test_a_beam_of_one_is_greedy_and_others_are_answers_too(tiny):
                 assert not parse_answer(answer.text, SCHEMA).problems
 
 
+def _likelihood(model, ids):
+    """The sum of the log-probabilities of what follows PREFIX and "Ada", by one plain forward."""
+    before = model.tokenizer.encode(PREFIX + "Ada")
+    row = np.zeros((1, WIDTH), np.int32)
+    row[0, : len(before) + len(ids)] = [*before, *ids]
+    scores = np.asarray(model.logits(row, [len(before) + len(ids)]))[0].astype(np.float64)
+    scores -= np.logaddexp.reduce(scores, axis=1, keepdims=True)
+    return sum(scores[len(before) + place - 1, token] for place, token in enumerate(ids))
+
+
+def test_the_end_of_an_answer_counts_where_draws_are_ordered(tiny):
+    """An end token that is drawn is as unlikely as others, and an answer that is nothing else no certain one."""
+    generator = Generator(tiny, slots=8)
+    (plain,) = generator.generate(PREFIX, ["Ada"], 6, sampling=Sampling(temperature=1.0, seed=3))
+    eos_id = plain.ids[1]
+    config = dataclasses.replace(tiny.config, eos_id=eos_id)
+    model = dataclasses.replace(tiny, config=config, module=dataclasses.replace(tiny.module, config=config))
+    bias = Sampling(temperature=1.0, seed=3, logit_bias=((eos_id, 6.0),))
+    (answers,) = Generator(model, slots=8).n_best(PREFIX, ["Ada"], 12, 6, sampling=bias)
+    assert {answer.finish_reason for answer in answers} == {"stop", "length"}
+    totals = [answer.total for answer in answers]
+    want = [
+        _likelihood(tiny, [*answer.ids, *([eos_id] if answer.finish_reason == "stop" else [])])
+        for answer in answers
+    ]
+    np.testing.assert_allclose(totals, want, atol=1e-3)
+    assert totals == sorted(totals, reverse=True)
+
+
+def test_a_context_without_room_is_refused_by_its_own_number(tiny):
+    warm = Sampling(temperature=1.0)
+    with pytest.raises(ContextTooLongError, match="context 1:") as refused:
+        Generator(tiny).n_best("x\n", ["a", "b " * 5000], 3, 4, sampling=warm)
+    assert refused.value.index == 1
+    with pytest.raises(UsageError, match="count"):
+        Generator(tiny).n_best("x\n", ["a"], 0, 4, sampling=warm)
+
+
 def test_draws_come_the_likeliest_first_and_follow_the_seed(tiny):
     generator = Generator(tiny, slots=8)
     warm = Sampling(temperature=1.0, seed=3)
@@ -68,7 +108,7 @@ def test_draws_come_the_likeliest_first_and_follow_the_seed(tiny):
     found = generator.n_best(PREFIX, contexts, 5, 6, sampling=warm)
     assert found == generator.n_best(PREFIX, contexts, 5, 6, sampling=warm)
     for answers in found:
-        totals = [sum(answer.logprobs) for answer in answers]
+        totals = [answer.total for answer in answers]
         assert totals == sorted(totals, reverse=True)
         assert len({answer.ids for answer in answers}) > 2
 

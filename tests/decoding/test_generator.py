@@ -1,6 +1,8 @@
 """Answers do not depend on batching, slots or where the prefix ends, and equal the goldens."""
 
 import dataclasses
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from kcx_jax.decoding import Constraint, ContextTooLongError, Generator
 from kcx_jax.decoding.prefixes import Prefix, PrefixCache
+from kcx_jax.errors import UsageError
 from kcx_jax.ops.layouts import KV
 from kcx_jax.schema import load_schema
 
@@ -120,6 +123,33 @@ def test_a_context_without_room_for_an_answer_is_refused_by_its_number(tiny):
     assert refused.value.index == 1
 
 
+@pytest.mark.parametrize("beams", [False, True])
+def test_no_cache_holds_more_than_the_model_has_positions(tiny, monkeypatch, beams):
+    """However many tokens are asked for: the slots are those of an answer that fills the model."""
+    model, sizes = _with(tiny, max_positions=256), []
+    monkeypatch.setattr(Generator, "rows", lambda self, contexts, tokens: sizes.append(tokens) or 1)
+    for most in (200, 10**6):
+        generator = Generator(model, slots=1)
+        if beams:
+            generator.n_best("x\n", ["a"], 2, most)
+        else:
+            generator.generate("x\n", ["a"], most)
+    assert sizes[0] == sizes[1]
+
+
+def test_a_constraint_of_no_such_level_or_task_is_refused():
+    with pytest.raises(UsageError, match="level of a constraint is 'schema_span'"):
+        Constraint(load_schema(["person"]), "ner", level="schema_span")
+    with pytest.raises(UsageError, match="task of a constraint is 'pos'"):
+        Constraint(load_schema(["person"]), "pos")
+
+
+def test_half_a_surrogate_pair_in_a_sentence_is_told_with_its_number(tiny):
+    constraint = Constraint(load_schema(["person"]), "ner")
+    with pytest.raises(UsageError, match="sentence 1: half a surrogate pair at character 2"):
+        Generator(tiny).generate("x\n", ["a", "b"], 4, constraint, ["a", "b \ud800"])
+
+
 def test_nothing_to_do_is_nothing_done(tiny):
     assert Generator(tiny).generate("x\n", []) == []
 
@@ -189,6 +219,20 @@ def test_the_cache_of_prefixes_is_right_and_bounded(asked, data):
     cache.get(pinned)
     assert cache.tokens_read == read
     assert cache.tokens_read + cache.tokens_reused == sum(map(len, [*asked, pinned, pinned]))
+
+
+def test_threads_may_share_the_cache():
+    """Prefixes that others drop and read meanwhile."""
+    cache, interval = PrefixCache(8 * 40, _kept), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(cache.get, tuple(range(start, start + 9))) for start in range(400)]
+            for start, one in enumerate(asked):
+                assert one.result().kv.k.tolist() == list(range(start, start + 9))
+    finally:
+        sys.setswitchinterval(interval)
+    assert cache.bytes_used <= 8 * 40
 
 
 def test_what_was_used_longest_ago_gives_way_first():

@@ -59,7 +59,7 @@ def test_a_request_draws_the_same_whatever_is_beside_it(generator):
     assert _ids(generator, prompts, Sampling(temperature=1.2, seed=5)) != together
 
 
-def test_stops_by_id_and_by_text(generator, tiny):
+def test_stops_by_id(generator):
     prompts = [[7, 8, 9], [11], [12, 13]]
     plain = generator.generate_ids([], prompts, NEW)
     token = plain[0].ids[5]
@@ -69,15 +69,26 @@ def test_stops_by_id_and_by_text(generator, tiny):
         assert got.ids == before.ids[:cut]
         assert got.finish_reason == ("stop" if cut < len(before.ids) else before.finish_reason)
 
+
+@pytest.fixture(scope="module")
+def spelled(tiny):
+    """Greedy, and without the ids that stand for no text."""
+    pieces = enumerate(tiny.tokenizer.token_bytes())
+    return Sampling(logit_bias=[(token, -1e4) for token, piece in pieces if not piece])
+
+
+def test_a_text_ends_an_answer_across_tokens(generator, tiny, spelled):
+    prompts = [[7, 8, 9], [11], [12, 13]]
+    plain = generator.generate_ids([], prompts, NEW, None, spelled)
     pieces = [each or b"" for each in tiny.tokenizer.token_bytes()]
     for before in plain:
         # From the middle of one token into another, so that it stands across a border.
-        spelled = [pieces[token].decode("utf-8", "replace") for token in before.ids]
-        text = (spelled[3][-1:] + spelled[4] + spelled[5][:1]).replace("\ufffd", "")
+        words = [pieces[token].decode("utf-8", "replace") for token in before.ids]
+        text = (words[3][-1:] + words[4] + words[5][:1]).replace("\ufffd", "")
         if not text or text not in before.text:
             continue
         (got,) = generator.generate_ids(
-            [], [prompts[plain.index(before)]], NEW, stops=Stops(texts=(text, "never there"))
+            [], [prompts[plain.index(before)]], NEW, None, spelled, Stops(texts=(text, "never there"))
         )
         assert got.finish_reason == "stop"
         assert got.text == before.text[: before.text.index(text)]
@@ -97,6 +108,42 @@ def test_an_answer_has_its_least_number_of_tokens(generator, tiny):
         assert stops.ids[0] not in got.ids[:10]
 
 
+def _first_stop(pieces, ids, stops, least):
+    """By hand: how many tokens are written, and the text, if the first stop counts that the `least` token ends."""
+    for count in range(max(1, least), len(ids) + 1):
+        text, early = (b"".join(pieces[token] for token in ids[:end]) for end in (count, count - 1))
+        starts = [
+            start
+            for stop in stops
+            for start in range(len(text))
+            if text.startswith(stop, start) and start + len(stop) > len(early)
+        ]
+        if starts:
+            return count, text[: min(starts)].decode("utf-8", "replace")
+    return None
+
+
+def test_a_text_ends_an_answer_where_it_has_its_least_number_of_tokens(generator, tiny, spelled):
+    """What stood before is passed, be it there again or not; whatever the number is."""
+    pieces = tiny.tokenizer.token_bytes()
+    (plain,) = generator.generate_ids([], [[7, 8, 9]], 2 * NEW, None, spelled)
+    letters = [text for text in plain.text if text.isascii() and text.isalpha()]
+    often = max(sorted(set(letters)), key=letters.count)
+    assert letters.count(often) > 2
+    passed = 0
+    for least in range(2 * NEW):
+        stops = Stops(texts=[often], min_tokens=least)
+        (got,) = generator.generate_ids([], [[7, 8, 9]], 2 * NEW, None, spelled, stops)
+        want = _first_stop(pieces, plain.ids, [often.encode()], least)
+        if want is None:
+            assert (got.ids, got.finish_reason, got.text) == (plain.ids, "length", plain.text)
+        else:
+            assert (len(got.ids), got.finish_reason) == (want[0], "stop")
+            assert got.text == want[1]
+            passed += often in got.text
+    assert passed
+
+
 def test_a_bias_forbids_and_forces(generator):
     (plain,) = generator.generate_ids([], [[7, 8, 9]], NEW)
     first = plain.ids[0]
@@ -104,6 +151,12 @@ def test_a_bias_forbids_and_forces(generator):
     assert first not in without.ids
     (only,) = generator.generate_ids([], [[7, 8, 9]], NEW, None, Sampling(logit_bias=((first, 1e4),)))
     assert set(only.ids) == {first}
+
+
+@pytest.mark.parametrize("texts", ["END", [1], b"END"])
+def test_texts_that_are_none_end_nothing(texts):
+    with pytest.raises(UsageError, match="list of texts"):
+        Stops(texts=texts)
 
 
 @pytest.mark.parametrize(

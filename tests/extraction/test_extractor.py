@@ -11,7 +11,7 @@ from kcx_jax.corpora import Mention, Record
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.extraction import Extractor
 from kcx_jax.extraction.chat import code_of
-from kcx_jax.prompts import extraction_prefix
+from kcx_jax.prompts import extraction_branch, extraction_prefix, sentence_context
 from kcx_jax.schema import load_schema
 from kcx_jax.testing.llm_script import Script
 
@@ -176,6 +176,41 @@ def test_a_relation_of_the_pair_that_a_record_asks_about_stands_at_its_places(se
     assert result.record.meta == {"page": 3}
 
 
+def test_a_pair_that_is_given_stands_in_the_prompt_as_in_training(served, monkeypatch):
+    extractor, _ = served({ENGLISH: '[BirthPlace(Person("Ada"), City("London"))]'})
+    seen, read = [], Script.read
+    monkeypatch.setattr(
+        Script, "read", lambda self, model, messages: seen.append(messages) or read(self, model, messages)
+    )
+    ends = tuple(
+        Mention(text, name, ENGLISH.rindex(text), ENGLISH.rindex(text) + len(text), text)
+        for name, text in [("Person", "Ada"), ("City", "London")]
+    )
+    record = Record("1", "en", ENGLISH, ends, (), meta={"pair": {"mentions": ["Ada", "London"]}})
+    (result,) = extractor.extract([record], CLASSES, tasks=["re", "ner"], pair=True)
+    assert result.relations[0].head.start == ENGLISH.rindex("Ada")
+    schema, asked = load_schema(CLASSES), [messages[1]["content"] for messages in seen]
+    branch = extraction_branch(record, schema, "re", pair=True)
+    assert 'pair = Person("Ada"), City("London")' in branch.context
+    assert extraction_prefix(schema, "re") + branch.context in asked
+    assert extraction_prefix(schema, "ner") + sentence_context(ENGLISH) in asked
+
+
+def test_a_pair_that_cannot_be_given_is_refused(served):
+    extractor, _ = served()
+    ends = (Mention("a", "Person", 0, 3, "Ada"), Mention("b", "Place", 4, 7, "met"))
+    pair = Record("1", "en", ENGLISH, ends, meta={"pair": {"mentions": ["a", "b"]}})
+    for record, message in [
+        (ENGLISH, "has no meta.pair"),
+        (pair, "no class Place"),
+        (replace(pair, entities=(ends[0], replace(ends[1], type="City"))), "too long to be read at once"),
+    ]:
+        with pytest.raises(KcxError, match=message):
+            list(extractor.extract([record], CLASSES, tasks=["re"], window=20, pair=True))
+    with pytest.raises(UsageError, match="for the task re alone"):
+        extractor.extract(ENGLISH, CLASSES, tasks=["ner"], pair=True)
+
+
 def test_an_endpoint_nobody_listens_at_is_one_error():
     extractor = Extractor.from_openai("any", "http://127.0.0.1:9/v1", "key")
     with pytest.raises(KcxError, match="cannot reach"):
@@ -213,6 +248,9 @@ def test_half_a_surrogate_pair_is_named_with_its_text(served):
         '```python\nresults = [Person("Ada")]\n```',
         'Here you are:\n\n```\n[Person("Ada")]\n```',
         'The list of [all] people:\n  results=[Person("Ada")]',
+        'The list\n[Note: none is sure]\n[Person("Ada")]',
+        '<think>\n[Person("Bob")]?\n</think>\n[Person("Ada")]',
+        'Perhaps\n[Person("Bob")]\n</think>\n\n```\n[Person("Ada")]\n```',
     ],
 )
 def test_the_list_is_found_in_what_chat_models_wrap_around_it(reply):
@@ -238,6 +276,38 @@ def test_the_prompt_is_the_one_that_training_uses(served, monkeypatch):
         user["content"]
         == prefix + 'sentence = "Ada met \\"Bob\\" in May; 😀 Ada was born in London."\nresults ='
     )
+
+
+def test_a_tag_of_thoughts_that_is_quoted_is_none():
+    assert code_of('[Tag("</think>")]') == '[Tag("</think>")]'
+
+
+def test_thoughts_without_an_end_are_no_answer():
+    assert code_of('<think>\n[Person("Bob")]') == ""
+
+
+@pytest.mark.parametrize("wrong", [None, float("nan"), b"Ada", 7])
+def test_what_is_no_text_is_named_and_those_before_are_answered(served, wrong):
+    extractor, _ = served({ENGLISH: '[Person("Ada")]'})
+    results = extractor.extract([ENGLISH, wrong, ENGLISH], ["person"])
+    assert next(results).entities
+    with pytest.raises(KcxError, match=f"text '1': .* found {type(wrong).__name__}"):
+        next(results)
+
+
+def test_one_record_is_one_text(served):
+    extractor, _ = served({ENGLISH: '[Person("Ada")]'})
+    (result,) = extractor.extract(Record("mine", "en", ENGLISH), ["person"])
+    assert result.record.id == "mine"
+    with pytest.raises(UsageError, match="schemas need names"):
+        extractor.extract_each(ENGLISH, [["person"]])
+
+
+@pytest.mark.parametrize("window", [1.5, "3"])
+def test_a_window_of_no_whole_number_is_refused(served, window):
+    extractor, _ = served()
+    with pytest.raises(UsageError, match="so many characters"):
+        extractor.extract(ENGLISH, ["person"], window=window)
 
 
 def test_a_chat_endpoint_needs_no_jax(served):

@@ -125,6 +125,9 @@ def test_penalties_are_those_of_transformers(seed):
         {"top_p": 1.1},
         {"min_p": -0.1},
         {"repetition_penalty": 0},
+        {"repetition_penalty": 1e39},
+        {"temperature": 1e39},
+        {"logit_bias": ((2, 1e39),)},
         {"presence_penalty": float("inf")},
         {"logit_bias": ((-1, 1.0),)},
         {"seed": 1 << 40},
@@ -133,6 +136,28 @@ def test_penalties_are_those_of_transformers(seed):
 def test_what_cannot_be_is_refused(wrong):
     with pytest.raises(UsageError, match=next(iter(wrong))):
         Sampling(**wrong)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 1000),
+    st.sampled_from([0.0, 1e-39, 1e-7, 1e-6, 1.0, 1e30]),
+    st.sampled_from([1e-30, 1.0, 1e30]),
+    st.sampled_from([-1e30, 0.0, 1e30]),
+    st.lists(st.tuples(st.integers(0, V - 1), st.sampled_from([-1e30, 1e30])), max_size=V),
+    st.sampled_from([None, 1, 3]),
+    st.sampled_from([None, 0.5]),
+)
+def test_no_number_opens_what_may_not_be_chosen(seed, temperature, repetition, presence, bias, top_k, top_p):
+    rng = np.random.default_rng(seed)
+    closed = rng.random(V) < 0.6
+    closed[rng.integers(V)] = False
+    scores = np.where(closed, -np.inf, _scores(seed)).astype(np.float32)
+    sampling = Sampling(temperature, top_k, top_p, None, repetition, presence, bias)
+    seen = jnp.asarray(rng.integers(0, 4, V).astype(np.uint8))
+    given = jnp.asarray(scores)[None], jnp.arange(V)[None], seen[None], sampling.sampler(V)
+    chosen = int(choose(*given, jnp.zeros(1, jnp.int32), jnp.zeros(1, jnp.int32))[0])
+    assert not closed[chosen]
 
 
 def test_a_bias_outside_the_vocabulary_is_refused():
