@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kcx_jax.errors import UsageError
@@ -148,13 +148,15 @@ def test_what_cannot_be_is_refused(wrong):
     st.sampled_from([None, 1, 3]),
     st.sampled_from([None, 0.5]),
 )
+@example(0, 1e-39, 1.0, 0.0, [], None, None)
+@example(0, 1e-6, 1e30, 0.0, [], None, None)
 def test_no_number_opens_what_may_not_be_chosen(seed, temperature, repetition, presence, bias, top_k, top_p):
     rng = np.random.default_rng(seed)
     closed = rng.random(V) < 0.6
-    closed[rng.integers(V)] = False
-    scores = np.where(closed, -np.inf, _scores(seed)).astype(np.float32)
+    closed[0], closed[1 + rng.integers(V - 1)] = True, False
+    scores = np.where(closed, -np.inf, 1e4 * (_scores(seed) - 5)).astype(np.float32)  # all far below zero
     sampling = Sampling(temperature, top_k, top_p, None, repetition, presence, bias)
-    seen = jnp.asarray(rng.integers(0, 4, V).astype(np.uint8))
+    seen = jnp.asarray(rng.integers(1, 4, V).astype(np.uint8))
     given = jnp.asarray(scores)[None], jnp.arange(V)[None], seen[None], sampling.sampler(V)
     chosen = int(choose(*given, jnp.zeros(1, jnp.int32), jnp.zeros(1, jnp.int32))[0])
     assert not closed[chosen]
