@@ -136,13 +136,13 @@ def _bar() -> "Iterator[Progress]":
 def _compare(before: Path, after: Path, json_file: Path | None) -> None:
     from kcx_jax.cli.score_table import print_sheets
     from kcx_jax.errors import RegressionFound
-    from kcx_jax.evaluation.runs.compare import compare_runs, comparison_sheet
+    from kcx_jax.evaluation.runs.compare import compare_runs, comparison_notes, comparison_sheet
     from kcx_jax.files import atomic_write, refuse_existing
 
     if json_file is not None:
         refuse_existing(json_file, overwrite=False, flag="another --json")
     rows = compare_runs(before, after)
-    print_sheets([comparison_sheet(rows)], [f"A: {before}", f"B: {after}"])
+    print_sheets([comparison_sheet(rows)], [f"A: {before}", f"B: {after}", *comparison_notes(rows)])
     if json_file is not None:
         with atomic_write(json_file) as handle:
             json.dump([row.to_json() for row in rows], handle, ensure_ascii=False, indent=1)

@@ -20,7 +20,7 @@ class ResumableOutput:
     """``with ResumableOutput(path, settings) as output``: `remaining`, then `write` each, then `finish`.
 
     Raises `KcxError` when `path` exists and `overwrite` is false, or cannot be written; `UsageError` when a
-    stopped run had other settings (with `overwrite` it is started anew).
+    stopped run had other settings and left results (with `overwrite` it is started anew).
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], overwrite: bool = False):
@@ -58,7 +58,7 @@ class ResumableOutput:
                             self.done += 1
                     os.truncate(self.partial, size)
                     return
-            if header.endswith(b"\n") and not self.overwrite:
+            if holds_results(self.partial) and not self.overwrite:
                 raise UsageError(
                     f"{self.partial} holds the results of a stopped run with other settings "
                     f"({_difference(header, self._header)}). Run it again as it was, or pass "
@@ -103,11 +103,24 @@ class ResumableOutput:
         return KcxError(f"cannot write {self.partial}: {error.strerror or error}")
 
 
+def holds_results(partial: Path) -> bool:
+    """Whether the file of a stopped run has a whole result below its settings, or is no such file."""
+    with partial.open("rb") as lines:
+        header, first = lines.readline(), lines.readline()
+    return first.endswith(b"\n") or (header.endswith(b"\n") and _settings(header) is None)
+
+
+def _settings(header: bytes) -> dict[str, Any] | None:
+    try:
+        found = json.loads(header)["settings"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
 def _difference(old_header: bytes, new_header: bytes) -> str:
     """The settings that differ, in words."""
-    try:
-        old = json.loads(old_header)["settings"]
-    except (ValueError, KeyError, TypeError):
+    old, new = _settings(old_header), json.loads(new_header)["settings"]
+    if old is None:
         return "its first line is no settings"
-    new = json.loads(new_header)["settings"]
     return ", ".join(name for name in {**old, **new} if old.get(name) != new.get(name))

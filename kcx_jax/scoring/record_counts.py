@@ -54,6 +54,20 @@ class RecordCounts:
         table = np.stack(columns, axis=1).round().astype(np.int64).tolist() if self._groups else []
         return {key: Counts(*table[group]) for key, group in self._groups.items()}
 
+    def differing(self, other: "RecordCounts") -> int:
+        """In how many records some language and type has other counts than in `other`, which is of the same gold."""
+        places = {key: place for place, key in enumerate({**self._groups, **other._groups})}
+        cells, signed = [], []
+        for side, sign in ((self, 1), (other, -1)):
+            numbers, groups, counts = side._arrays()
+            own = np.array([places[key] for key in side._groups], dtype=np.int64)
+            cells.append(numbers * len(places) + own[groups])
+            signed.append(sign * counts)
+        found, where = np.unique(np.concatenate(cells), return_inverse=True)
+        apart = np.zeros((len(found), 3), dtype=np.int64)
+        np.add.at(apart, where, np.concatenate(signed))
+        return len(np.unique(found[apart.any(axis=1)] // max(1, len(places))))
+
     def _arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of each row: the record's place among all records, its group, its counts."""
         if self._table is None:

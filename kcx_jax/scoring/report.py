@@ -97,23 +97,23 @@ def definitions(scores: Scores) -> list[str]:
     return [*lines, f"{scores.mode}: {scores.definition}"]
 
 
-def markdown(tables: Iterable[Sheet], notes: Iterable[str]) -> str:
-    """The sheets as Markdown tables, and the notes (`definitions`) as a list below them."""
-    blocks = []
+def markdown(tables: Iterable[Sheet], notes: Iterable[str], title: str = "") -> str:
+    """The sheets as Markdown tables below the title, if there is one, and the notes (`definitions`) as a list."""
+    blocks = [f"# {_inline(title)}\n"] if title else []
     for sheet in tables:
         rule = ("---",) * sheet.words + ("---:",) * (len(sheet.head) - sheet.words)
         rows = [
             [_inline(cell).replace("|", "\\|") for cell in row] for row in (sheet.head, rule, *sheet.rows)
         ]
         blocks.append("".join(f"| {' | '.join(row)} |\n" for row in rows))
-    return "\n".join([*blocks, "".join(f"- {note}\n" for note in notes)])
+    return "\n".join([*blocks, "".join(f"- {_inline(note)}\n" for note in notes)])
 
 
 def latex(tables: Iterable[Sheet], notes: Iterable[str]) -> str:
     """The sheets as LaTeX `tabular`s, without packages; the notes (`definitions`) stand above as comments."""
     blocks = ["".join(f"% {_inline(note)}\n" for note in notes)]
     for sheet in tables:
-        head, *rows = (" & ".join(map(_escaped, row)) + " \\\\\n" for row in (sheet.head, *sheet.rows))
+        head, *rows = map(_latex_row, (sheet.head, *sheet.rows))
         columns = "l" * sheet.words + "r" * (len(sheet.head) - sheet.words)
         rule = "\\hline\n"
         body = f"{rule}{head}{rule}{''.join(rows)}{rule}"
@@ -186,6 +186,13 @@ def _rates(scores: Scores) -> Iterator[tuple[str, ...]]:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2f}"
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    row = " & ".join(map(_escaped, cells))
+    # The end of the row before would take these as its argument.
+    guard = "{}" if row.startswith(("[", "*")) else ""
+    return f"{guard}{row} \\\\\n"
 
 
 def _inline(cell: str) -> str:

@@ -4,7 +4,16 @@ import pytest
 
 from kcx_jax.corpora import Mention, Record
 from kcx_jax.errors import UsageError
-from kcx_jax.scoring import dataset_sheets, definitions, latex, markdown, mean_over_datasets, score, sheets
+from kcx_jax.scoring import (
+    Sheet,
+    dataset_sheets,
+    definitions,
+    latex,
+    markdown,
+    mean_over_datasets,
+    score,
+    sheets,
+)
 
 NAME = "A|b_c\\d&%\nx"
 GOLD = Record("1", "en", "Ada in Rome", (Mention("a", NAME, 0, 3, "Ada"), Mention("b", "C", 7, 11, "Rome")))
@@ -29,6 +38,20 @@ def test_latex():
     assert lines[:2] == ["% ner: entity: span and type", f"% strict: {SCORES.definition}"]
     assert r"ner & A|b\_c\textbackslash{}d\&\% x & 100.00 & 100.00 & 100.00 & 1 & 0 & 0 \\" in lines
     assert r"measure & P \% & R \% & F1 \% & right & wrong & missed \\" in lines
+
+
+def test_a_first_cell_is_no_argument_of_the_row_end_before_it():
+    rows = [("[1] a", "2"), ("*b", "3"), ("c", "[4]")]
+    lines = latex([Sheet(("x", "y"), 1, rows)], ()).splitlines()
+    assert [line for line in lines if line.endswith("\\\\")][1:] == [
+        "{}[1] a & 2 \\\\",
+        "{}*b & 3 \\\\",
+        "c & [4] \\\\",
+    ]
+
+
+def test_line_breaks_stay_in_their_title_and_note():
+    assert markdown([], ["a\n\n# b"], "c\n| d |") == "# c | d |\n\n- a # b\n"
 
 
 def test_rows_have_as_many_cells_as_the_head_whatever_stands_beside():

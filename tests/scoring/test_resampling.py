@@ -167,6 +167,41 @@ def test_a_system_is_not_worse_than_itself(each):
     assert (found.observed, found.interval_95, found.p_worse) == (0.0, (0.0, 0.0), 1.0)
 
 
+pairs = st.lists(
+    st.tuples(st.builds(Counts, numbers, numbers, numbers), st.builds(Counts, numbers, numbers, numbers)),
+    min_size=1,
+    max_size=7,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(pairs)
+def test_the_paired_bootstrap_is_never_surer_than_an_exchange_of_answers_can_be(both):
+    """Against every exchange: of k records that differ, one exchange of 2**k is as far below as what is seen."""
+    one, other = zip(*both, strict=True)
+    differing = sum(a != b for a, b in both)
+    seen = f1(other) - f1(one)
+    exchanged = [
+        [(b, a) if swap else (a, b) for (a, b), swap in zip(both, swaps, strict=True)]
+        for swaps in itertools.product((False, True), repeat=len(both))
+    ]
+    apart = [f1([b for _, b in each]) - f1([a for a, _ in each]) for each in exchanged]
+    exact = np.mean([each <= seen + 1e-12 for each in apart])
+    assert exact >= 0.5**differing
+    assert compact(*one).differing(compact(*other)) == differing
+    assert paired_bootstrap(compact(*one), compact(*other), 200).p_worse >= 0.5**differing
+
+
+def test_records_differ_by_language_and_type():
+    gold = [ner(i, "PQ") for i in range(4)]
+    guesses = [["P", "Q", "PQ", ""], ["Q", "Q", "P", ""]]
+    one, other = (counts_by_record(gold, map(ner, range(4), each), "ner") for each in guesses)
+    assert [c == d for c, d in zip(one, other, strict=True)] == [True, True, False, True]  # types added up
+    assert one.differing(other) == other.differing(one) == 2
+    assert one.differing(one) == 0
+    assert RecordCounts().differing(RecordCounts()) == 0
+
+
 def test_what_is_worse_everywhere_is_worse_and_never_the_other_way():
     better, worse = compact(*[Counts(2, 0, 0)] * 9), compact(*[Counts(1, 1, 1)] * 9)
     assert paired_bootstrap(better, worse, 99).p_worse == 0.01

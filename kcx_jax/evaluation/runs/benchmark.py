@@ -46,6 +46,10 @@ class Benchmark:
         classes = self.settings.classes
         return restricted(self.schema.for_task(task), task, classes) if classes else self.schema
 
+    def gives_pair(self, task: Task) -> bool:
+        """Whether prompts name the pair that a record asks about."""
+        return self.settings.prompts.pair and task == "re"
+
     def asked(self, task: Task) -> list[Record]:
         """The gold records that are annotated for `task`."""
         return [record for record in self.gold if is_annotated(record, task)]

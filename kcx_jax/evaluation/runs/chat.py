@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kcx_jax.corpora import Record
+from kcx_jax.corpora.pairs import pair_of
 from kcx_jax.evaluation.runs.benchmark import Benchmark
 from kcx_jax.evaluation.runs.config import ChatSystem, Endpoint
 from kcx_jax.evaluation.runs.json_prompt import conversation
@@ -32,22 +33,24 @@ class ChatModel(System):
         self, benchmark: Benchmark, task: Task, folder: Path, records: Iterable[Record]
     ) -> Iterator[Prediction]:
         """See `System.predict`. Raises `BudgetExceeded` when the budget of all benchmarks together is spent."""
-        schema = benchmark.schema_for(task)
         with Ledger(folder / LEDGER) as ledger:
             (client,) = self._settings.clients(self._settings.model, temperature=self._settings.temperature)
             client = within_budget(client, self._settings, ledger, self._folder, folder)
             if self._settings.style == "code":
                 extractor = Extractor(ChatAnswers(client, self._settings.max_tokens))
-                yield from extracted(extractor, schema, task, records)
+                yield from extracted(extractor, benchmark, task, records)
             else:
-                yield from self._in_json(client, schema, task, records)
+                yield from self._in_json(client, benchmark, task, records)
 
     def _in_json(
-        self, client: ChatClient, schema: Schema, task: Task, records: Iterable[Record]
+        self, client: ChatClient, benchmark: Benchmark, task: Task, records: Iterable[Record]
     ) -> Iterator[Prediction]:
         asked, kept = tee(records)
+        schema, pair = benchmark.schema_for(task), benchmark.gives_pair(task)
         labels = Labels(schema)
-        conversations = (conversation(schema, task, record.text) for record in asked)
+        conversations = (
+            conversation(schema, task, record.text, pair_of(record) if pair else ()) for record in asked
+        )
         replies = client.complete_many(conversations, max_tokens=self._settings.max_tokens, stage="evaluate")
         for record, reply in zip(kept, replies, strict=False):
             yield _read(record, reply, schema, task, labels)

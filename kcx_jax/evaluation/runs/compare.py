@@ -20,7 +20,8 @@ LEVEL = 0.05  # of all rows together
 class Compared:
     """One system on one benchmark and task, in both: F1s in [0, 1], their difference, and whether it is a regression.
 
-    `system` names both sides where they differ.
+    `system` names both sides where they differ. Both are counted in `mode`, that of the first; `mode_after` is the one
+    in which the second's own table counts.
     """
 
     system: str
@@ -30,6 +31,7 @@ class Compared:
     before: float
     after: float
     difference: Difference
+    mode_after: str
     worse: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -39,6 +41,7 @@ class Compared:
             "benchmark": self.benchmark,
             "task": self.task,
             "mode": self.mode,
+            "mode_after": self.mode_after,
             "f1": [self.before, self.after],
             "difference": self.difference.observed,
             "difference_interval_95": self.difference.interval_95,
@@ -74,9 +77,8 @@ def compare_runs(before: Path, after: Path) -> list[Compared]:
         raise KcxError(
             f"{before} and {after} have no system and benchmark in common, so there is nothing to compare"
         )
-    modes = {each.name: each.mode or sides[0].config.mode for each in sides[0].config.benchmarks}
     draws = max(sides[0].config.samples, round(2 * len(cells) / LEVEL))
-    rows = [_compared(sides, names, name, task, modes[name], draws) for names, name, task in cells]
+    rows = [_compared(sides, names, name, task, draws) for names, name, task in cells]
     return _holm(rows)
 
 
@@ -89,6 +91,7 @@ def comparison_sheet(rows: Sequence[Compared]) -> Sheet:
             row.system,
             row.benchmark,
             row.task,
+            row.mode,
             f"{100 * row.before:.2f}",
             f"{100 * row.after:.2f}",
             f"{100 * row.difference.observed:+.2f}",
@@ -97,8 +100,18 @@ def comparison_sheet(rows: Sequence[Compared]) -> Sheet:
             "worse" if row.worse else "",
         )
 
-    head = ("system", "benchmark", "task", "A F1 %", "B F1 %", "B - A", "95 % interval", "p (B worse)", "")
-    return Sheet(head, 3, [cells(row) for row in rows])
+    figures = ("A F1 %", "B F1 %", "B - A", "95 % interval", "p (B worse)", "")
+    return Sheet(("system", "benchmark", "task", "mode", *figures), 4, [cells(row) for row in rows])
+
+
+def comparison_notes(rows: Sequence[Compared]) -> list[str]:
+    """Where the two sides count a benchmark in different modes: a line each."""
+    modes = dict.fromkeys((row.benchmark, row.mode, row.mode_after) for row in rows)
+    return [
+        f"{benchmark}: both are counted in A's mode, {mode}; B's own table has it in mode {other}"
+        for benchmark, mode, other in modes
+        if mode != other
+    ]
 
 
 @dataclass(frozen=True)
@@ -107,6 +120,11 @@ class _Side:
     config: EvaluateConfig
     systems: tuple[str, ...]
     named: bool  # one system was named, not all of a folder
+
+    def mode(self, benchmark: str) -> str:
+        """How its table counts a benchmark."""
+        own = {each.name: each.mode for each in self.config.benchmarks}
+        return own.get(benchmark) or self.config.mode
 
     @classmethod
     def of(cls, path: Path) -> "_Side":
@@ -131,9 +149,10 @@ def _paired(one: _Side, other: _Side) -> list[tuple[str, str]]:
 
 
 def _compared(
-    sides: tuple[_Side, _Side], names: tuple[str, str], benchmark: str, task: Task, mode: str, draws: int
+    sides: tuple[_Side, _Side], names: tuple[str, str], benchmark: str, task: Task, draws: int
 ) -> Compared:
     gold = _gold(sides, benchmark)
+    mode, mode_after = (side.mode(benchmark) for side in sides)
     found = [
         score_file(gold, side.results.records(name, benchmark, task), task, mode).units[task]
         for side, name in zip(sides, names, strict=True)
@@ -143,7 +162,8 @@ def _compared(
     assert other is not None
     difference = paired_bootstrap(one, other, draws, averaging=MODES[mode].averaging)
     label = names[0] if names[0] == names[1] else f"{names[0]} -> {names[1]}"
-    return Compared(label, benchmark, task, mode, found[0].total.f1, found[1].total.f1, difference)
+    figures = found[0].total.f1, found[1].total.f1
+    return Compared(label, benchmark, task, mode, *figures, difference, mode_after)
 
 
 def _gold(sides: tuple[_Side, _Side], benchmark: str) -> list[Record]:

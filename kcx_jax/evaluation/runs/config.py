@@ -5,6 +5,7 @@ config itself, and is what the results folder keeps.
 """
 
 import os
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -27,12 +28,13 @@ SystemName = Annotated[str, Field(pattern=r"^\w[\w .,+()-]*$")]
 
 
 class PromptSettings(Settings):
-    """What the classes of a prompt show."""
+    """What the classes of a prompt show, and whether a pair is given."""
 
     descriptions: bool = True
     exemplars: Annotated[int, Field(ge=0)] | None = (
         None  # of each class, from the training file; None: the schema's
     )
+    pair: bool = False  # RE is given the pair that each record asks about
 
 
 class BenchmarkSettings(Settings):
@@ -65,6 +67,12 @@ class BenchmarkSettings(Settings):
     @classmethod
     def _known_mode(cls, mode: str | None) -> str | None:
         return mode if mode is None else _mode(mode)
+
+    @field_validator("tasks")
+    @classmethod
+    def _distinct_tasks(cls, tasks: tuple[Task, ...] | None) -> tuple[Task, ...] | None:
+        refuse_repeats("tasks", tasks or ())
+        return tasks
 
 
 class ModelSystem(Settings):
@@ -187,13 +195,15 @@ class EvaluateConfig(Settings):
 
     @model_validator(mode="after")
     def _check(self) -> "EvaluateConfig":
-        for what, names in (
-            ("benchmarks", [each.name for each in self.benchmarks]),
-            ("systems", [each.name for each in self.systems]),
-        ):
-            if twice := sorted({name for name in names if names.count(name) > 1}):
-                raise ValueError(f"{what} with the same name: {', '.join(twice)}")
+        refuse_repeats("benchmarks", [each.name for each in self.benchmarks])
+        refuse_repeats("systems", [each.name for each in self.systems])
         return self
+
+
+def refuse_repeats(what: str, names: Sequence[str]) -> None:
+    """Raise `ValueError` for a name that stands twice."""
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{what} with the same name: {', '.join(twice)}")
 
 
 def load_config(path: str | Path, sets: list[str] | tuple[str, ...] = ()) -> EvaluateConfig:

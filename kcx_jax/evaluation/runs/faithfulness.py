@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from kcx_jax.corpora import Record
 from kcx_jax.errors import BudgetExceeded, KcxError
 from kcx_jax.evaluation.runs.benchmark import load_benchmark
 from kcx_jax.evaluation.runs.chat import LEDGER, within_budget
-from kcx_jax.evaluation.runs.config import BenchmarkSettings, Endpoint
+from kcx_jax.evaluation.runs.config import BenchmarkSettings, Endpoint, refuse_repeats
 from kcx_jax.evaluation.runs.folder import ON_THE_WAY, Results
 from kcx_jax.evaluation.runs.published import find_cells, table_of
 from kcx_jax.evaluation.runs.resolving import resolve_one
@@ -69,6 +69,11 @@ class FaithfulnessConfig(Settings):
     ]
     published: str | None = None  # TABLE/ROW of the published figures for the mean
     notes: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> "FaithfulnessConfig":
+        refuse_repeats("systems", [each.name for each in self.systems])
+        return self
 
 
 def is_faithfulness(path: str | Path) -> bool:
@@ -183,7 +188,7 @@ def _write(
     rows.append(("mean", *shown, *(f"{cell.figure:.2f}" for cell in published.values())))
     notes = list(_notes(config, missing))
     sheet = Sheet(head, 1, rows)
-    results.write_text("table.md", f"# {config.title}\n\n{markdown([sheet], notes)}")
+    results.write_text("table.md", markdown([sheet], notes, config.title))
     results.write_text("table.tex", latex([sheet], (config.title, *notes)))
     by_system = {name: {t: cells[name, t] for t in config.targets if (name, t) in cells} for name in names}
     value = {

@@ -10,6 +10,7 @@ systems/SYSTEM/BENCHMARK/TASK.answers.jsonl, TASK.records.jsonl, scores.json
 
 import json
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,17 @@ from kcx_jax.evaluation.runs.config import (
     dump_config,
     load_config,
 )
+from kcx_jax.extraction.resume import holds_results
 from kcx_jax.files import alone_with, atomic_write, refuse_existing
 
-_CONFIG, _LOCK = "config.yaml", ".lock"
+_CONFIG, _FACTS, _LOCK = "config.yaml", "run.json", ".lock"
 _PACKAGES = ("kcx-jax", "jax", "jaxlib", "flax", "sentencepiece", "tokenizers", "openai", "python-crfsuite")
 # What changes how an answer is got, and not the answer.
 ON_THE_WAY = frozenset({"budget", "prices", "concurrency", "timeout", "api_key_env"})
 _SAME = ("seed", "mode", "samples")
+# What of a system cannot be had of other settings: its records, and what a tagger learnt. A ledger's answers are kept
+# by what was asked.
+_HELD = ("*/*.records.jsonl", "*/*.crfsuite")
 
 
 def deciding(settings: SystemSettings | BenchmarkSettings) -> dict[str, Any]:
@@ -63,6 +68,18 @@ class Results:
         """The scores of a system."""
         return self.system(system) / benchmark / "scores.json"
 
+    def scored(self, system: str, benchmark: str) -> dict[str, Any]:
+        """What the scores say; nothing where there are none. Raises `KcxError` for a damaged file."""
+        path = self.scores(system, benchmark)
+        remedy = "Remove it and run again: the records beside it are scored anew"
+        return read_values(path, ("tasks",), remedy) if path.exists() else {}
+
+    def holds_answers(self, system: str) -> bool:
+        """Whether anything is there that a system of these settings alone has given."""
+        folder = self.system(system)
+        partial = folder.glob("*/*.records.jsonl.partial")
+        return any(any(folder.glob(pattern)) for pattern in _HELD) or any(map(holds_results, partial))
+
     def claim(self, config: EvaluateConfig) -> None:
         """Note a resolved config, or go on from the one noted: it may have grown by benchmarks and systems.
 
@@ -72,7 +89,9 @@ class Results:
         path = self.root / _CONFIG
         with alone_with(self.root / _LOCK):
             if path.exists():
-                self._check_grown(load_config(path), config)
+                kept = load_config(path)
+                self._check_grown(kept, config)
+                self._forget_changed(kept, config)
             self._write(path, dump_config(config))
 
     def claim_as_is(self, config: str) -> None:
@@ -93,10 +112,11 @@ class Results:
 
     def _check_grown(self, kept: EvaluateConfig, config: EvaluateConfig) -> None:
         other = [key for key in _SAME if getattr(kept, key) != getattr(config, key)]
-        for what, place in (("benchmarks", self.gold), ("systems", self.system)):
+        held = {"benchmarks": lambda name: self.gold(name).exists(), "systems": self.holds_answers}
+        for what, holds in held.items():
             new = {each.name: deciding(each) for each in getattr(config, what)}
             for each in getattr(kept, what):  # of which something is there; others may change
-                if place(each.name).exists() and new.get(each.name) != deciding(each):
+                if new.get(each.name) != deciding(each) and holds(each.name):
                     change = "has other settings" if each.name in new else "is no longer there"
                     other.append(f"{what.removesuffix('s')} {each.name} {change}")
         if other:
@@ -105,20 +125,34 @@ class Results:
                 "systems may join it; for anything else write to a folder of its own: --set results=OTHER"
             )
 
+    def _forget_changed(self, kept: EvaluateConfig, config: EvaluateConfig) -> None:
+        """Drop what was noted of systems that have other settings now: they gave nothing yet (`_check_grown`)."""
+        facts, same = self.facts(), [deciding(each) for each in kept.systems]
+        changed = {each.name for each in config.systems if deciding(each) not in same}
+        if known := changed & facts["systems"].keys():
+            for name in known:
+                del facts["systems"][name]
+            self._write_facts(facts)
+
     def facts(self) -> dict[str, Any]:
-        """What run.json notes."""
-        path = self.root / "run.json"
-        if not path.exists():
-            return {"versions": [], "benchmarks": {}, "systems": {}, "outputs": {}}
-        return json.loads(path.read_text(encoding="utf-8"))
+        """What run.json notes. Raises `KcxError` for a damaged file."""
+        path = self.root / _FACTS
+        empty: dict[str, Any] = {"versions": [], "benchmarks": {}, "systems": {}, "outputs": {}}
+        remedy = "Bring it back, or begin in another folder: --set results=OTHER"
+        return read_values(path, tuple(empty), remedy) if path.exists() else empty
 
-    def note(self, part: str, name: str, found: dict[str, Any]) -> None:
-        """Note the facts of a benchmark, system or file. Raises `KcxError` when one differs from what was noted."""
+    def note(self, part: str, name: str, found: dict[str, Any], anew: bool = False) -> None:
+        """Note the facts of a benchmark, system or file. Raises `KcxError` when one differs from what was noted.
+
+        With `anew` they replace what was noted, since nothing of that is there.
+        """
         with alone_with(self.root / _LOCK):  # shards note theirs at the same time
-            self._note(part, name, found)
+            self._note(part, name, found, anew)
 
-    def _note(self, part: str, name: str, found: dict[str, Any]) -> None:
+    def _note(self, part: str, name: str, found: dict[str, Any], anew: bool) -> None:
         facts = self.facts()
+        if anew:
+            facts[part].pop(name, None)
         known = facts[part].setdefault(name, {})
         changed = [key for key in found if known.get(key, found[key]) != found[key]]
         known.update(found)
@@ -129,7 +163,10 @@ class Results:
             )
         if versions() not in facts["versions"]:
             facts["versions"].append(versions())
-        self._write(self.root / "run.json", json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+        self._write_facts(facts)
+
+    def _write_facts(self, facts: dict[str, Any]) -> None:
+        self.write_json(self.root / _FACTS, facts)
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON values in the place of what is there."""
@@ -144,6 +181,17 @@ class Results:
             return
         with atomic_write(path, overwrite=True) as handle:
             handle.write(text)
+
+
+def read_values(path: Path, keys: Sequence[str], remedy: str) -> dict[str, Any]:
+    """The JSON object in a file. Raises `KcxError`, which names `remedy`, where it is damaged or lacks a key."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise KcxError(f"cannot read {path}: {error}. {remedy}") from error
+    if not isinstance(values, dict) or not values.keys() >= set(keys):
+        raise KcxError(f"{path} is damaged: it is no JSON object with {', '.join(keys)}. {remedy}")
+    return values
 
 
 def versions() -> dict[str, str]:

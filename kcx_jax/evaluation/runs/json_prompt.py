@@ -1,7 +1,9 @@
 """The task put to a chat model in words and JSON, without any code: classes as a list, the answer as one object."""
 
 import json
+from collections.abc import Sequence
 
+from kcx_jax.corpora import Mention
 from kcx_jax.prompts.extraction import TASK_LINES
 from kcx_jax.prompts.splitting import listed_concepts
 from kcx_jax.schema import Concept, Schema, Task
@@ -20,11 +22,16 @@ _FORMS: dict[Task, str] = {
 }
 
 
-def conversation(schema: Schema, task: Task, text: str) -> list[dict[str, str]]:
-    """The messages that ask for `task` about one sentence. The same classes, in other words, as the code prompt's."""
+def conversation(schema: Schema, task: Task, text: str, pair: Sequence[Mention] = ()) -> list[dict[str, str]]:
+    """The messages that ask for `task` about one sentence, and about the `pair` in it where one is given. The same
+    classes, in other words, as the code prompt's.
+    """
     kinds = "".join(_kind(schema, concept, task) for concept in listed_concepts(schema.for_task(task), task))
     sentence = json.dumps(text, ensure_ascii=False)
     content = f"{TASK_LINES[task]}\nKinds:\n{kinds}Form of the reply: {_FORMS[task]}\nSentence: {sentence}"
+    if pair:
+        ends = " and ".join(f"{json.dumps(each.text, ensure_ascii=False)} ({each.type})" for each in pair)
+        content += f"\nOnly what relates these two: {ends}"
     return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
 
 

@@ -11,7 +11,7 @@ from kcx_jax.evaluation.runs.config import ModelSystem
 from kcx_jax.evaluation.runs.systems import Prediction, System, bare
 from kcx_jax.extraction import Extractor
 from kcx_jax.files import digest
-from kcx_jax.schema import Schema, Task
+from kcx_jax.schema import Task
 
 
 class LocalModel(System):
@@ -47,12 +47,13 @@ class LocalModel(System):
         self, benchmark: Benchmark, task: Task, folder: Path, records: Iterable[Record]
     ) -> Iterator[Prediction]:
         """See `System.predict`."""
-        return extracted(self._extractor, benchmark.schema_for(task), task, records)
+        return extracted(self._extractor, benchmark, task, records)
 
 
 def extracted(
-    extractor: Extractor, schema: Schema, task: Task, records: Iterable[Record]
+    extractor: Extractor, benchmark: Benchmark, task: Task, records: Iterable[Record]
 ) -> Iterator[Prediction]:
     """The answers of an extractor to one task. Raises what `Extractor.extract` does."""
-    for result in extractor.extract(map(bare, records), schema, tasks=[task]):
+    schema, pair = benchmark.schema_for(task), benchmark.gives_pair(task)
+    for result in extractor.extract(map(bare, records), schema, tasks=[task], pair=pair):
         yield Prediction(result.answers[task], result.record)

@@ -2,28 +2,30 @@
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kcx_jax.corpora import Benchmark, Record, choose_reader, read_records
 from kcx_jax.corpora.catalogue import find_benchmark
 from kcx_jax.corpora.readers.registry import READERS
-from kcx_jax.errors import UsageError
+from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.evaluation.runs.config import BenchmarkSettings, EvaluateConfig
 from kcx_jax.schema import TASKS, Entity, Task
+from kcx_jax.scoring import MODES
 from kcx_jax.scoring.tally import is_annotated
 
 _LOOKED_AT = 200  # records that show what a file is annotated for
 _TAG = "{language}"
+Found = TypeVar("Found")
 
 
 def resolved(config: EvaluateConfig, data: str | None = None) -> EvaluateConfig:
     """The config with every benchmark written out; `data` is where the catalogue's are, if the config does not say.
 
-    Files that are not there stay as they are named: they are told when it runs. Raises `UsageError` for a benchmark,
-    a split or a language that there is not, and `KcxError` for a file that no reader is found for.
+    Files that are not there or cannot be read stay as they are named: they are told when it runs. Raises `UsageError`
+    for a benchmark, a split or a language that there is not, and for a task that its mode does not count.
     """
     root = config.data or data or "."
     benchmarks = tuple(one for each in config.benchmarks for one in _written_out(each, Path(root)))
@@ -32,7 +34,19 @@ def resolved(config: EvaluateConfig, data: str | None = None) -> EvaluateConfig:
         raise UsageError(
             f"benchmarks with the same name: {', '.join(twice)}; put {_TAG} into it, or rename one"
         )
+    for each in benchmarks:
+        _check_mode(each, each.mode or config.mode)
     return config.model_copy(update={"benchmarks": benchmarks, "data": root})
+
+
+def _check_mode(settings: BenchmarkSettings, mode: str) -> None:
+    counted = tuple(dict.fromkeys(measure.task for measure in MODES[mode].measures))
+    for task in settings.tasks or ():
+        if task not in counted:
+            raise UsageError(
+                f"benchmark {settings.name}: mode {mode!r} does not count its task {task!r}, but {', '.join(counted)}. "
+                "Give it a mode of its own, or name as tasks those to ask for"
+            )
 
 
 def resolve_one(settings: BenchmarkSettings, data: str | None = None) -> tuple[BenchmarkSettings, str]:
@@ -153,9 +167,7 @@ def _with_reading(settings: BenchmarkSettings, entry: Benchmark | None, root: Pa
     """The settings with reader, inventory and tasks named."""
     assert settings.path is not None
     place = location(settings, settings.path, str(root))
-    reader = settings.reader or (entry.reader if entry else None)
-    if reader is None and place.exists():
-        reader = choose_reader(place)
+    reader = settings.reader or (entry.reader if entry else None) or _read_if_possible(place, choose_reader)
     if reader is not None and reader not in READERS:
         raise UsageError(f"benchmark {settings.name}: unknown reader {reader!r}; known: {', '.join(READERS)}")
     inventory = settings.inventory
@@ -164,10 +176,27 @@ def _with_reading(settings: BenchmarkSettings, entry: Benchmark | None, root: Pa
     fields: dict[str, Any] = {"reader": reader, "inventory": inventory}
     if settings.tasks is None and entry is not None:
         fields["tasks"] = entry.tasks
-    elif settings.tasks is None and place.exists():
-        records = read_records(place, reader or "auto", settings.language, inventory=inventory)
-        fields["tasks"] = _annotated(list(islice(records, _LOOKED_AT))) or None
+    elif settings.tasks is None and reader is not None:
+        chosen = reader
+
+        def tasks(path: Path) -> tuple[Task, ...]:
+            records = read_records(path, chosen, settings.language, inventory=inventory)
+            return _annotated(list(islice(records, _LOOKED_AT)))
+
+        fields["tasks"] = _read_if_possible(place, tasks) or None
     return settings.model_copy(update=fields)
+
+
+def _read_if_possible(place: Path, read: Callable[[Path], Found]) -> Found | None:
+    """What `read` finds in a file; None where it is not there or cannot be read, which is told when it runs."""
+    if not place.exists():
+        return None
+    try:
+        return read(place)
+    except UsageError:
+        raise
+    except KcxError:
+        return None
 
 
 def _annotated(records: Sequence[Record]) -> tuple[Task, ...]:

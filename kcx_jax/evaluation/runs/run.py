@@ -1,23 +1,22 @@
 """The run: every system of a config asked about every benchmark, resumable at any record, and the table of it."""
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from kcx_jax.corpora import write_records
+from kcx_jax.corpora import read_records, write_records
 from kcx_jax.corpora.jsonl import read_json_lines, write_json_lines
 from kcx_jax.errors import BudgetExceeded, KcxError
-from kcx_jax.evaluation.runs.benchmark import Benchmark, load_benchmark
-from kcx_jax.evaluation.runs.config import BenchmarkSettings, EvaluateConfig, SystemSettings
+from kcx_jax.evaluation.runs.benchmark import Benchmark, NotThere, load_benchmark
+from kcx_jax.evaluation.runs.config import BenchmarkSettings, ChatSystem, EvaluateConfig, SystemSettings
 from kcx_jax.evaluation.runs.folder import Results, deciding
 from kcx_jax.evaluation.runs.outputs import Outputs
 from kcx_jax.evaluation.runs.report import write_report
 from kcx_jax.evaluation.runs.resolving import resolved
-from kcx_jax.evaluation.runs.scores import scores_json
-from kcx_jax.evaluation.runs.systems import CannotAnswer, System, open_system
+from kcx_jax.evaluation.runs.scores import scores_json, unanswered
+from kcx_jax.evaluation.runs.systems import CannotAnswer, NotInstalled, System, needing_packages, open_system
 from kcx_jax.evaluation.runs.table import check_rows, make_table, write_table
 from kcx_jax.extraction.resume import ResumableOutput
 from kcx_jax.files import digest
@@ -99,6 +98,8 @@ class _Run:
             facts: dict[str, Any] = {"sha256": digest(benchmark.path), "records": len(benchmark.gold)}
             if benchmark.train is not None and benchmark.train.exists():
                 facts["train_sha256"] = digest(benchmark.train)
+            if settings.schema_path is not None:
+                facts["schema_sha256"] = digest(Path(settings.schema_path))
             if settings.inventory is not None:
                 facts["ontology"] = ontology_version(settings.inventory)
             self.results.note("benchmarks", settings.name, facts)
@@ -114,41 +115,59 @@ class _Run:
         reason = ""
         with open_system(settings, self.config, self.results.system(settings.name)) as system:
             try:
-                self.results.note("systems", settings.name, system.facts())
+                with needing_packages(settings):
+                    self.results.note("systems", settings.name, system.facts())
             except KcxError as error:
-                if any(self.results.system(settings.name).glob("*/*.records.jsonl")):
+                known = any(self.results.system(settings.name).glob("*/*.records.jsonl"))
+                if known and not isinstance(error, NotInstalled):
                     raise
                 reason = str(error)
             for each in benchmarks:
-                stop = reason or self.missing.get(each.name, "")
-                if stop:
+                if each.name in self.missing:
                     for task in each.tasks or ("ner",):
-                        self._note(settings, each.name, task, KcxError(stop))
+                        self._note(settings, each.name, task, KcxError(self.missing[each.name]))
                     continue
-                reason = self._benchmark(system, settings, self._load(each))
+                reason = self._benchmark(system, settings, self._load(each), reason)
 
-    def _benchmark(self, system: System, settings: SystemSettings, benchmark: Benchmark) -> str:
-        """Answers and scores of one benchmark; gives the reason where the system cannot go on with others."""
-        name, reason, done = benchmark.settings.name, "", {}
-        for task in benchmark.tasks:
+    def _benchmark(
+        self, system: System, settings: SystemSettings, benchmark: Benchmark, reason: str = ""
+    ) -> str:
+        """Answers and scores of one benchmark; gives the reason where the system cannot go on with others.
+
+        With a `reason` it cannot be asked any more: what was answered before is scored.
+        """
+        name, done = benchmark.settings.name, {}
+        for task in benchmark.settings.tasks or ():
             try:
-                if reason:
-                    raise KcxError(reason)
-                self._answer(system, settings, benchmark, task)
+                if task not in benchmark.tasks:
+                    raise NotThere(f"{name}: {benchmark.path} is not annotated for {task}")
+                if not self._answered(system, settings, benchmark, task):
+                    if reason:
+                        raise KcxError(reason)
+                    with needing_packages(settings):
+                        self._answer(system, settings, benchmark, task)
                 done[task] = self.results.records(settings.name, name, task)
             except (BudgetExceeded, Stopped):
                 raise
             except KcxError as error:
                 self._note(settings, name, task, error)
                 reason = str(error) if isinstance(error, EndpointError) else reason
-        path = self.results.scores(settings.name, name)
-        if done and not (path.exists() and self._scored(path) == list(done)):
-            mode = benchmark.settings.mode or self.config.mode
-            self.results.write_json(path, scores_json(benchmark, done, mode, self.config.samples))
+        self._score(settings, benchmark, done)
         return reason
 
-    def _scored(self, path: Path) -> list[str]:
-        return list(json.loads(path.read_text(encoding="utf-8"))["tasks"])
+    def _score(self, settings: SystemSettings, benchmark: Benchmark, done: dict[Task, Path]) -> None:
+        """Score what was answered, unless all of it is; what cannot be scored is not run."""
+        name = benchmark.settings.name
+        if not done or list(self.results.scored(settings.name, name).get("tasks", ())) == list(done):
+            return
+        try:
+            mode = benchmark.settings.mode or self.config.mode
+            scores = scores_json(benchmark, done, mode, self.config.samples)
+        except KcxError as error:
+            for task in done:
+                self._note(settings, name, task, error)
+        else:
+            self.results.write_json(self.results.scores(settings.name, name), scores)
 
     def _note(self, settings: SystemSettings, benchmark: str, task: Task, error: KcxError) -> None:
         self.outcome.not_run[settings.name, benchmark, task] = str(error)
@@ -157,22 +176,40 @@ class _Run:
                 self.say(f"not run: {settings.name}, {benchmark}, {task}: {error}")
             self.outcome.failed.add(str(error))
 
-    def _answer(self, system: System, settings: SystemSettings, benchmark: Benchmark, task: Task) -> None:
+    def _answered(self, system: System, settings: SystemSettings, benchmark: Benchmark, task: Task) -> bool:
+        """Whether the records are there; those of a chat model are not while a question of them has no answer.
+
+        Raises `KcxError` for records of a file that changed since.
+        """
         name = benchmark.settings.name
         path = self.results.records(settings.name, name, task)
+        if not path.exists():
+            return False
         if isinstance(system, Outputs) and (source := system.path(benchmark, task)).exists():
             self.results.note("outputs", f"{settings.name}/{name}/{task}", {"sha256": digest(source)})
-        if path.exists():
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        records = benchmark.asked(task)
+        return not (isinstance(settings, ChatSystem) and unanswered(read_records(path, "jsonl"), task))
+
+    def _take(self, system: Outputs, settings: SystemSettings, benchmark: Benchmark, task: Task) -> None:
+        """Keep the records of another system's file, and which file it was."""
+        name, source = benchmark.settings.name, system.path(benchmark, task)
+        read = digest(source) if source.exists() else ""
+        path = self.results.records(settings.name, name, task)
+        found = [each.record for each in system.predict(benchmark, task, path.parent, benchmark.asked(task))]
+        self.results.note("outputs", f"{settings.name}/{name}/{task}", {"sha256": read}, anew=True)
+        self.results.scores(settings.name, name).unlink(missing_ok=True)  # they are of other records
+        self.outcome.answered += write_records(found, path)
+
+    def _answer(self, system: System, settings: SystemSettings, benchmark: Benchmark, task: Task) -> None:
+        """Ask for what is not answered; what was asked before stays until all of it is there."""
         if isinstance(system, Outputs):
-            found = system.predict(benchmark, task, path.parent, records)
-            self.outcome.answered += write_records((each.record for each in found), path)
+            self._take(system, settings, benchmark, task)
             return
+        name, records = benchmark.settings.name, benchmark.asked(task)
+        path = self.results.records(settings.name, name, task)
+        path.parent.mkdir(parents=True, exist_ok=True)
         header = {"system": deciding(settings), "benchmark": deciding(benchmark.settings), "task": task}
         what = f"{settings.name}: {name} {task}"
-        with ResumableOutput(path, header) as output:
+        with ResumableOutput(path, header, overwrite=path.exists()) as output:
             pending, count = output.remaining(iter(records)), output.done
             self.progress(what, count, len(records))
             for each in system.predict(benchmark, task, path.parent, pending):
@@ -186,6 +223,7 @@ class _Run:
                 raise KcxError(f"{what}: {count} answers to {len(records)} records")
             raw = self.results.answers(settings.name, name, task)
             write_json_lines(_raw_rows(output.partial, task), raw, overwrite=True)
+            self.results.scores(settings.name, name).unlink(missing_ok=True)  # they are of other records
             output.finish()
 
 

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
@@ -31,6 +32,30 @@ class Prediction:
 
 class CannotAnswer(KcxError):
     """A system is not made for a task."""
+
+
+class NotInstalled(KcxError):
+    """A system needs a package that is not installed."""
+
+
+# By the kind of a system, the extra that brings its packages (pyproject.toml), as pip takes it.
+_EXTRAS = {
+    "model": "'kcx-jax[model]' (on NVIDIA GPUs cuda12 or cuda13 instead of model)",
+    "tagger": "'kcx-jax[supervised]'",
+}
+
+
+@contextmanager
+def needing_packages(settings: SystemSettings) -> Iterator[None]:
+    """Raise `NotInstalled`, which says what to type, where a package that is not of this project is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "kcx_jax").partition(".")[0] == "kcx_jax":
+            raise
+        extra = _EXTRAS.get(settings.kind)
+        how = f" Install it with: pip install {extra}" if extra else ""
+        raise NotInstalled(f"this needs the package {error.name}, which is not installed.{how}") from error
 
 
 class System(ABC):

@@ -1,7 +1,6 @@
 """The table of a run: measured cells beside published ones, for Markdown, LaTeX and programs."""
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -32,6 +31,11 @@ class Row:
     cells: Mapping[str, Cell]
     published: Mapping[str, PublishedCell]
     of: tuple[str, ...] = ()  # the benchmarks that a mean is over
+
+    @property
+    def has_gold(self) -> bool:
+        """Whether gold has an item, as far as is known."""
+        return all(cell.get("gold") != 0 for cell in self.cells.values())
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,7 @@ def make_table(
 ) -> ResultTable:
     """The table of a resolved config, of what its folder holds; `not_run` says why cells are missing."""
     scores = {
-        (system.name, benchmark.name): _scores(results, system.name, benchmark.name)
+        (system.name, benchmark.name): results.scored(system.name, benchmark.name)
         for system in config.systems
         for benchmark in config.benchmarks
     }
@@ -89,7 +93,7 @@ def make_table(
 def write_table(table: ResultTable, results: Results) -> None:
     """Write ``table.md``, ``table.tex`` and ``table.json``; equal results give equal bytes."""
     sheet = _sheet(table)
-    results.write_text("table.md", f"# {table.title}\n\n{markdown([sheet], table.notes)}")
+    results.write_text("table.md", markdown([sheet], table.notes, table.title))
     results.write_text("table.tex", latex([sheet], (table.title, *table.notes)))
     results.write_json(results.root / "table.json", table_json(table))
 
@@ -121,13 +125,8 @@ def _referring(config: EvaluateConfig) -> list[BenchmarkSettings | MeanSettings]
     return [*config.benchmarks, *config.means]
 
 
-def _scores(results: Results, system: str, benchmark: str) -> dict[str, Any]:
-    path = results.scores(system, benchmark)
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
 def _cell(scores: dict[str, Any], task: Task, reason: str) -> Cell:
-    if task not in scores.get("tasks", {}):
+    if reason or task not in scores.get("tasks", {}):
         return {"not_run": reason or "not asked yet"}
     found = scores["tasks"][task]
     unit, drawn = found["units"][task], found["resampling"][task]
@@ -136,27 +135,34 @@ def _cell(scores: dict[str, Any], task: Task, reason: str) -> Cell:
         "f1_interval_95": drawn["f1_interval_95"],
         "gold": unit["tp"] + unit["fn"],
         "predicted": unit["tp"] + unit["fp"],
+        "records": found["records"][task],
         "answers": found["rates"][task]["answers"],
         "missing": len(found["missing"][task]),
+        "unanswered": found.get("unanswered", 0),
         "parse_error_rate": found["rates"][task]["parse_error_rate"],
         "hallucinated_rate": found["rates"][task]["hallucinated_rate"],
     }
 
 
 def _mean_rows(mean: MeanSettings, rows: list[Row], systems: tuple[str, ...]) -> Iterator[Row]:
-    """A row for each task that the benchmarks of a mean have; a system has a cell where it has all of theirs."""
+    """A row for each task that the benchmarks of a mean have; a system has a cell where it has all of theirs.
+
+    Benchmarks without gold are left out, as in the leaderboard: nobody can be right there.
+    """
     chosen = [row for row in rows if any(fnmatchcase(row.label, pattern) for pattern in mean.of)]
     for task in dict.fromkeys(row.task for row in chosen):
         parts = [row for row in chosen if row.task == task]
         modes = list(dict.fromkeys(row.mode for row in parts))
-        cells = {name: _mean([row.cells[name] for row in parts]) for name in systems}
+        cells = {name: _mean([row.cells[name] for row in parts if row.has_gold]) for name in systems}
         published = find_cells(mean.published) if mean.published else {}
         yield Row(
             mean.name, task, " and ".join(modes), None, cells, published, tuple(row.label for row in parts)
         )
 
 
-def _mean(cells: list[Cell]) -> Cell:
+def _mean(cells: Sequence[Cell]) -> Cell:
+    if not cells:
+        return {"f1": 0.0, "gold": 0, "benchmarks": 0}
     figures = [cell["f1"] for cell in cells if "f1" in cell]
     if len(figures) < len(cells):
         return {"not_run": f"{len(cells) - len(figures)} of {len(cells)} benchmarks are not run"}
@@ -213,6 +219,8 @@ def _notes(config: EvaluateConfig, rows: list[Row]) -> Iterator[str]:
         if changes := _changes(benchmark, config.seed):
             yield f"{benchmark.name}: {'; '.join(changes)}"
     yield from config.notes
+    yield from _left_out(rows)
+    yield from _without_answer(rows, {system.name for system in config.systems if system.kind == "chat"})
     yield from _reasons(rows)
 
 
@@ -229,9 +237,34 @@ def _changes(benchmark: BenchmarkSettings, seed: int) -> list[str]:
         found.append("classes without descriptions")
     if benchmark.prompts.exemplars is not None:
         found.append(f"{benchmark.prompts.exemplars} exemplars a class, from the training file")
+    if benchmark.prompts.pair:
+        found.append("prompts name the pair that is asked about")
     if found and benchmark.published:
         found.append("so the published cells beside it are not comparable")
     return found
+
+
+def _left_out(rows: Sequence[Row]) -> Iterator[str]:
+    """The benchmarks that a mean is not over, since they have no gold."""
+    bare = {(row.label, row.task) for row in rows if not row.of and not row.has_gold}
+    for row in rows:
+        if names := [label for label in row.of if (label, row.task) in bare]:
+            yield f"{row.label} ({row.task}): benchmarks without gold are left out of means: {', '.join(names)}"
+
+
+def _without_answer(rows: Sequence[Row], chats: Collection[str]) -> Iterator[str]:
+    """What of each cell counts as empty without having been answered so."""
+    for row in rows:
+        for name, cell in row.cells.items():
+            where = f"{name} on {row.label} ({row.task})"
+            missing, unanswered = cell.get("missing", 0), cell.get("unanswered", 0)
+            if missing:
+                yield f"{where}: {missing} of {cell['records']} records have no prediction, and count as empty"
+            if unanswered:
+                again = (
+                    "; the same command asks them again, but for what was refused" if name in chats else ""
+                )
+                yield f"{where}: {unanswered} of {cell['answers']} questions got no answer, and count as empty{again}"
 
 
 def _reasons(rows: list[Row]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import pytest
 from kcx_jax.corpora import Mention, Record, write_records
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.evaluation.runs import EvaluateConfig, compare_runs, evaluate
+from kcx_jax.evaluation.runs.compare import comparison_notes, comparison_sheet
 
 GOLD = [Record(str(n), "en", "Ada met Bob", (Mention("e0", "Person", 0, 3, "Ada"),)) for n in range(60)]
 
@@ -53,13 +54,32 @@ def test_one_record_less_is_no_regression(tmp_path):
 
 
 def test_of_many_rows_those_that_chance_could_make_are_not_worse(tmp_path):
-    """Four records worse: p is about exp(-4), enough for one row alone, and not once thirty could each have been it."""
-    alone = compare_runs(ran(tmp_path, "a", s=10), ran(tmp_path, "b", s=14))[0]
-    many = compare_runs(ran(tmp_path, "c", 30, s=10), ran(tmp_path, "d", 30, s=14))
+    """Five records worse: p is 2**-5, enough for one row alone, and not once thirty could each have been it."""
+    alone = compare_runs(ran(tmp_path, "a", s=10), ran(tmp_path, "b", s=15))[0]
+    many = compare_runs(ran(tmp_path, "c", 30, s=10), ran(tmp_path, "d", 30, s=15))
     assert alone.worse
     assert len(many) == 30
     assert max(row.difference.p_worse for row in many) < 0.05
     assert not any(row.worse for row in many)
+
+
+def test_a_single_record_shows_nothing(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "GOLD", GOLD[:1])
+    (row,) = compare_runs(ran(tmp_path, "a", s=0), ran(tmp_path, "b", s=1))
+    assert (row.before, row.after, row.difference.p_worse, row.worse) == (1.0, 0.0, 0.5, False)
+
+
+def test_the_mode_that_counts_is_shown_and_another_one_of_b_is_told(tmp_path):
+    one, other = ran(tmp_path, "a", s=2), ran(tmp_path, "b", s=3)
+    rows = compare_runs(one, other)
+    (sheet,) = [comparison_sheet(rows)]
+    assert dict(zip(sheet.head, sheet.rows[0], strict=True))["mode"] == "strict"
+    assert comparison_notes(rows) == []
+    config = other / "config.yaml"
+    config.write_text(config.read_text().replace("mode: strict", "mode: text"))
+    (note,) = comparison_notes(compare_runs(one, other))
+    assert note == "b0: both are counted in A's mode, strict; B's own table has it in mode text"
+    assert compare_runs(one, other)[0].to_json()["mode_after"] == "text"
 
 
 def test_systems_within_one_folder(tmp_path):

@@ -36,6 +36,7 @@ def made(*benchmarks, **more):
         ("systems: [{kind: outputs, name: ../x, path: x}]", "name"),
         ("systems: [{kind: outputs, name: a, path: x, format: xml}]", "unknown format of outputs 'xml'"),
         ("systems: [{kind: tagger, name: a}, {kind: tagger, name: a}]", "systems with the same name: a"),
+        ("benchmarks: [{name: a, path: x, tasks: [ner, re, ner]}]", "tasks with the same name: ner"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path, text, message):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from kcx_jax.corpora import Mention, ParallelRecord, Record, write_records
-from kcx_jax.errors import KcxError
+from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.evaluation.runs.faithfulness import is_faithfulness, load_faithfulness, measure_faithfulness
 from kcx_jax.testing.llm_server import ScriptedServer
 
@@ -71,6 +71,13 @@ def test_spans_in_other_words_are_lost_to_one_method_and_mended_by_the_builder(c
         folder, _ = measure_faithfulness(config(server))
     table = json.loads((folder / "table.json").read_text())
     assert table["means"] == {"builder": 1.0, "CLaP": 0.0}
+
+
+def test_systems_of_one_name_are_refused(config):
+    with ScriptedServer(pairs=PAIRS) as server:
+        endpoint = {"model": "m", "base_url": server.base_url, "kind": "projection", "method": "clap"}
+        with pytest.raises(UsageError, match="systems with the same name: s"):
+            config(server, systems=[{"name": "s", **endpoint}, {"name": "s", **endpoint, "model": "other"}])
 
 
 def test_what_is_not_there_is_said_in_the_table(config, tmp_path):

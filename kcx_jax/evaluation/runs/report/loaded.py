@@ -1,6 +1,5 @@
 """A results folder as it is read back: its config, table, facts and scores."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from kcx_jax.errors import KcxError
 from kcx_jax.evaluation.runs.config import EvaluateConfig, load_config
-from kcx_jax.evaluation.runs.folder import Results
+from kcx_jax.evaluation.runs.folder import Results, read_values
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,23 @@ class LoadedRun:
         """The systems in the order of the config."""
         return self.table["systems"]
 
+    @cached_property
+    def _measured(self) -> set[tuple[str, str, str]]:
+        return {
+            (system, row["benchmark"], row["task"])
+            for row in self.rows
+            for system, cell in row["measured"].items()
+            if "f1" in cell
+        }
+
+    def measured(self, system: str, benchmark: str, task: str) -> bool:
+        """Whether the table has a figure; what lies in the folder besides is of no account."""
+        return (system, benchmark, task) in self._measured
+
     def scores(self, system: str, benchmark: str) -> dict[str, Any]:
-        """The tasks of scores.json of a system, by their names; none where there is no such file."""
-        path = self.results.scores(system, benchmark)
-        return _json(path)["tasks"] if path.exists() else {}
+        """The tasks of scores.json of a system, by their names, as far as the table has their figures."""
+        tasks = self.results.scored(system, benchmark).get("tasks", {})
+        return {task: found for task, found in tasks.items() if self.measured(system, benchmark, task)}
 
 
 def load_run(root: str | Path) -> LoadedRun:
@@ -45,11 +57,5 @@ def load_run(root: str | Path) -> LoadedRun:
         raise KcxError(
             f"{results.root} holds no table.json: name a results folder of kcx evaluate, after a run to its end"
         )
-    return LoadedRun(results, load_config(results.root / "config.yaml"), _json(path), results.facts())
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise KcxError(f"cannot read {path}: {error}") from error
+    table = read_values(path, ("systems", "rows", "notes"), "Run the evaluation again: it writes it anew")
+    return LoadedRun(results, load_config(results.root / "config.yaml"), table, results.facts())

@@ -99,8 +99,9 @@ def benchmarks_section(run: LoadedRun, systems: Sequence[str]) -> str:
 
 
 def _notes(notes: Sequence[str]) -> Iterator[str]:
-    """Why cells are missing or cannot be compared, and below it the other notes, folded where they are many."""
-    needed = [note for note in notes if note.startswith("not run:") or "not comparable" in note]
+    """Why cells are missing, lack answers or cannot be compared; below it the others, folded where they are many."""
+    telling = ("not run:", "not comparable", "count as empty", "left out of means")
+    needed = [note for note in notes if any(words in note for words in telling)]
     others = [escape(note) for note in notes if note not in needed]
     if needed:
         yield _remarks(map(escape, needed))
@@ -130,8 +131,8 @@ def _measured(cell: dict[str, Any], best: float) -> str:
     if "f1_interval_95" in cell:
         low, high = cell["f1_interval_95"]
         shown += f"<small>{percent(low)} – {percent(high)}</small>"
-    if cell.get("missing"):
-        shown += f"<small>{number(cell['missing'])} without an answer</small>"
+    if lacking := cell.get("missing", 0) + cell.get("unanswered", 0):
+        shown += f"<small>{number(lacking)} without an answer</small>"
     return shown
 
 

@@ -81,7 +81,11 @@ def _rows(run: LoadedRun, found: Sentences) -> Iterator[dict[str, Any]]:
 def _task_rows(
     run: LoadedRun, benchmark: str, task: Task, gold: Path, found: Sentences
 ) -> Iterator[dict[str, Any]]:
-    paths = {system: run.results.records(system, benchmark, task) for system in run.systems}
+    paths = {
+        system: run.results.records(system, benchmark, task)
+        for system in run.systems
+        if run.measured(system, benchmark, task)
+    }
     predictions = {system: _Predictions(path) for system, path in paths.items() if path.exists()}
     if not predictions:
         return
