@@ -26,8 +26,11 @@ class RandomModel:
     mesh: None = None
 
 
+@dataclass(frozen=True)
 class _Silent:
     """In place of a tokenizer: ids go in and out."""
+
+    vocab_size: int
 
     def decode(self, ids: list[int]) -> str:
         return ""
@@ -41,7 +44,7 @@ def random_model(
         params = random_params(config, dtype)
     module = Transformer(config, None, np.dtype(dtype) if dtype == "float32" else jax.numpy.bfloat16)
     norms = jax.jit(inverse_row_norms)(params["lm_head"]) if config.norm_head else None
-    return RandomModel(config, module, {"params": params}, norms, tokenizer or _Silent())
+    return RandomModel(config, module, {"params": params}, norms, tokenizer or _Silent(config.vocab_size))
 
 
 def bench_decode(

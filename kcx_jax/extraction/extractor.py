@@ -129,8 +129,10 @@ class Extractor:
         They are asked about together: the texts are read once, and a model works on all of them at a time. The rest is
         as for `extract`. Raises `UsageError` for no schema at all, too.
         """
-        if not isinstance(schemas, Mapping) or not schemas:
-            raise UsageError("schemas need names: give at least one, such as {'people': ['person']}")
+        if not isinstance(schemas, Mapping):
+            raise UsageError("schemas need names: give a mapping, such as {'people': ['person']}")
+        if not schemas:
+            raise UsageError("no schema is given: name at least one, such as {'people': ['person']}")
         readers = [self._reader(schema, None, ground, window, overlap, auto) for schema in schemas.values()]
         found = self._results(_records(texts), readers)
         return (dict(zip(schemas, results, strict=True)) for results in found)

@@ -269,7 +269,7 @@ def test_a_shard_goes_on_as_that_shard_only(kcx, chat, tmp_path):
     given.write_text(f"{ADA}\n{LI}\n", encoding="utf-8")
     words = ["extract", "--input", given, "--output", out, "--labels", "person,city", *chat]
     with ResumableOutput(out, {"shard": "0/2"}) as stopped:
-        assert stopped.done == 0
+        stopped.write({"id": "1", "text": ADA})
     code, _, err = kcx(*words, "--shard", "1/2")
     assert (code, "shard" in err) == (2, True)
 
