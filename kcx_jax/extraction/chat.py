@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from kcx_jax.extraction.answers import Answer, Ask, Figures, Room
 from kcx_jax.llm import ChatClient, Reply, ReplyError
 from kcx_jax.llm.tokens import BYTES_PER_TOKEN
+from kcx_jax.scoring.raw.partial_json import without_thought
 
 SYSTEM = """\
 You complete Python code that lists what a sentence says. The user shows class definitions, a comment that \
@@ -22,10 +23,6 @@ EAE: [Attack("attacked", attacker=[Person("the rebels")], time=["3 May"])]
 Leave out roles that the sentence does not fill. If there is nothing to list, write []."""
 
 _FENCE = re.compile(r"^[ \t]*```[\w+-]*[ \t]*$", re.MULTILINE)
-# What a model thought before it answered, where its server leaves that in the reply.
-_THOUGHT = re.compile(
-    r"\A(?:\s*<think>.*?(?:</think>|\Z)|.*?^[ \t]*</think>[ \t]*$)", re.DOTALL | re.MULTILINE
-)
 _LISTS = [
     re.compile(rf"^[ \t]*(?:results[ \t]*=[ \t]*)?(?={first})", re.MULTILINE)
     for first in (r"\[\s*(?:\]|\w+\s*\()", r"\[")  # of instances, or of none; else of whatever
@@ -82,7 +79,7 @@ def _tokens(text: str) -> int:
 
 def code_of(reply: str) -> str:
     """The list that a reply wraps in a fence, prose or an assignment; without one all but what was thought before."""
-    reply = _THOUGHT.sub("", reply)
+    reply, _ = without_thought(reply)
     text = _FENCE.sub("", reply)
     starts = (found for each in _LISTS if (found := each.search(text)))
     start = next(starts, None)

@@ -278,10 +278,6 @@ def test_the_prompt_is_the_one_that_training_uses(served, monkeypatch):
     )
 
 
-def test_a_tag_of_thoughts_that_is_quoted_is_none():
-    assert code_of('[Tag("</think>")]') == '[Tag("</think>")]'
-
-
 def test_thoughts_without_an_end_are_no_answer():
     assert code_of('<think>\n[Person("Bob")]') == ""
 
