@@ -44,10 +44,11 @@ def stop_texts(texts: Sequence[str], token_bytes: Sequence[bytes | None], passin
     hit = len(hit_S)
     kept_1x = np.full((1, 256), hit, np.int16)
     next_Sx = np.concatenate([np.where(hit_S[passing_Sx], hit, passing_Sx), kept_1x]).astype(np.int16)
-    passing_Sx = np.concatenate([passing_Sx, kept_1x])
     bytes_V = [each or b"" for each in token_bytes]
-    next_SV, passing_SV = (jnp.asarray(states_behind(each, bytes_V)) for each in (next_Sx, passing_Sx))
-    return StopTexts(next_SV, passing_SV if passing else None)
+    next_SV, passing_SV = jnp.asarray(states_behind(next_Sx, bytes_V)), None
+    if passing:
+        passing_SV = jnp.asarray(states_behind(np.concatenate([passing_Sx, kept_1x]), bytes_V))
+    return StopTexts(next_SV, passing_SV)
 
 
 def _byte_automaton(texts: Sequence[bytes]) -> tuple[np.ndarray, np.ndarray]:
