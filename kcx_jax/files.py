@@ -12,13 +12,15 @@ from typing import IO
 from kcx_jax.errors import KcxError
 
 
-def refuse_existing(path: Path, overwrite: bool, flag: str = "--overwrite") -> None:
-    """Raise `KcxError` when `path` exists (a non-empty one, if a folder) and `overwrite` is false."""
+def refuse_existing(
+    path: Path, overwrite: bool, way_out: str = "Choose another path, or pass --overwrite to replace it."
+) -> None:
+    """Raise `KcxError` when `path` exists (a non-empty one, if a folder) and `overwrite` is false, with what to do."""
     if overwrite or not path.exists():
         return
     if path.is_dir() and not any(path.iterdir()):
         return
-    raise KcxError(f"{path} exists already. Choose another path, or pass {flag} to replace it.")
+    raise KcxError(f"{path} exists already. {way_out}")
 
 
 @contextlib.contextmanager

@@ -195,7 +195,9 @@ def _kept(json_file: Path | None, measure: "Callable[[Callable[[str], None]], Re
     from kcx_jax.files import refuse_existing
 
     if json_file is not None:
-        refuse_existing(json_file, overwrite=False)  # before minutes of measuring
+        refuse_existing(
+            json_file, overwrite=False, way_out="Choose another --json."
+        )  # before minutes of measuring
     report = measure(lambda line: print(line, file=sys.stderr, flush=True))
     if json_file is not None:
         report.write(json_file)

@@ -140,7 +140,7 @@ def _compare(before: Path, after: Path, json_file: Path | None) -> None:
     from kcx_jax.files import atomic_write, refuse_existing
 
     if json_file is not None:
-        refuse_existing(json_file, overwrite=False, flag="another --json")
+        refuse_existing(json_file, overwrite=False, way_out="Choose another --json.")
     rows = compare_runs(before, after)
     print_sheets([comparison_sheet(rows)], [f"A: {before}", f"B: {after}", *comparison_notes(rows)])
     if json_file is not None:

@@ -10,7 +10,7 @@ from kcx_jax.schema import TASKS, Task
 from kcx_jax.scoring.counts import Counts
 from kcx_jax.scoring.figures import Figures
 from kcx_jax.scoring.joining import joined
-from kcx_jax.scoring.modes import Mode, mode_named, with_ancestors
+from kcx_jax.scoring.modes import mode_named, with_ancestors
 from kcx_jax.scoring.rates import Rates
 from kcx_jax.scoring.record_counts import RecordCounts
 from kcx_jax.scoring.resampling import Interval, f1_intervals
@@ -177,8 +177,7 @@ class Scorer:
         if ancestors is not None:
             self._mode = with_ancestors(self._mode, ancestors)
         self._asked = tasks
-        counted = tuple(dict.fromkeys(measure.task for measure in self._mode.measures))
-        _check_tasks(self._mode, tasks or (), counted)
+        self._mode.check_tasks(tasks or ())
         self._tallies = {task: TaskTally(task, self._mode, by_record) for task in tasks or TASKS}
         self._arguments = False
 
@@ -212,7 +211,7 @@ class Scorer:
         there = [task for task in there if task != "eae" or self._arguments]
         tasks = [task for task in there if self._tallies[task].measures]
         if there and not tasks:
-            counted = ", ".join(dict.fromkeys(measure.task for measure in self._mode.measures))
+            counted = ", ".join(self._mode.counted)
             raise KcxError(f"mode {self._mode.name!r} counts {counted}; gold has {', '.join(there)}")
         return tasks
 
@@ -222,13 +221,3 @@ def _unit_score(tally: Tally) -> UnitScore:
     return UnitScore(
         measure.definition, found.total, found.per_type, found.per_language, found.macro, tally.by_record
     )
-
-
-def _check_tasks(mode: Mode, tasks: Sequence[Task], counted: Sequence[Task]) -> None:
-    for task in tasks:
-        if task not in TASKS:
-            raise UsageError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
-        if task not in counted:
-            raise UsageError(
-                f"mode {mode.name!r} does not count the task {task!r}; it counts: {', '.join(counted)}"
-            )

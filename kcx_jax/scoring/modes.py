@@ -1,10 +1,11 @@
 """The table of modes: whose figures they are, what is counted, how units are matched, and how averaged."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.schema import TASKS, Task
 from kcx_jax.scoring.counts import Counts, MacroCounts, RoundedCounts
 from kcx_jax.scoring.figures import Averaging, micro
 from kcx_jax.scoring.overlaps import exact, of_type, overlapping, partial, strict
@@ -104,6 +105,21 @@ class Mode:
     matching: Matching = consumed
     averaging: Averaging = micro
     keep_ungrounded: bool = True
+
+    @property
+    def counted(self) -> tuple[Task, ...]:
+        """The tasks of its measures."""
+        return tuple(dict.fromkeys(measure.task for measure in self.measures))
+
+    def check_tasks(self, tasks: Sequence[Task]) -> None:
+        """Raise `UsageError` for a task that there is not, or that the mode does not count."""
+        for task in tasks:
+            if task not in TASKS:
+                raise UsageError(f"unknown task {task!r}; known: {', '.join(TASKS)}")
+            if task not in self.counted:
+                raise UsageError(
+                    f"mode {self.name!r} does not count the task {task!r}; it counts: {', '.join(self.counted)}"
+                )
 
 
 _NER = tuple(m for m in MEASURES if m.name == "ner")

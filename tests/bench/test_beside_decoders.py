@@ -159,6 +159,13 @@ def test_peers_are_known(peers):
     assert "peers are hf and llamacpp, found" in str(result.exception)
 
 
+def test_a_file_of_figures_is_not_written_over_and_no_option_promised_that_would(tmp_path):
+    (tmp_path / "x.json").write_text("kept")
+    result = CliRunner().invoke(app, ["bench", "decode", "--json", str(tmp_path / "x.json")])
+    assert str(result.exception).endswith("x.json exists already. Choose another --json.")
+    assert (tmp_path / "x.json").read_text() == "kept"
+
+
 @pytest.mark.interop
 def test_the_command_prints_every_side_and_writes_json(torch, together, monkeypatch, tmp_path):
     monkeypatch.setattr(beside_decoders, "free_bench", lambda rows: BENCH)

@@ -53,6 +53,8 @@ def test_a_regression_has_its_exit_code(kcx, config, tmp_path):
     assert "1 of 1 rows are significantly worse in B: s on gold (ner)" in err
     assert json.loads(report.read_text())[0]["worse"]
     assert kcx("evaluate", "--compare", tmp_path / "b", tmp_path / "a")[0] == 0
+    code, _, err = kcx("evaluate", "--compare", tmp_path / "a", tmp_path / "b", "--json", report)
+    assert (code, err) == (1, f"kcx: {report} exists already. Choose another --json.\n")
 
 
 def test_cells_that_are_not_run_end_with_a_failure_after_the_table(kcx, config, tmp_path):

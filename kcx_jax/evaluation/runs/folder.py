@@ -108,7 +108,11 @@ class Results:
         # Looked at once: what another shard makes has the lock before all else.
         found = {path.name for path in self.root.iterdir()} if self.root.is_dir() else set()
         if self.root.is_file() or (found and not found & {_CONFIG, _LOCK}):
-            refuse_existing(self.root, overwrite=False, flag="--set results=OTHER")
+            refuse_existing(
+                self.root,
+                overwrite=False,
+                way_out="It holds no results of kcx evaluate: use --set results=OTHER.",
+            )
 
     def _check_grown(self, kept: EvaluateConfig, config: EvaluateConfig) -> None:
         other = [key for key in _SAME if getattr(kept, key) != getattr(config, key)]

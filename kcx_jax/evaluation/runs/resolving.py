@@ -35,18 +35,13 @@ def resolved(config: EvaluateConfig, data: str | None = None) -> EvaluateConfig:
             f"benchmarks with the same name: {', '.join(twice)}; put {_TAG} into it, or rename one"
         )
     for each in benchmarks:
-        _check_mode(each, each.mode or config.mode)
-    return config.model_copy(update={"benchmarks": benchmarks, "data": root})
-
-
-def _check_mode(settings: BenchmarkSettings, mode: str) -> None:
-    counted = tuple(dict.fromkeys(measure.task for measure in MODES[mode].measures))
-    for task in settings.tasks or ():
-        if task not in counted:
+        try:
+            MODES[each.mode or config.mode].check_tasks(each.tasks or ())
+        except UsageError as error:
             raise UsageError(
-                f"benchmark {settings.name}: mode {mode!r} does not count its task {task!r}, but {', '.join(counted)}. "
-                "Give it a mode of its own, or name as tasks those to ask for"
-            )
+                f"benchmark {each.name}: {error}. Give it a mode of its own, or name as tasks those to ask for"
+            ) from error
+    return config.model_copy(update={"benchmarks": benchmarks, "data": root})
 
 
 def resolve_one(settings: BenchmarkSettings, data: str | None = None) -> tuple[BenchmarkSettings, str]:

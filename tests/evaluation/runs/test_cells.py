@@ -116,7 +116,7 @@ def test_what_cannot_be_scored_is_not_run_and_the_rest_goes_on(run, wrote):
 def test_a_task_that_its_mode_does_not_count_is_refused_before_anything_is_asked(run, wrote, tmp_path):
     linked = [replace(record, relations=()) for record in GOLD]
     with pytest.raises(
-        UsageError, match=r"benchmark r: mode 'multiconer' does not count its task 're', but ner"
+        UsageError, match=r"benchmark r: mode 'multiconer' does not count the task 're'; it counts: ner"
     ):
         run(wrote("s", GOLD), benchmarks={"r": (linked, {})}, mode="multiconer")
     assert not (tmp_path / "run").exists()
