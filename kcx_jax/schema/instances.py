@@ -16,7 +16,8 @@ class Spelling:
 
     `entity`, `relation`, `trigger`: the keywords that may stand before a mention's text, the two ends and
     the trigger (None: no keyword may). `untyped_ends`: an end of a relation may be a plain string, which
-    stands for an `Entity`. `taken`: names that a role cannot have beside those Python takes.
+    stands for an `Entity`. `taken`: names that a role cannot have beside those Python takes. `ignored`: names that the
+    dialect gives an event beside its roles.
     """
 
     entity: str | None = None
@@ -24,6 +25,7 @@ class Spelling:
     trigger: str | None = None
     untyped_ends: bool = False
     taken: frozenset[str] = frozenset()
+    ignored: frozenset[str] = frozenset()
     grammar: Grammar = PLAIN
 
     def identifier_of(self, role: str) -> str:
@@ -112,10 +114,13 @@ class _Builder:
             detail = f"{call.name} takes a head and a tail, found {len(call.arguments)} arguments"
             raise _UnfitError("wrong_arity", detail, call.position)
         ends = self.spelling.relation
-        if tuple(keyword for keyword, _ in call.arguments) not in ((None, None), ends):
-            detail = f"{call.name} takes {' and '.join(ends)} in order"
+        keywords, values = zip(*call.arguments, strict=True)
+        if keywords == ends[::-1]:  # as Python takes them too
+            keywords, values = ends, values[::-1]
+        if keywords not in ((None, None), ends):
+            detail = f"{call.name} takes {' and '.join(ends)}"
             raise _UnfitError("wrong_argument", detail, call.position)
-        head, tail = (self._end(value, call) for _, value in call.arguments)
+        head, tail = (self._end(value, call) for value in values)
         return cls(head, tail)
 
     def _end(self, value: Value, call: Call) -> Entity:
@@ -136,6 +141,8 @@ class _Builder:
         for keyword, value in call.arguments[1:]:
             assert keyword is not None
             role = self.spelling.role_of(keyword)
+            if keyword in self.spelling.ignored and role not in self.roles[cls.__name__]:
+                continue
             for each in value if isinstance(value, list) else [value]:
                 try:
                     if role not in self.roles[cls.__name__]:

@@ -90,7 +90,7 @@ def parsed(text):
         ('[Attack(hit), Attack("hit", attacker=[Ada], time=["now"])]', [Attack("hit", time=["now"])],
          ["unquoted"] * 2),
         ('[BirthPlace("A", City("L"))]', [], ["wrong_argument"]),
-        ('[BirthPlace(tail=Person("A"), head=City("L"))]', [], ["wrong_argument"]),
+        ('[BirthPlace(head=Person("A"), name=City("L"))]', [], ["wrong_argument"]),
         ('[BirthPlace(Attack("a"), City("L"))]', [], ["wrong_argument"]),
         ('[Attack(trigger="hit")]', [], ["wrong_arity"]),
         ('[Attack(Person("hit"))]', [], ["wrong_argument"]),

@@ -66,6 +66,8 @@ READ = [
     ("gollie", "result = [\n    Person(span='Ada'),\n    BirthPlace(arg1='A', arg2='L'),\n]",
      [Person("Ada"), BirthPlace(Entity("A"), Entity("L"))], []),
     ("gollie", "results = [Attack(mention='hit', attacker=['A'], time=[])]", [Attack("hit", attacker=["A"])], []),
+    ("gollie", "result = [BirthPlace(arg2='L', arg1='A')]", [BirthPlace(Entity("A"), Entity("L"))], []),
+    ("gollie", "result = [Attack(mention='hit', subtype='war', attacker=['A'])]", [Attack("hit", attacker=["A"])], []),
     # raw strings
     ("knowcoder", r'results = [Person("C:\new "x" y"), Person("say "hi"")]',
      [Person(r'C:\new "x" y'), Person('say "hi"')], []),
@@ -79,7 +81,7 @@ READ = [
     ("gollie", "results are below", [], ["syntax"]),
     ("gollie", "result = [Robot(span='R2'), Person(span='Ada')]", [Person("Ada")], ["unknown_class"]),
     ("gollie", "result = [Person(), Person(text='Ada')]", [], ["wrong_arity", "wrong_argument"]),
-    ("gollie", "result = [BirthPlace(arg2='L', arg1='A')]", [], ["wrong_argument"]),
+    ("gollie", "result = [BirthPlace(arg2='L', arg2='A')]", [], ["wrong_argument"]),
     ("gollie", "result = [Attack(mention='a', mention='b'), Attack(attacker=['A'])]", [], ["wrong_arity"] * 2),
     ("knowcoder", "results = [Person(Ada), Person(Ada Lovelace)]", [], ["unquoted", "unquoted"]),
     ("knowcoder", 'results = [BirthPlace("A", City("L"))]', [], ["wrong_argument"]),

@@ -80,8 +80,39 @@ ATTACK = 'Attack("left", attacker=["Ada"], time=["May"])'
         ("chat", "ner", '```python\nresult = [Person(span="Ada")]\n```', [ADA]),
         ("chat", "ner", 'The answer is:\n[Person("Ada")]', [ADA]),
         ("chat", "ner", "person: Ada", [ADA]),
+        # the same in other words
+        ("iepile", "eae", '{"attack": [{"trigger": "left", "attacker": ["Ada"], "time": "May"}]}', [ATTACK]),
+        (
+            "chat",
+            "eae",
+            '{"event_type": "attack", "trigger": "left", "arguments": {"attacker": "Ada", "time": "May"}}',
+            [ATTACK],
+        ),
+        (
+            "chat",
+            "eae",
+            '[{"type": "attack", "trigger": "left", "arguments": [{"role": "attacker", "text": "Ada"}, '
+            '{"role": "time", "text": "May"}]}]',
+            [ATTACK],
+        ),
+        ("gollie", "eae", 'result = [Attack(mention="left", subtype="x", attacker=["Ada"], time=["May"])]', [ATTACK]),
+        ("knowcoder", "eae", 'results = [Attack("left", arg_names=["a"])]', ['Attack("left")']),
+        ("gollie", "re", 'result = [BirthPlace(arg2="Rome, Italy", arg1="Ada")]', [BORN]),
+        ("b2ner", "ner", "person：Star：Wars； person: Bob", ['Person("Star：Wars")', BOB]),
+        # said twice, or in several values
+        ("chat", "ner", '{"person": ["Ada"]}\n{"person": ["Bob"], "city": []}', [ADA, BOB]),
+        ("chat", "ner", '{"person": "Ada", "person": "Bob"}', [ADA, BOB]),
+        ("chat", "ner", '{"entities": {"person": ["Ada"]}}\n{"entities": {"person": ["Bob"]}}', [ADA, BOB]),
+        ("chat", "ner", '```json\n{"person": ["Ada"]}\n```\n```json\n{"person": ["Bob"]}\n```', [ADA, BOB]),
+        ("chat", "ed", '{"attack": {"trigger": "left"}, "attack": {"trigger": "in"}}',
+         ['Attack("left")', 'Attack("in")']),
+        ("kcx", "ner", '[Person("Ada")]\n[]\n[Person("Bob")]', [ADA, BOB]),
+        ("kcx", "ner", '```python\n[Person("Ada")]\n```\n```python\n[Person("Bob")]\n```\nDone [1].', [ADA, BOB]),
+        ("kcx", "ner", '```python\n[Person("Ada")]', [ADA]),
+        ("knowcoder", "ner", 'results = [Person("Ada")]\nresults = [Person("Bob")]', [ADA, BOB]),
+        ("gollie", "ner", 'result = [Person(span="Ada")]\n\nresult = [Person(span="Bob")] # so', [ADA, BOB]),
     ],
-)
+)  # fmt: skip
 def test_each_form(system, task, answer, items):
     assert parsed(answer, system, task) == (items, [])
 
@@ -108,10 +139,36 @@ def test_questions_about_one_type():
         ("b2ner", "ner", "", [], ["syntax"]),
         ("instructuie", "re", "birth place: Ada", [], ["wrong_argument"]),
         ("gollie", "ner", 'result = [Person(span="Ada"), Person(span="Bo', [ADA], ["truncated"]),
+        ("kcx", "ner", '[Person("Ada")] and also Person("Bob")', [ADA], ["trailing_text"]),
+        ("kcx", "ner", '[Person("Ada")]\n[Person("Bob"', [ADA], ["truncated"]),
+        ("chat", "ner", '{"person": ["Ada"]} or rather {"person": ["Bob"]}', [ADA], ["trailing_text"]),
+        ("chat", "ner", '{"person": ["Ada"]}\n{"person": ["Bo', [ADA], ["truncated"]),
     ],
 )  # fmt: skip
 def test_damage_keeps_what_is_complete_and_names_the_rest(system, task, answer, items, problems):
     assert parsed(answer, system, task) == (items, problems)
+
+
+@pytest.mark.parametrize("word", ["Nan", "None", "null"])
+def test_a_word_for_nothing_is_a_name_where_it_stands_in_the_text(word):
+    labels, answer = Labels(SCHEMA), json.dumps({"person": [word]})
+    for text, found in ((f"{word} left", 1), ("Ada left", 0)):
+        assert len(parse_raw(answer, "iepile", "ner", labels, SCHEMA, text).instances) == found
+    event = json.dumps({"attack": [{"trigger": "left", "arguments": {"attacker": "NAN", "time": word}}]})
+    (attack,) = parse_raw(event, "iepile", "eae", labels, SCHEMA, f"NAN: {word} left").instances
+    assert list(attack.arguments) == ["time"]  # NAN itself always stands for nothing
+
+
+def test_vowel_signs_and_tone_marks_tell_labels_apart():
+    # By hand: tiger, mat and shirt in Thai; art and period in Hindi.
+    for one, other in (("เสือ", "เสื่อ"), ("เสื่อ", "เสื้อ"), ("कला", "काल")):
+        labels = Labels(load_schema([one], auto=True))
+        assert labels.class_of(one, "entity") == labels.class_of(f" {one} ", "entity") is not None
+        assert labels.class_of(other, "entity") is None
+    alike = Labels(load_schema(["birth place", "BirthPlace"], auto=True))
+    assert alike.class_of("birth_place", "entity") is None  # of two, neither
+    signs = Labels(load_schema(["★", "☆"], auto=True))
+    assert signs.class_of("★", "entity") != signs.class_of("☆", "entity")
 
 
 PUNCTUATION = "{}[]\":,;()\\'`= \n"
@@ -308,6 +365,109 @@ def test_a_systems_own_ids_give_way_to_the_text_it_was_asked_about(tmp_path):
         0,
         1,
     ]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [{"start": 18, "end": 22, "text": "Rome", "type": "person"}],
+        [{"start": 18, "end": 22, "word": "Rome", "entity_type": "person"}],
+        [{"start": 18, "end": 22, "label": "person"}],
+        {"entities": [{"start": 18, "end": 22, "text": "Rome", "label": "person"}]},
+        {"person": [{"start": 18, "end": 22, "text": "Rome"}]},
+    ],
+)
+def test_spans_of_gliner_may_be_told_in_other_words(answer, tmp_path):
+    gold = [Record("1", "en", "Ada left Rome for Rome", (Mention("e0", "Person", 18, 22, "Rome"),))]
+    (record,) = read_answers(lines(tmp_path / "a", {"id": 1, "output": answer}), gold, "gliner", SCHEMA)
+    assert record.entities == gold[0].entities
+    assert not record.meta
+
+
+def test_spans_of_gliner_without_offsets_are_told(tmp_path):
+    gold = [Record("1", "en", "Ada left Rome", (Mention("e0", "Person", 0, 3, "Ada"),))]
+    names = lines(tmp_path / "a", {"id": 1, "output": {"entities": {"person": ["Ada"]}}})
+    (record,) = read_answers(names, gold, "gliner", SCHEMA)
+    assert [(each.start, each.end) for each in record.entities] == [(0, 3)]
+    mixed = [{"start": 0, "end": 3, "label": "person"}, {"text": "Rome", "label": "person"}]
+    mixed += [{"start": 0, "end": 99, "label": "person"}]
+    (record,) = read_answers(lines(tmp_path / "b", {"id": 1, "output": mixed}), gold, "gliner", SCHEMA)
+    counts = score(gold, [record]).units["ner"].total
+    assert (counts.tp, counts.fp, counts.fn) == (1, 2, 0)
+
+
+def test_answers_to_other_texts_are_refused(tmp_path):
+    texts = ["Ada left", "Bob left Rome", "Eve left"]
+    gold = [Record(str(i), "en", text, ()) for i, text in enumerate(texts, 1)]
+
+    def ids(*rows):
+        return [
+            each.id for each in read_answers(lines(tmp_path / "a", *rows), gold, "b2ner", SCHEMA, task="ner")
+        ]
+
+    # The system counts from 0 where gold counts from 1, and says what it was asked about.
+    assert ids(*({"id": i, "input": text, "output": "None"} for i, text in enumerate(texts))) == [
+        "1",
+        "2",
+        "3",
+    ]
+    prompt = "Find all persons.\nBob  left Rome\nAnswer:"
+    assert ids(
+        {"id": 2, "input": prompt, "output": "None"}, {"id": 2, "text": "left Rome", "output": ""}
+    ) == ["2"]
+    for row in (
+        {"id": 2, "text": "Something else", "output": "None"},
+        {"text": "Something else", "output": "None"},
+    ):
+        with pytest.raises(
+            KcxError, match=r"a:1: asked about 'Something else', which is not the text of gold"
+        ):
+            ids(row)
+
+
+def test_lines_of_another_task_are_left_out(tmp_path):
+    gold = [Record("1", "en", TEXT, (Mention("e0", "Person", 0, 3, "Ada"),), ())]
+    born = '{"birth place": [{"subject": "Ada", "object": "Rome, Italy"}]}'
+    relations = {"id": 1, "task": "RE", "output": born}
+    both = lines(tmp_path / "a", {"id": 1, "task": "NER", "output": '{"person": ["Ada"]}'}, relations)
+    for task, found in (("ner", (1, 0)), ("re", (2, 1))):
+        (record,) = read_answers(both, gold, "iepile", SCHEMA, task=task)
+        assert (len(record.entities), len(record.relations or ())) == found
+    with pytest.raises(KcxError, match="no line answers the task 'ner', but re"):
+        list(read_answers(lines(tmp_path / "b", relations), gold, "iepile", SCHEMA, task="ner"))
+    events = {
+        "id": 1,
+        "task": "EE",
+        "output": '{"attack": [{"trigger": "left", "arguments": {"attacker": "Ada"}}]}',
+    }
+    (record,) = read_answers(lines(tmp_path / "c", events), gold, "iepile", SCHEMA, task="ed")
+    assert [event.trigger.text for event in record.events] == ["left"]
+
+
+def test_arguments_say_nothing_of_a_trigger_whatever_the_form(tmp_path):
+    event = EventMention("Attack", make_span(TEXT, 4, 8))
+    gold = [Record("1", "en", TEXT, events=(event,))]
+    answers = {
+        "iepile": '{"attack": [{"trigger": "left", "arguments": {"attacker": "Ada"}}]}',
+        "kcx": '[Attack("left", attacker=[Person("Ada")])]',
+        "gollie": 'result = [Attack(mention="left", attacker=["Ada"])]',
+        "knowcoder": 'results = [Attack("left", attacker=["Ada"], place=["Rome"])]',
+    }
+    for system, answer in answers.items():
+        path = lines(tmp_path / system, {"id": 1, "output": answer})
+        total = score(gold, read_answers(path, gold, system, SCHEMA, task="ed"), ["ed"]).units["ed"].total
+        assert (total.tp, total.fp, total.fn) == (1, 0, 0), system
+
+
+def test_a_line_that_stands_twice_is_refused(tmp_path):
+    gold = [Record("1", "en", TEXT, (Mention("e0", "Person", 0, 3, "Ada"),))]
+    for answer, refused in (("person: Ada", True), ("None", False)):
+        twice = lines(tmp_path / "a", *[{"id": 1, "output": answer}] * 2)
+        if refused:
+            with pytest.raises(KcxError, match="a:2: the answer to '1' stands twice"):
+                list(read_answers(twice, gold, "b2ner", SCHEMA))
+        else:
+            assert len(list(read_answers(twice, gold, "b2ner", SCHEMA))) == 1
 
 
 def test_answers_of_one_text_in_schema_groups_are_one(tmp_path):

@@ -34,6 +34,7 @@ _SPELLING = Spelling(
     trigger="mention",
     untyped_ends=True,
     taken=frozenset({"mention"}),
+    ignored=frozenset({"subtype"}),
     grammar=Grammar(assigned=True),
 )
 _OWN_FIELD: dict[Kind, str] = {"entity": "span", "event": "mention"}  # carries the exemplars

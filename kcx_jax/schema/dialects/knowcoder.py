@@ -34,6 +34,7 @@ _SPELLING = Spelling(
     relation=ENDS,
     trigger="trigger",
     taken=TAKEN,
+    ignored=frozenset({"arg_names"}),
     grammar=Grammar(assigned=True, raw=True),
 )
 

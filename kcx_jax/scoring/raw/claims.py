@@ -1,7 +1,6 @@
 """What a raw answer claims, in the system's own labels -> instances of the schema's classes."""
 
 import functools
-import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,13 +18,14 @@ _KINDS = {"ner": Entity, "re": Relation, "ed": Event, "eae": Event}
 class Claim:
     """An item as a system names it: a mention, a relation's head and `tail`, or a trigger and its `arguments`.
 
-    `arguments` are (role, text) pairs.
+    `arguments` are (role, text) pairs. `place`: the mention's offsets, of answers that have them.
     """
 
     label: str
     text: str
     tail: str | None = None
     arguments: tuple[tuple[str, str], ...] = ()
+    place: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -41,19 +41,25 @@ class Labels:
 
     def __init__(self, schema: Schema, inventory: str | None = None) -> None:
         self._schema, self._inventory = schema, inventory
-        self._by_name: dict[tuple[str, str], str] = {}
+        self._by_name: dict[tuple[str, str], str | None] = {}  # None: several classes are called so
         self._exactly: dict[tuple[str, str], str] = {}
         for concept in schema.concepts:
             for name in (concept.label, concept.name):
                 if name is not None:
-                    self._by_name[concept.kind, _plain(name)] = concept.name
+                    key = concept.kind, _plain(name)
+                    known = self._by_name.setdefault(key, concept.name)
+                    self._by_name[key] = concept.name if known == concept.name else None
         for concept in schema.concepts:  # to the letter: two labels may differ in case or punctuation alone
             for name in (concept.name, concept.label):
                 if name is not None:
                     self._exactly[concept.kind, name] = concept.name
 
     def class_of(self, label: str, kind: str) -> str | None:
-        """The class of a label: by the inventory, where one is given, or else by name; None: there is none."""
+        """The class of a label: by the inventory, where one is given, or else by name.
+
+        None where there is none, and where several are called so but for case, spaces and punctuation.
+        """
+        label = label.strip()
         if self._inventory is not None:
             try:
                 name = class_for(self._inventory, label)
@@ -71,7 +77,9 @@ class Labels:
         for claim in claims.items:
             kind = {Entity: "entity", Relation: "relation", Event: "event"}[_KINDS[task]]
             name = self.class_of(claim.label, kind)
-            if name is None:
+            if not claim.text:
+                problems.append(Problem("wrong_argument", f"{claim.label[:80]}: a span without its text", 0))
+            elif name is None:
                 problems.append(
                     Problem("unknown_class", f"the schema has no class for {claim.label[:80]!r}", 0)
                 )
@@ -99,8 +107,11 @@ class Labels:
 
 @functools.lru_cache(maxsize=4096)
 def _plain(name: str) -> str:
-    """A name without case, width, spaces and punctuation: "birth place" is BirthPlace."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", name).casefold())
+    """A name without case, width, spaces and punctuation: "birth place" is BirthPlace. Vowel signs and tone marks stay;
+    a name of nothing but signs stays whole.
+    """
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(each for each in folded if unicodedata.category(each)[0] not in "PSZC") or folded
 
 
 def problem_of(detail: Iterable[str]) -> tuple[Problem, ...]:

@@ -23,60 +23,114 @@ _TEXTS = ("text", "entity", "name", "span", "mention", "word", "surface", "value
 _HEADS = ("subject", "head", "arg1", "head_entity", "source")
 _TAILS = ("object", "tail", "arg2", "tail_entity", "target")
 _TRIGGERS = ("trigger", "event_trigger", "mention")
-_NOTHING = frozenset({"", "nan", "none", "null"})
+_NOTHING = frozenset({"nan", "none", "null"})
+_PLACEHOLDER = "NAN"  # IEPile's, of a role that nothing fills
 
 
-def parse_json(answer: str, task: Task, asked: str | None = None) -> Claims:
-    """What an answer in JSON claims; `asked`: the type that the question was about, if it was about one."""
+def parse_json(answer: str, task: Task, text: str, asked: str | None = None) -> Claims:
+    """What an answer in JSON claims about `text`.
+
+    asked: the type that the question was about, if it was about one. Words for nothing, such as null, are names where
+    they stand in the text.
+    """
     found = read_partial_json(answer)
-    lost: list[str] = []
-    items = tuple(_items(_unwrapped(found.value, task), task, asked, lost))
-    return Claims(items, (*found.problems, *problem_of(lost)))
+    reader = _Reader(task, text)
+    items = tuple(reader.items(_unwrapped(found.value, task), asked))
+    return Claims(items, (*found.problems, *problem_of(reader.lost)))
 
 
 def _unwrapped(value: Any, task: Task) -> Any:
+    """What a wrapper holds. Arguments beside a type or a trigger are none: they are that event's."""
     if isinstance(value, dict):
+        is_event = _first(value, (*_TYPES, *_TRIGGERS)) is not None
         for key in _WRAPPERS[task]:
-            if isinstance(value.get(key), dict | list):
+            if isinstance(value.get(key), dict | list) and not (key == "arguments" and is_event):
                 return value[key]
     return value
 
 
-def _items(value: Any, task: Task, asked: str | None, lost: list[str]) -> Iterator[Claim]:
-    if isinstance(value, dict):
-        if _first(value, _TYPES) is not None and not any(isinstance(v, list) for v in value.values()):
-            value = [value]  # a single object that names its type
-        else:
-            for label, rows in value.items():
-                for row in rows if isinstance(rows, list) else [rows]:
-                    yield from _item(row, label, task, lost)
+class _Reader:
+    """Values that were read -> claims; `lost`: what was none."""
+
+    def __init__(self, task: Task, text: str) -> None:
+        self.task, self.text = task, text
+        self.lost: list[str] = []
+
+    def items(self, value: Any, asked: str | None) -> Iterator[Claim]:
+        """The claims of a whole answer."""
+        if isinstance(value, dict):
+            if self._is_item(value):
+                value = [value]
+            else:
+                for label, rows in value.items():
+                    for row in rows if isinstance(rows, list) else [rows]:
+                        yield from self._item(row, label)
+                return
+        for row in value if isinstance(value, list) else []:
+            label = _first(row, _TYPES) if isinstance(row, dict) else None
+            if label is None and asked is None:
+                self.lost.append(f"{str(row)[:80]} names no type")
+            else:
+                yield from self._item(row, label or asked or "")
+
+    def _is_item(self, value: dict[str, Any]) -> bool:
+        """Whether an object names its type, and is not one of types with their mentions."""
+        if _first(value, _TYPES) is None:
+            return False
+        is_event = self.task in ("ed", "eae") and _first(value, _TRIGGERS) is not None
+        return is_event or not any(isinstance(each, list) for each in value.values())
+
+    def _item(self, row: Any, label: str) -> Iterator[Claim]:
+        """The claim of one row; none for a placeholder of nothing."""
+        if row is None or (isinstance(row, str) and self._is_nothing(row)):
             return
-    for row in value if isinstance(value, list) else []:
-        label = _first(row, _TYPES) if isinstance(row, dict) else None
-        if label is None and asked is None:
-            lost.append(f"{str(row)[:80]} names no type")
+        claim = None
+        if self.task in ("ner", "ed"):
+            keys = _TEXTS if self.task == "ner" else (*_TRIGGERS, *_TEXTS)
+            named = row if isinstance(row, str) else _first(row, keys)
+            place = _place(row) if self.task == "ner" else None
+            claim = Claim(label, named or "", place=place) if named or place else None
+        elif self.task == "re":
+            head, tail = _ends(row)
+            claim = Claim(label, head, tail) if head and tail else None
+        elif isinstance(row, dict):
+            claim = self._event(row, label)
+        if claim is None:
+            self.lost.append(f"{label[:40]}: {str(row)[:80]} is no item of {self.task}")
         else:
-            yield from _item(row, label or asked or "", task, lost)
+            yield claim
 
+    def _event(self, row: dict[str, Any], label: str) -> Claim | None:
+        """An event; one that names no trigger hangs on its first argument. Roles may stand beside the trigger."""
+        trigger = _first(row, _TRIGGERS)
+        beside = {key: each for key, each in row.items() if key not in (*_TYPES, *_TRIGGERS, *_TEXTS)}
+        arguments = tuple(self._arguments(row.get("arguments", beside if trigger is not None else row)))
+        if trigger is None and arguments:
+            trigger = arguments[0][1]
+        return Claim(label, trigger, arguments=arguments) if trigger else None
 
-def _item(row: Any, label: str, task: Task, lost: list[str]) -> Iterator[Claim]:
-    """The claim of one row; none for a placeholder of nothing."""
-    if row is None or (isinstance(row, str) and row.strip().casefold() in _NOTHING):
-        return
-    claim = None
-    if task in ("ner", "ed"):
-        texts = _TEXTS if task == "ner" else (*_TRIGGERS, *_TEXTS)
-        text = row if isinstance(row, str) else _first(row, texts)
-        claim = Claim(label, text) if text else None
-    elif task == "re":
-        head, tail = _ends(row)
-        claim = Claim(label, head, tail) if head and tail else None
-    elif isinstance(row, dict):
-        claim = _event(row, label)
-    if claim is None:
-        lost.append(f"{label[:40]}: {str(row)[:80]} is no item of {task}")
-    else:
-        yield claim
+    def _arguments(self, given: Any) -> Iterator[tuple[str, str]]:
+        if isinstance(given, list):
+            for each in given:
+                if isinstance(each, dict):
+                    role, text = _first(each, ("role", *_TYPES)), _first(each, ("argument", *_TEXTS))
+                    yield from [(role, text)] if role and text else self._arguments(each)
+            return
+        role, text = _first(given, ("role",)), _first(given, ("argument", *_TEXTS))
+        if role and text:
+            yield role, text
+            return
+        for role, values in given.items() if isinstance(given, dict) else ():
+            if role in _TYPES:
+                continue
+            for value in values if isinstance(values, list) else [values]:
+                text = value if isinstance(value, str) else _first(value, _TEXTS)
+                if text is not None and text.strip() != _PLACEHOLDER and not self._is_nothing(text):
+                    yield role, text
+
+    def _is_nothing(self, name: str) -> bool:
+        stripped = name.strip()
+        return not stripped or (stripped.casefold() in _NOTHING and stripped not in self.text)
 
 
 def _ends(row: Any) -> tuple[str | None, str | None]:
@@ -85,30 +139,11 @@ def _ends(row: Any) -> tuple[str | None, str | None]:
     return (_first(row, _HEADS), _first(row, _TAILS)) if isinstance(row, dict) else (None, None)
 
 
-def _event(row: dict[str, Any], label: str) -> Claim | None:
-    """An event; one that names no trigger hangs on its first argument."""
-    trigger = _first(row, _TRIGGERS)
-    given = row.get("arguments", row if trigger is None else {})
-    arguments = tuple(_arguments(given))
-    if trigger is None and arguments:
-        trigger = arguments[0][1]
-    return Claim(label, trigger, arguments=arguments) if trigger else None
-
-
-def _arguments(given: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(given, list):
-        for each in given:
-            if isinstance(each, dict):
-                role, text = _first(each, ("role", *_TYPES)), _first(each, ("argument", *_TEXTS))
-                yield from [(role, text)] if role and text else _arguments(each)
-        return
-    for role, values in given.items() if isinstance(given, dict) else ():
-        if role in _TYPES:
-            continue
-        for value in values if isinstance(values, list) else [values]:
-            text = value if isinstance(value, str) else _first(value, _TEXTS)
-            if text is not None and text.strip().casefold() not in _NOTHING:
-                yield role, text
+def _place(row: Any) -> tuple[int, int] | None:
+    """The offsets of a span that has them; numbers are floats as JSON is read."""
+    ends = (row.get("start"), row.get("end")) if isinstance(row, dict) else ()
+    whole = [int(each) for each in ends if isinstance(each, float) and each.is_integer()]
+    return (whole[0], whole[1]) if len(whole) == 2 else None
 
 
 def _first(row: Any, keys: tuple[str, ...]) -> str | None:

@@ -14,6 +14,7 @@ from kcx_jax.schema.answers import ProblemKind
 
 MAX_DEPTH = 32
 MAX_PROBLEMS = 20  # one is enough to flag an answer; the first few say why
+MAX_VALUES = 1_000  # that follow one another are one answer
 MAX_STARTS = 5  # so many brackets in the prose are tried as the beginning of the answer
 
 _TOKEN = re.compile(
@@ -29,6 +30,7 @@ _TOKEN = re.compile(
 )
 _WORDS = {"null": None, "None": None, "true": True, "True": True, "false": False, "False": False}
 _FENCE = re.compile(r"```[A-Za-z]*+\s*+(?=[{\[])")
+_BETWEEN = re.compile(r"[\s,;]*+(?:```[\s,;]*+(?:```[A-Za-z]*+\s*+)?)?")  # two values that are one answer
 _THOUGHT_END = "</think>"
 
 
@@ -41,7 +43,10 @@ class PartialJson:
 
 
 def read_partial_json(text: str) -> PartialJson:
-    """The JSON value that a reply holds: behind a thinking block, in a code fence or in prose."""
+    """The JSON value that a reply holds: behind a thinking block, in a code fence or in prose.
+
+    Values on lines of their own are one answer; one that stands behind prose is a problem, and not read.
+    """
     text, thought = without_thought(text)
     if thought is not None:
         return PartialJson(None, (thought,))
@@ -54,10 +59,30 @@ def read_partial_json(text: str) -> PartialJson:
         reading = _Reading(text, at)
         found = reading.read()
         if _is_answer(found.value):
-            return found
+            return _with_the_rest(text, reading.end, found)
         best = best or found
         at = _next_bracket(text, reading.end)
     return best or PartialJson(None, (Problem("syntax", "there is no JSON in the answer", 0),))
+
+
+def _with_the_rest(text: str, at: int, found: PartialJson) -> PartialJson:
+    """`found`, which ends at `at`, and the values that follow it."""
+    value, problems = found.value, list(found.problems)
+    joined = 1
+    while (start := _next_bracket(text, at)) is not None:
+        reading = _Reading(text, start)
+        more = reading.read()
+        if more.value and _is_answer(more.value):
+            if joined == MAX_VALUES or not _BETWEEN.fullmatch(text, at, start):
+                problems.append(
+                    Problem("trailing_text", "a further answer behind the first was not read", start)
+                )
+                break
+            value = _joined(value, more.value)
+            joined += 1
+            problems += more.problems[: MAX_PROBLEMS - len(problems)]
+        at = reading.end
+    return PartialJson(value, tuple(problems))
 
 
 def without_thought(text: str) -> tuple[str, Problem | None]:
@@ -159,9 +184,7 @@ class _Reading:
         elif key is None:
             self._complain("a value without a key")
         else:
-            before = container.get(key)
-            merged = isinstance(before, list) and isinstance(value, list)
-            container[key] = before + value if merged else value
+            container[key] = _both(container[key], value) if key in container else value
             self._stack[-1] = container, None
 
     def _close_all(self, detail: str, kind: ProblemKind) -> None:
@@ -179,6 +202,32 @@ class _Reading:
     def _complain(self, detail: str, kind: ProblemKind = "syntax") -> None:
         if len(self.problems) < MAX_PROBLEMS:
             self.problems.append(Problem(kind, detail, self.end))
+
+
+def _both(before: Any, after: Any) -> list[Any]:
+    """What is said twice under one key: a list of both; `before` itself, if it is one, gets longer."""
+    listed: list[Any] = before if isinstance(before, list) else [before]
+    listed.extend(after if isinstance(after, list) else [after])
+    return listed
+
+
+def _joined(before: Any, after: Any) -> Any:
+    """Two answers that follow one another: objects by their keys, also those in a wrapper; else a list of both."""
+    if not isinstance(before, dict) or not isinstance(after, dict):
+        return _both(before, after)
+    for key, value in after.items():
+        if key not in before:
+            before[key] = value
+        elif _holds_lists(before[key]) and _holds_lists(value):
+            before[key] = _joined(before[key], value)
+        else:
+            before[key] = _both(before[key], value)
+    return before
+
+
+def _holds_lists(value: Any) -> bool:
+    """Whether it is an object of types with their mentions, rather than an item."""
+    return isinstance(value, dict) and all(isinstance(each, list) for each in value.values())
 
 
 def _unquoted(token: str) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
@@ -17,6 +18,7 @@ from kcx_jax.schema import TASKS, ParsedAnswer, Schema, Task
 from kcx_jax.scoring.gold_schema import schema_of
 from kcx_jax.scoring.grounding import ground
 from kcx_jax.scoring.raw.claims import Labels
+from kcx_jax.scoring.raw.json_answers import parse_json
 from kcx_jax.scoring.raw.span_answers import spans_at_offsets
 from kcx_jax.scoring.raw.systems import SYSTEMS, parse_raw
 from kcx_jax.scoring.tally import is_annotated
@@ -50,6 +52,7 @@ class _Line:
 
     where: str
     id: str
+    text: str | None
     answer: str
     task: Task | None
     asked: str | None
@@ -78,8 +81,9 @@ def read_answers(
     A line is an object with the answer under one of `ANSWER_KEYS` and, beside it, "id", "task", the one "type" that
     was asked for, and the "trigger". An id that no gold record has is the system's own: then the text that it was
     asked about tells the record (under one of `TEXT_KEYS`, or in IEPile's instruction). Without an id and such a text
-    the n-th line answers the n-th gold record. Lines of one record that follow one another are one answer. GLiNER's
-    spans stand at the offsets that it gives.
+    the n-th line answers the n-th gold record. A text must be that of its record, a part of it, or a prompt that holds
+    it, but for white space. Lines of one record that follow one another are one answer; lines of another task than
+    `task` are left out. GLiNER's spans stand at the offsets that it gives.
 
     Args:
         schema: the classes; None: those of gold. inventory: what maps the system's labels to classes; None:
@@ -97,8 +101,24 @@ def read_answers(
     classes = schema if schema is not None else schema_of(records.values())
     labels = Labels(classes, inventory)
     usual = task or _only_task(records.values())
+    others: set[str] = set()
+    found = False
     for id, group in groupby(_lines(path, records), key=lambda line: line.id):
-        yield _record(records[id], list(group), system, usual, labels, classes, ladder)
+        lines = list(group)
+        if task is not None:
+            others |= {str(line.task) for line in lines}
+            lines = _of_task(lines, task)
+        if lines:
+            found = True
+            yield _record(records[id], lines, system, usual, labels, classes, ladder)
+    if others and not found:
+        raise KcxError(f"{path}: no line answers the task {task!r}, but {', '.join(sorted(others))}")
+
+
+def _of_task(lines: list[_Line], task: str) -> list[_Line]:
+    """Those that answer the task, or do not say which. Event answers hold triggers, where none are given apart."""
+    own = [line for line in lines if line.task in (None, task)]
+    return own or [line for line in lines if task == "ed" and line.task == "eae"]
 
 
 def _lines(path: Path, gold: Mapping[str, Record]) -> Iterator[_Line]:
@@ -112,7 +132,7 @@ def _lines(path: Path, gold: Mapping[str, Record]) -> Iterator[_Line]:
             raise row.error("task", f"unknown task {str(task)[:40]!r}; known: {', '.join(_TASK_NAMES)}")
         name: Any = None if task is None else _TASK_NAMES[str(task).casefold()]
         asked, trigger = _string(row.value, _ASKED_KEYS), _string(row.value, ("trigger",))
-        yield _Line(where, id, _answer(row), name, asked, trigger)
+        yield _Line(where, id, _asked_text(row.value), _answer(row), name, asked, trigger)
 
 
 def _by_text(gold: Iterable[Record]) -> dict[str, str | None]:
@@ -132,20 +152,33 @@ def _id(
         id = str(id)
     if id is not None and not isinstance(id, str):
         raise row.error("id", f"must be a string or a number, not {kind_of(id)}")
-    if id is not None and id in gold:
-        return id
     text = _asked_text(row.value)
+    if id is not None and id in gold and (text is None or _is_about(text, gold[id].text)):
+        return id
     if text is not None and text in by_text:
         same = nth is not None and gold[nth].text == text
         known = nth if same else by_text[text]
         if known is None:
-            raise row.error("id", f"is none of gold's, and several gold records have the text {text[:60]!r}")
+            raise row.error(
+                "id", f"does not tell the record: several gold records have the text {text[:60]!r}"
+            )
         return known
-    if id is not None:
+    if id is not None and id not in gold:
         raise row.error("id", f"no gold record has the id {id!r}")
-    if nth is None:
+    if id is None and nth is None:
         raise KcxError(f"{row.where}: a line without an id, and gold has only {len(gold)} records")
-    return nth
+    if id is not None or (text is not None and not _is_about(text, gold[str(nth)].text)):
+        raise KcxError(
+            f"{row.where}: asked about {str(text)[:60]!r}, which is not the text of gold's record {id or nth!r}. "
+            "Is it an answer to other data?"
+        )
+    return str(nth)
+
+
+def _is_about(asked: str, text: str) -> bool:
+    """Whether what was asked about is the text, a part of it or a prompt that holds it, but for white space."""
+    asked, text = ("".join(unicodedata.normalize("NFC", each).split()) for each in (asked, text))
+    return asked in text or text in asked
 
 
 def _asked_text(row: Mapping[str, Any]) -> str | None:
@@ -192,30 +225,45 @@ def _record(
             f"{lines[0].where}: which task is this an answer to? Give --task or a key task: {names}"
         )
     (task,) = tasks
+    if system == "gliner" and task == "ner":
+        claims = [parse_json(line.answer, task, gold.text, line.asked) for line in lines]
+        if any(claim.place for each in claims for claim in each.items):
+            return spans_at_offsets(claims, labels, gold)
     parsed = [
         parse_raw(line.answer, system, task, labels, schema, gold.text, line.asked, line.trigger)
         for line in lines
     ]
+    _refuse_twins(lines, parsed)
     answer = ParsedAnswer(
         tuple(chain.from_iterable(each.instances for each in parsed)),
         tuple(chain.from_iterable(each.problems for each in parsed)),
     )
-    if system == "gliner" and task == "ner":
-        return spans_at_offsets([line.answer for line in lines], answer.problems, labels, gold)
     return grounded_answer(answer, gold, task, ladder)
+
+
+def _refuse_twins(lines: list[_Line], parsed: list[ParsedAnswer]) -> None:
+    """Raise `KcxError` for a line that stands twice: its items would count twice."""
+    seen: set[tuple[Any, ...]] = set()
+    for line, answer in zip(lines, parsed, strict=True):
+        key = line.text, line.asked, line.trigger, line.answer
+        if key in seen and answer.instances:
+            raise KcxError(
+                f"{line.where}: the answer to {line.id!r} stands twice. Keep one of the two lines."
+            )
+        seen.add(key)
 
 
 def grounded_answer(answer: ParsedAnswer, gold: Record, task: Task, ladder: bool = False) -> Record:
     """The record that a parsed answer about the text of `gold` stands for, with its id and language."""
     options: dict[str, Any] = {"id": gold.id, "language": gold.language, "ladder": ladder}
     pair = pair_places(gold)
-    record = ground(
-        answer.instances, gold.text, task=task, problems=answer.problems, pair=pair, **options
-    ).record
+    # What is wrong with an argument says nothing of its event's trigger.
+    problems = [problem for problem in answer.problems if problem.kind != "wrong_argument"]
+    own = problems if task == "ed" else answer.problems
+    record = ground(answer.instances, gold.text, task=task, problems=own, pair=pair, **options).record
     if task != "eae":
         return record
     # The triggers of an event's answer are also scored as such, lost ones included.
-    problems = [problem for problem in answer.problems if problem.kind != "wrong_argument"]
     # Several events may share one, so each counts once here.
     named = {(type(each).__name__, getattr(each, "trigger", None)): each for each in answer.instances}
     triggers = ground(named.values(), gold.text, task="ed", problems=problems, **options).record

@@ -5,6 +5,8 @@ was asked about. The form escapes nothing: an entity that holds ``;`` or `` : ``
 own scripts suffer as well.
 """
 
+import re
+
 from kcx_jax.schema import Problem, Task
 from kcx_jax.scoring.raw.claims import Claim, Claims
 from kcx_jax.scoring.raw.partial_json import without_thought
@@ -31,13 +33,13 @@ def parse_strings(answer: str, task: Task, asked: str | None, trigger: str | Non
     arguments: list[tuple[str, str]] = []
     problems: list[Problem] = []
     at = 0
-    pieces = answer.replace("；", ";").split(";", MAX_ITEMS)
+    pieces = re.split("[;；]", answer, maxsplit=MAX_ITEMS)
     if len(pieces) > MAX_ITEMS:
         problems.append(Problem("syntax", f"more than {MAX_ITEMS} items: the rest was not read", len(answer)))
     for piece in pieces[:MAX_ITEMS]:
-        label, colon, content = piece.replace("：", ":").partition(":")
-        label, content = label.strip().lstrip("-* "), content.strip()
-        if not colon or not label or not content:
+        label, *rest = re.split("[:：]", piece, maxsplit=1)
+        label, content = label.strip().lstrip("-* "), "".join(rest).strip()
+        if not label or not content:
             if piece.strip():
                 problems.append(Problem("syntax", f"{piece.strip()[:80]!r} is no 'label: text'", at))
         elif task == "eae":

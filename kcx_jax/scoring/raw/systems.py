@@ -2,9 +2,10 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 from kcx_jax.errors import UsageError
-from kcx_jax.schema import ParsedAnswer, Schema, Task, parse_answer
+from kcx_jax.schema import ParsedAnswer, Problem, Schema, Task, parse_answer
 from kcx_jax.scoring.raw.claims import Labels
 from kcx_jax.scoring.raw.json_answers import parse_json
 from kcx_jax.scoring.raw.partial_json import without_thought
@@ -27,11 +28,12 @@ SYSTEMS = {
 }
 """System -> kind of answer: json, strings, a dialect of code, or auto (by its look, line by line)."""
 
-_AROUND = (
-    "leading_text",
-    "trailing_text",
-    "code_fence",
-)  # prose or a code fence around an answer hides nothing of it
+MAX_LISTS = 100  # that follow one another are one answer
+
+_BEHIND = ("trailing_text", "code_fence")
+_AROUND = ("leading_text", *_BEHIND)  # prose or a code fence around an answer hides nothing of it
+_LIST = re.compile(r"(?:```[\s,;]*+(?:```\w*+\s*+)?)?(?:\w+\s*=\s*)?\[")
+_CALL = re.compile(r"(\w+)\(")
 _GOLLIE = re.compile(r"\bresult\s*=|\w\(\s*(?:span|arg1|mention)\s*=")
 _KNOWCODER = re.compile(r"\bresults\s*=|\w\(\s*trigger\s*=")
 _CALLS = re.compile(r"\[\s*[A-Z]\w*\(|^\s*\[\s*\]\s*$")
@@ -61,14 +63,37 @@ def parse_raw(
     if kind == "auto":
         kind = _kind_of(answer)
     if kind == "json":
-        return labels.instances(parse_json(answer, task, asked), task)
+        return labels.instances(parse_json(answer, task, text, asked), task)
     if kind == "strings":
         return labels.instances(parse_strings(answer, task, asked, trigger, text), task)
     code, thought = without_thought(answer)
     if thought is not None:
         return ParsedAnswer((), (thought,))
-    parsed = parse_answer(code, schema.for_task(task), kind)
-    return replace(parsed, problems=tuple(each for each in parsed.problems if each.kind not in _AROUND))
+    return _code(code, schema.for_task(task), kind)
+
+
+def _code(code: str, schema: Schema, dialect: str) -> ParsedAnswer:
+    """The instances of all lists that follow one another in an answer.
+
+    Words around them are no problem, unless they call a class of the schema.
+    """
+    instances: list[Any] = []
+    problems: list[Problem] = []
+    at = 0
+    for number in range(1, MAX_LISTS + 1):
+        parsed = parse_answer(code[at:], schema, dialect)
+        instances += parsed.instances
+        found = [replace(each, position=at + each.position) for each in parsed.problems]
+        problems += (each for each in found if each.kind not in _AROUND)
+        rest = found[-1] if found else None
+        if rest is None or rest.kind not in _BEHIND or not at <= code.find("[", at) < rest.position:
+            break  # nothing stands behind the list, or there is none
+        at = rest.position
+        if not _LIST.match(code, at) or number == MAX_LISTS:
+            calls = (match[1] for match in _CALL.finditer(code, at))
+            problems += [rest] if any(name in schema.classes for name in calls) else []
+            break
+    return ParsedAnswer(tuple(instances), tuple(problems))
 
 
 def _kind_of(answer: str) -> str:
