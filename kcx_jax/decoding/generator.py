@@ -8,6 +8,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import cached_property, partial
+from numbers import Integral
 from typing import Any
 
 import jax
@@ -24,7 +25,7 @@ from kcx_jax.decoding.batch import (
 )
 from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.prefixes import PrefixCache, read_prefix
-from kcx_jax.decoding.requests import NO_STOPS, Generated, Request, Stops, Terms
+from kcx_jax.decoding.requests import NO_STOPS, Generated, Request, Stops, Terms, check_number
 from kcx_jax.decoding.rules import Constraint, Rows, Rulebook, room_of
 from kcx_jax.decoding.state import Engine, Network
 from kcx_jax.errors import KcxError, UsageError
@@ -77,6 +78,9 @@ class Generator:
         raw_logprobs: bool = False,
         deterministic: bool = False,
     ):
+        for name, value in (("slots", slots), ("width", width), ("lines", lines)):
+            if value is not None and (not isinstance(value, Integral) or value < 1):
+                raise UsageError(f"{name} of a generator must be a whole number from 1 on, found {value!r}.")
         self.model, self.deterministic = model, deterministic
         self.slots, self.width, self.lines = slots, width, lines
         self.raw_logprobs = raw_logprobs or deterministic
@@ -105,6 +109,7 @@ class Generator:
         where there is no room for an answer, `UsageError` for stops and sampling that cannot be, and `ValueError` for
         a constraint without as many sentences as contexts.
         """
+        contexts, sentences = list(contexts), list(sentences)
         prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
         rules = self._rules(constraint, contexts, sentences)
         return self.generate_ids(prefix_ids, contexts_ids, max_new_tokens, rules, sampling, stops)
@@ -164,16 +169,17 @@ class Generator:
         As `generate` otherwise; beams have no `raw_logprobs`. A draw's number is the context's place times `count`, and
         its own. Raises `UsageError` for a count below 1, and for penalties without draws.
         """
-        if count < 1:
-            raise UsageError(f"count must be at least 1, found {count}.")
+        if not isinstance(count, Integral) or count < 1:
+            raise UsageError(f"count must be a whole number from 1 on, found {count!r}.")
+        contexts, sentences = list(contexts), list(sentences)
+        prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
+        rules = self._rules(constraint, contexts, sentences)
         if sampling.temperature > 0:
-            return self._drawn(prefix, contexts, count, max_new_tokens, constraint, sentences, sampling)
-        if sampling != GREEDY:
+            return self._drawn(prefix_ids, contexts_ids, count, max_new_tokens, rules, sampling)
+        if sampling.changes_scores:
             raise UsageError(
                 "a beam search has no penalties and no bias: leave them out, or draw (temperature)."
             )
-        prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
-        rules = self._rules(constraint, contexts, sentences)
         requests = self._requests(prefix_ids, contexts_ids, max_new_tokens, rules)
         rule = None if rules is None else rules.rule
         results: dict[int, list[Generated]] = {}
@@ -188,17 +194,18 @@ class Generator:
 
     def _drawn(
         self,
-        prefix: str,
-        contexts: Sequence[str],
+        prefix_ids: Sequence[int],
+        contexts_ids: Sequence[Sequence[int]],
         count: int,
         max_new_tokens: int,
-        constraint: Constraint | None,
-        sentences: Sequence[str],
+        rules: Rows | None,
         sampling: Sampling,
     ) -> list[list[Generated]]:
-        many, own = ([each for each in column for _ in range(count)] for column in (contexts, sentences))
+        many = [ids for ids in contexts_ids for _ in range(count)]
+        if rules is not None:
+            rules = Rows(rules.rule, [own for own in rules.own for _ in range(count)])
         try:
-            drawn = self.generate(prefix, many, max_new_tokens, constraint, own, sampling)
+            drawn = self.generate_ids(prefix_ids, many, max_new_tokens, rules, sampling)
         except ContextTooLongError as error:
             place = error.index // count
             raise ContextTooLongError(place, error.prefix, error.context, error.positions) from None
@@ -229,6 +236,8 @@ class Generator:
     ) -> list[Request]:
         if max_new_tokens < 1 or not all(contexts_ids):
             raise ValueError("an answer has at least one new token, and a context at least one")
+        for number in numbers or ():
+            check_number(number)
         return [
             Request(
                 ids,

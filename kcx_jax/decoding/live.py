@@ -5,10 +5,12 @@ the batch of the group that is on the device. Groups take turns of a few steps (
 takes what is done, lets requests in, and frees the slots of those that were cancelled.
 """
 
+import contextlib
+import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -21,7 +23,15 @@ from kcx_jax.decoding.batch import terms_of
 from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.generator import CACHED_TOKENS, Generator
 from kcx_jax.decoding.live_group import Job, Kind, LiveGroup, scale_of
-from kcx_jax.decoding.requests import NO_STOPS, SMALLEST_ANSWER, Generated, Request, Stops, Terms
+from kcx_jax.decoding.requests import (
+    NO_STOPS,
+    SMALLEST_ANSWER,
+    Generated,
+    Request,
+    Stops,
+    Terms,
+    check_number,
+)
 from kcx_jax.decoding.rounds import Rounds
 from kcx_jax.decoding.rules import Constraint
 from kcx_jax.decoding.texts import text_so_far
@@ -240,8 +250,7 @@ class Live:
             raise UsageError(
                 "an answer has at least one new token, and a context at least one character or id."
             )
-        if not -(1 << 31) <= wanted.number < 1 << 31:
-            raise UsageError(f"a request's number must have at most 32 bits, found {wanted.number}.")
+        check_number(wanted.number)
         prefix_ids, context_ids = self._ids(wanted)
         limit = min(wanted.max_new_tokens, self.generator.room(len(prefix_ids), len(context_ids)))
         own = None
@@ -351,7 +360,8 @@ class Live:
                 self._accepted += answer.accepted
             self._live = sum(each.live for each in self._rounds.opened())
         for job, answer in done:
-            job.future.set_result(answer)
+            with _surviving_callbacks():
+                job.future.set_result(answer)
         self._tell(group)
 
     def _tell(self, group: LiveGroup) -> None:
@@ -365,13 +375,14 @@ class Live:
                 if text != job.text:
                     job.text = text
                     job.on_text(text)
-            except Exception as error:  # the caller's own
+            except BaseException as error:  # the caller's own, a CancelledError too
                 with self._changed:
                     group.left.add(job)
                     is_wanted = self._let_go(job)
                     self._errors += is_wanted
                 if is_wanted:
-                    job.future.set_exception(error)
+                    with _surviving_callbacks():
+                        job.future.set_exception(error)
 
     def _lose(self, jobs: Iterable[Job], group: LiveGroup, error: Exception) -> None:
         """The device failed: these get no answer, and others a new batch. Raises if it is dead."""
@@ -410,3 +421,12 @@ def _prove_alive() -> None:
     """Compute something on every device; raises what that raises."""
     for device in jax.local_devices():
         jax.block_until_ready(jax.device_put(1, device) + 1)
+
+
+@contextlib.contextmanager
+def _surviving_callbacks() -> Iterator[None]:
+    """What a caller's own callback on a future raises is logged, as that of an ordinary error is, and ends nothing."""
+    try:
+        yield
+    except BaseException:
+        logging.getLogger(__name__).exception("a callback of an answer's future failed")

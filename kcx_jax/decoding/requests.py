@@ -1,7 +1,8 @@
 """What is asked of a model, and what comes back: requests, the terms that several share, and answers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Literal
 
 from kcx_jax.decoding.rules import Own, Rule
@@ -19,7 +20,8 @@ class Stops:
     """What ends an answer beside the tokenizer's end token, and how many tokens it has at least.
 
     The answer's text is without them, and so are its ids but for those of a text. What stands before the least number
-    of tokens is reached ends nothing, then or later. Raises `UsageError` for texts that are none.
+    of tokens is reached ends nothing, then or later; but an answer under a constraint is at its end behind its last
+    bracket, however short. Raises `UsageError` for texts and ids that are none.
     """
 
     ids: tuple[int, ...] = ()
@@ -27,13 +29,32 @@ class Stops:
     min_tokens: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.texts, str) or not all(isinstance(text, str) for text in self.texts):
-            raise UsageError(f"texts that end an answer are a list of texts, found {self.texts!r}.")
-        for name in ("ids", "texts"):  # lists are as good, and cannot be looked up
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        for name, kind in (("ids", Integral), ("texts", str)):
+            given = getattr(self, name)
+            if isinstance(given, str) or not isinstance(given, Iterable):
+                raise UsageError(f"{name} that end an answer are a list, found {given!r}.")
+            given = tuple(given)  # lists are as good, and cannot be looked up
+            if not all(isinstance(each, kind) for each in given):
+                raise UsageError(f"{name} that end an answer are a list, found {given!r}.")
+            object.__setattr__(self, name, given)
+        for text in self.texts:
+            try:
+                text.encode()
+            except UnicodeEncodeError as error:
+                raise UsageError(
+                    f"a text that ends an answer has half a surrogate pair: {text!a}."
+                ) from error
 
 
 NO_STOPS = Stops()
+
+
+def check_number(number: int) -> None:
+    """Raise `UsageError` for a request's number that 32 bits do not hold."""
+    if not isinstance(number, Integral) or not -(1 << 31) <= number < 1 << 31:
+        raise UsageError(
+            f"a request's number must be a whole number of at most 32 bits with its sign, found {number!r}."
+        )
 
 
 @dataclass(frozen=True)

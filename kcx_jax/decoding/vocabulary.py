@@ -8,6 +8,8 @@ import numpy as np
 from kcx_jax.tokenizer import Tokenizer
 
 QUOTE = ord('"')
+# What may stand before a sign of structure: some tokenizers cut it off a word, or not, by what is before it.
+_BEFORE = (" ", "[", "(", "=", ",", '"', ")", "]", "a")
 
 
 class Vocabulary:
@@ -44,6 +46,8 @@ class Vocabulary:
     def follows(self, token: int, other: int) -> bool:
         """Whether the tokenizer itself writes `token` and then `other` for the text of both.
 
+        Alone, or, where `token` has neither letters nor digits, behind something.
+
         Where these are not whole characters nothing speaks against it.
         """
         pair = token, other
@@ -52,7 +56,11 @@ class Vocabulary:
                 text = (self.bytes[token] + self.bytes[other]).decode()
             except UnicodeDecodeError:
                 return True
-            self._joined[pair] = self.tokenizer.encode(text) == [token, other]
+            signs = not any(byte > 127 or chr(byte).isalnum() for byte in self.bytes[token])
+            befores = ("", *_BEFORE) if signs else ("",)
+            self._joined[pair] = any(
+                tuple(self.tokenizer.encode(before + text)[-2:]) == pair for before in befores
+            )
         return self._joined[pair]
 
 

@@ -177,7 +177,7 @@ class Extractor:
     ) -> Generator[tuple[Result, ...], None, None]:
         """For each record what each reader makes of it."""
         asked: deque[tuple[Reading, ...]] = deque()
-        broken: list[KcxError] = []
+        broken: list[Exception] = []
 
         def asks() -> Iterator[Ask]:
             try:
@@ -186,7 +186,7 @@ class Extractor:
                     asked.append(readings)
                     for reading in readings:
                         yield from reading.asks
-            except KcxError as error:  # a bad line: the texts before it get their results first
+            except Exception as error:  # a bad line: the texts before it get their results first
                 broken.append(error)
 
         answers = iter(self._source.stream(asks()))
@@ -198,6 +198,11 @@ class Extractor:
 
 
 def _records(texts: Texts) -> Iterator[Record]:
+    if isinstance(texts, Mapping) or not isinstance(texts, (Record, Iterable)):
+        raise UsageError(
+            f"texts are a text (str), a record, or several of these, found {type(texts).__name__}. Of a file, "
+            "read the text first; of a mapping, give its values."
+        )
     for number, text in enumerate([texts] if isinstance(texts, (str, bytes, Record)) else texts):
         if not isinstance(text, (str, Record)):
             raise KcxError(

@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Literal, get_args
 
 from kcx_jax.decoding import Constraint, Generated, Generator, Level
@@ -93,6 +94,7 @@ def _chunk(asks: Iterator[Ask]) -> Iterator[Ask]:
 def answer_of(generated: Generated, tokenizer: Tokenizer) -> Answer:
     """What a generator wrote, with the place of each token in its text."""
     ids = generated.ids
-    ends = [len(tokenizer.decode(ids[: number + 1])) for number in range(len(ids))]
-    tokens = tuple(zip(ends, generated.logprobs, strict=True))
+    # Bytes that begin a character are shown as signs of their own: the character ends with its last one.
+    whole = (len(tokenizer.decode(ids[: number + 1]).rstrip("\ufffd")) for number in range(len(ids)))
+    tokens = tuple(zip(accumulate(whole, max), generated.logprobs, strict=True))
     return Answer(generated.text, generated.finish_reason, tokens=tokens)

@@ -138,7 +138,7 @@ class Reading:
         scores: dict[Key, float] = {}
         for task, parts in pieces.items():
             views[task], found = join(parts)
-            scores |= found
+            scores = found | scores if task == "ed" else scores | found  # an event of both is that of EAE
         return Result(
             merge(self.record, views),
             self.reader.schema,

@@ -7,8 +7,11 @@ Shapes: ... = any leading axes, X = tokens to choose among (some, or the vocabul
 B = rows, T = tokens of a row.
 """
 
+import operator
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from numbers import Integral
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -48,7 +51,7 @@ class Sampling:
             raise UsageError(f"temperature must be zero or more, found {self.temperature}.")
         if self.temperature < _COLDEST:
             object.__setattr__(self, "temperature", 0.0)
-        object.__setattr__(self, "logit_bias", tuple((token, bias) for token, bias in self.logit_bias))
+        object.__setattr__(self, "logit_bias", _pairs(self.logit_bias))
         if self.top_k is not None and self.top_k < 1:
             raise UsageError(f"top_k must be at least 1, found {self.top_k}.")
         if self.top_p is not None and not 0 < self.top_p <= 1:
@@ -61,8 +64,13 @@ class Sampling:
             raise UsageError(f"presence_penalty must be a number, found {self.presence_penalty}.")
         if not all(token >= 0 and abs(bias) <= _LARGEST for token, bias in self.logit_bias):
             raise UsageError("logit_bias must be pairs of a token id and a number.")
-        if not -(1 << 31) <= self.seed < 1 << 32:
-            raise UsageError(f"seed must have at most 32 bits, found {self.seed}.")
+        if not isinstance(self.seed, Integral) or not -(1 << 31) <= self.seed < 1 << 32:
+            raise UsageError(f"seed must be a whole number of at most 32 bits, found {self.seed}.")
+
+    @property
+    def changes_scores(self) -> bool:
+        """Whether another token may be the likeliest one."""
+        return self.remembers or bool(self.logit_bias)
 
     @property
     def remembers(self) -> bool:
@@ -88,6 +96,15 @@ class Sampling:
             min_p=None if self.min_p is None or not drawn else jnp.float32(self.min_p),
             key=jax.random.key(self.seed) if drawn else None,
         )
+
+
+def _pairs(given: Any) -> tuple[tuple[int, float], ...]:
+    """The pairs of a bias, from pairs or a mapping. Raises `UsageError` for what is neither."""
+    try:
+        pairs = given.items() if isinstance(given, Mapping) else given
+        return tuple((operator.index(token), float(bias)) for token, bias in pairs)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"logit_bias must be pairs of a token id and a number, found {given!r}.") from error
 
 
 GREEDY = Sampling()

@@ -130,6 +130,49 @@ def automata(vocabulary):
     return get
 
 
+_WORDS_WITH_A_SIGN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s+"
+
+
+@pytest.mark.parametrize("size", [350, 500, 800])
+@pytest.mark.parametrize("task", TASKS)
+def test_a_tokenizer_that_cuts_signs_by_what_is_before_them_spells_its_own_answers(tmp_path, task, size):
+    """As Llama 3's: "[Person" alone begins with a sign and its word, behind a space the sign stands for itself."""
+    tokenizers = pytest.importorskip("tokenizers")
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Sequence(
+        [
+            tokenizers.pre_tokenizers.Split(tokenizers.Regex(_WORDS_WITH_A_SIGN), "isolated"),
+            tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+    hints = "def f(x: list[Person], y: dict[Person, City]) -> set[Person]: return a[Person]\nattacker: list[Person]\n"
+    trainer = tokenizers.trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False)
+    tokenizer.train_from_iterator([hints * 3, *SENTENCES[:-1]] * 30, trainer)
+    tokenizer.add_special_tokens(["<|end|>"])
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text('{"eos_token": "<|end|>"}')
+    vocabulary = Vocabulary(load_tokenizer(tmp_path))
+    answers = {
+        "ner": ' [Person("Ada"), City("London"), Person("Bob")]',
+        "re": ' [BirthPlace(Person("Ada"), City("London")), BirthPlace(Person("Bob"), City("London"))]',
+        "ed": ' [Attack("hit"), Attack("met")]',
+        "eae": ' [Attack("hit", attacker=[Person("Ada"), Person("Bob")], time=["May"]), Attack("met")]',
+    }
+    schema = load_schema(
+        "class Person(Entity): ...\nclass City(Entity): ...\nclass BirthPlace(Relation):\n    head: Person\n"
+        "    tail: City\nclass Attack(Event):\n    attacker: list[Person]\n    time: list[str]\n"
+    )
+    automaton = make_automaton(Grammar(schema, task), vocabulary)
+    sentence = "Ada hit Bob in London in May; Bob met Ada"
+    walker = Walker(sentence, vocabulary, automaton, on_device(automaton))
+    for token in [*vocabulary.tokenizer.encode(answers[task]), vocabulary.eos_id]:
+        assert token in walker.allowed(), vocabulary.bytes[token]
+        walker.take(token)
+    assert walker.ended
+
+
 def _text(vocabulary, ids):
     return b"".join(vocabulary.bytes[token] for token in ids).decode()
 

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kcx_jax.decoding import Constraint, ContextTooLongError, Generator
+from kcx_jax.decoding import Constraint, ContextTooLongError, Generator, Stops
 from kcx_jax.decoding.prefixes import Prefix, PrefixCache
 from kcx_jax.errors import UsageError
 from kcx_jax.ops.layouts import KV
+from kcx_jax.ops.sampling import Sampling
 from kcx_jax.schema import load_schema
 
 NEW = 24
@@ -148,6 +149,43 @@ def test_half_a_surrogate_pair_in_a_sentence_is_told_with_its_number(tiny):
     constraint = Constraint(load_schema(["person"]), "ner")
     with pytest.raises(UsageError, match="sentence 1: half a surrogate pair at character 2"):
         Generator(tiny).generate("x\n", ["a", "b"], 4, constraint, ["a", "b \ud800"])
+
+
+def test_what_cannot_be_is_said_before_anything_is_computed(tiny):
+    for name in ("slots", "width", "lines"):
+        for wrong in (0, -1, 1.5):
+            with pytest.raises(UsageError, match=f"{name} of a generator must be a whole number from 1 on"):
+                Generator(tiny, **{name: wrong})
+    for wrong, message in (
+        ({"ids": 5}, "ids that end an answer are a list"),
+        ({"ids": ("a",)}, "ids that end an answer are a list"),
+        ({"texts": None}, "texts that end an answer are a list"),
+        ({"texts": ("\ud800",)}, "half a surrogate pair"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            Stops(**wrong)
+    generator = Generator(tiny)
+    with pytest.raises(UsageError, match="whole number of at most 32 bits"):
+        generator.generate_ids([5], [[6]], 4, numbers=[1 << 40])
+    with pytest.raises(UsageError, match="count must be a whole number"):
+        generator.n_best("x\n", ["a"], 2.0)
+
+
+def test_contexts_may_come_one_by_one(tiny):
+    generator = Generator(tiny, slots=2)
+    for prefix in ("Once\n", "Once"):
+        known = generator.generate(prefix, ["a", "b"], 4)
+        assert len(known) == 2
+        assert generator.generate(prefix, iter(["a", "b"]), 4) == known
+
+
+def test_draws_are_told_by_the_callers_numbers(tiny):
+    constraint, warm = Constraint(load_schema(["person"]), "ner"), Sampling(temperature=1.0)
+    generator = Generator(tiny)
+    with pytest.raises(UsageError, match="sentence 1: half a surrogate pair"):
+        generator.n_best("x\n", ["a", "b"], 3, 4, constraint, ["a", "b\ud800"], warm)
+    with pytest.raises(ValueError, match="sentence of each of 2 contexts"):
+        generator.n_best("x\n", ["a", "b"], 3, 4, constraint, ["a"], warm)
 
 
 def test_nothing_to_do_is_nothing_done(tiny):

@@ -1,5 +1,6 @@
 """What comes one by one is answered as a whole call would be, whatever comes, goes or fails beside it."""
 
+import asyncio
 import contextlib
 import gc
 import threading
@@ -239,18 +240,21 @@ def test_texts_that_end_an_answer_are_never_told(short_turns, engine, answers):
     assert all(got.text.startswith(text) for text in told)
 
 
-def test_what_a_caller_raises_ends_its_own_request_only(short_turns, engine, answers):
+@pytest.mark.parametrize("kind", [KeyError, asyncio.CancelledError, SystemExit, KeyboardInterrupt])
+def test_what_a_caller_raises_ends_its_own_request_only(short_turns, engine, answers, kind, caplog):
     def wrong(_):
-        raise KeyError("mine")
+        raise kind("mine")
 
     bad = engine.submit(_wanted("open", 30), wrong)
     good = engine.submit(_wanted("open", 20, 1))
-    with pytest.raises(KeyError, match="mine"):
+    good.future.add_done_callback(wrong)
+    with pytest.raises(kind, match="mine"):
         bad.future.result(SECONDS)
     assert _same(good.future.result(SECONDS), answers["open", 20, 1])
     assert engine.submit(_wanted("open", 20, 2)).future.result(SECONDS)
     figures = engine.figures()
     assert (figures.errors, figures.live, figures.answered) == (1, 0, 2)
+    assert "callback" in caplog.text
 
 
 def _breaks(monkeypatch, name, why):

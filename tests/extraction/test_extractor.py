@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -289,6 +290,13 @@ def test_what_is_no_text_is_named_and_those_before_are_answered(served, wrong):
     assert next(results).entities
     with pytest.raises(KcxError, match=f"text '1': .* found {type(wrong).__name__}"):
         next(results)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, {"a": ENGLISH}, Path("a.txt")])
+def test_what_holds_no_texts_is_refused(served, wrong):
+    extractor, _ = served()
+    with pytest.raises(UsageError, match=f"found {type(wrong).__name__}"):
+        list(extractor.extract(wrong, ["person"]))
 
 
 def test_one_record_is_one_text(served):

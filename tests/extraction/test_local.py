@@ -9,11 +9,14 @@ import pytest
 
 from kcx_jax.cli.constraint import Constraint
 from kcx_jax.decoding import Generated
-from kcx_jax.errors import UsageError
+from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.extraction import Extractor
-from kcx_jax.extraction.local import LEVELS, ModelAnswers
+from kcx_jax.extraction.confidence import item_scores
+from kcx_jax.extraction.local import LEVELS, ModelAnswers, answer_of
+from kcx_jax.schema import load_schema
 from kcx_jax.tokenizer import load_tokenizer
 
+Person = load_schema(["Person"]).classes["Person"]
 TEXT = "Ada met Ada in 碎叶城."
 ANSWER = ' [Person("Ada"), Person("Ada"), City("碎叶城")]'
 
@@ -83,6 +86,33 @@ def test_a_text_of_more_tokens_than_the_model_has_positions_is_read_in_windows(r
     assert (seen[0][0], seen[-1][1]) == (0, len(texts[1]))
     assert all(following[0] < end <= following[1] for (_, end), following in pairwise(seen))
     assert len(seen) < 20, "windows are as long as the model has room"
+
+
+@pytest.mark.parametrize("error", [ValueError, KcxError])
+def test_a_reader_that_fails_loses_no_text_before_it(random_model, error):
+    def texts():
+        yield "Ada"
+        yield "Bob"
+        raise error("mine")
+
+    results = random_model.extract(texts(), ["person"])
+    assert [next(results).text, next(results).text] == ["Ada", "Bob"]
+    with pytest.raises(error, match="mine"):
+        next(results)
+
+
+def test_every_byte_of_a_character_is_of_its_item(shared):
+    tokenizer = load_tokenizer(shared / "fixtures/baichuan2_tiny/base_fp32")
+    answer = ' [Person("😀")]'
+    ids = tokenizer.encode(answer)
+    assert any("\ufffd" in tokenizer.decode(ids[:number]) for number in range(len(ids))), (
+        "bytes of a character"
+    )
+    generated = Generated(answer, tuple(ids), "stop", (-1.0,) * len(ids))
+    (score,) = item_scores(answer_of(generated, tokenizer), [Person("😀")])
+    # By hand: every token but the first bracket and the last, unless these hold a part of the item.
+    around = [token for token in ids if tokenizer.decode([token]).strip() in ("", "[", "]")]
+    assert score == pytest.approx(math.exp(len(around) - len(ids)))
 
 
 def test_an_items_score_is_the_probability_of_its_tokens(shared):

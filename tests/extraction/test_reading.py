@@ -1,5 +1,6 @@
 """What is read in windows and parts is what is read at once."""
 
+import math
 import random
 from dataclasses import replace
 
@@ -305,6 +306,18 @@ def test_several_schemas_are_asked_about_together_and_answered_by_name():
             assert by_name[name].text == text
     with pytest.raises(UsageError, match="no schema is given"):
         Extractor(source).extract_each(texts, {})
+
+
+@pytest.mark.parametrize("tasks", [["ed", "eae"], ["eae", "ed"]])
+def test_an_event_of_both_tasks_has_the_score_of_the_one_that_is_kept(tasks):
+    schema = load_schema("class Attack(Event):\n    time: list[str]\n")
+    codes = {"ed": ' [Attack("hit")]', "eae": ' [Attack("hit", time=["May"])]'}
+    reading = Reader(schema, tasks).read(Record("0", "en", "hit in May"))
+    answers = [
+        Answer(codes[task], tokens=((len(codes[task]), {"ed": -2.0, "eae": -0.5}[task]),)) for task in tasks
+    ]
+    (event,) = reading.result(answers).events
+    assert event.score == pytest.approx(math.exp(-0.5))
 
 
 def test_texts_are_read_only_a_little_ahead_of_their_results():
