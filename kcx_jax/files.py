@@ -96,6 +96,25 @@ def alone_with(lock: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def held_alone(lock: Path, refusal: str) -> Iterator[None]:
+    """As `alone_with`, but where somebody is in a block of this file, raise `KcxError` with `refusal` at once."""
+    try:
+        handle = lock.open("a")
+    except OSError as error:
+        raise KcxError(f"cannot write {lock}: {error.strerror or error}") from error
+    with handle:
+        try:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise KcxError(refusal) from error
+        except (ImportError, OSError):
+            pass  # no locks here
+        yield
+
+
 def _free_name(out: Path) -> Path:
     aside, number = out.with_name(f"{out.name}.replaced"), 1
     while aside.exists():

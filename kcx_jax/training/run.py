@@ -11,7 +11,7 @@ import jax
 from kcx_jax.checkpoints import LoadedModel, export_pretrained, load_pretrained
 from kcx_jax.data import Forest
 from kcx_jax.errors import UsageError
-from kcx_jax.files import atomic_write
+from kcx_jax.files import atomic_write, held_alone
 from kcx_jax.models import Transformer, make_mesh, quantisation_of
 from kcx_jax.training.config import StageSettings, TrainConfig, dump_config, load_config
 from kcx_jax.training.loop import Stage, TrainResult, train_trees
@@ -28,6 +28,7 @@ CONFIG_FILE = "config.yaml"
 ADAPTER = "adapter"  # what mode lora makes, in PEFT's layout
 NOT_FINITE = "not_finite.json"  # the samples of a step whose loss is not finite
 CHAIN = "chain"  # where stages began new adapters: each one, in PEFT's layout; the sum of all is ADAPTER
+_LOCK = ".lock"  # held by the run that is under way
 MODEL = "model"  # what mode full makes, in Baichuan2's layout
 
 # What may differ when a run is resumed: it changes neither the data nor the arithmetic.
@@ -76,6 +77,8 @@ def train(
         if speaks():
             with atomic_write(run_dir / CONFIG_FILE, overwrite=True) as handle:
                 handle.write(dump_config(config))
+            refusal = f"another process trains into {run_dir} now. Wait for it, or choose another run_dir."
+            stack.enter_context(held_alone(run_dir / _LOCK, refusal))
             stack.enter_context(kept_summary(run_dir, config, model.fingerprint))
         try:
             result = _result(model, stages, config, resume, report, say, score)

@@ -17,6 +17,7 @@ from kcx_jax.cli.app import app
 from kcx_jax.corpora import read_parallel, write_records
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.evaluation.while_training import decoded_f1
+from kcx_jax.files import held_alone
 from kcx_jax.lora import joined
 from kcx_jax.tokenizer import load_tokenizer
 from kcx_jax.training import load_config, plan_stages, read_metrics, train
@@ -70,6 +71,11 @@ def test_an_interrupted_run_is_resumed_with_its_own_config_only(plain_config, si
     assert status == "stopped; --resume goes on"
     with pytest.raises(UsageError, match="another seed"):
         train(other, resume=True, report=silent, say=lambda line: None)
+    run = Path(config.run_dir)
+    lines = read_metrics(run)
+    with held_alone(run / ".lock", "free"), pytest.raises(KcxError, match="another process trains into"):
+        train(config, resume=True, report=silent, say=lambda line: None)
+    assert read_metrics(run) == lines
     train(config, resume=True, report=silent, say=lambda line: None)
     assert [line["step"] for line in read_metrics(Path(config.run_dir))] == list(range(1, 8))
 
