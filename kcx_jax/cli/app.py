@@ -5,6 +5,7 @@ traceback.
 """
 
 import _thread
+import io
 import os
 import sys
 import threading
@@ -91,6 +92,9 @@ def interrupt_again(lost: "sys.UnraisableHookArgs") -> None:
 def main() -> NoReturn:
     """Run ``kcx`` on ``sys.argv`` and leave with its exit code."""
     sys.unraisablehook = interrupt_again
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # one that is no UTF-8 shows what it cannot write as \\u....
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             app()

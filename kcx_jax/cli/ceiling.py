@@ -12,7 +12,7 @@ def print_ceiling(found: "Ceiling") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from kcx_jax.cli.spans import shown
+    from kcx_jax.page import visible
 
     totals = Table("measure", "P %", "R %", "F1 %", "gold items", "not found again")
     for scores in found.scores.values():
@@ -26,7 +26,7 @@ def print_ceiling(found: "Ceiling") -> None:
         losses = Table("task", "why", "items", "such as")
         for loss in found.losses:
             examples = "; ".join(f"{id}: {surface[:40]}" for id, surface in loss.examples)
-            losses.add_row(loss.task, loss.cause, str(loss.count), Text(shown(examples)))
+            losses.add_row(loss.task, loss.cause, str(loss.count), Text(visible(examples)))
         console.print(losses)
     console.print(
         f"discontinuous spans, written from their first character to their last: {found.discontinuous}"

@@ -101,10 +101,11 @@ def show(
     from rich.text import Text
 
     from kcx_jax.cli.benchmarks import print_entry
-    from kcx_jax.cli.spans import render, shown
+    from kcx_jax.cli.spans import render
     from kcx_jax.corpora import catalogue
     from kcx_jax.corpora.catalogue import find_benchmark
     from kcx_jax.extraction import Result
+    from kcx_jax.page import visible
     from kcx_jax.schema import Schema
 
     if not name.exists() or str(name) in {entry.name for entry in catalogue()}:
@@ -114,7 +115,7 @@ def show(
     for record in islice(
         _read(name, reader, language, inventory, column or (), None, auto, offset_unit), limit
     ):
-        console.print(Text(f"{shown(record.id)} ({shown(record.language)})", "dim"), soft_wrap=True)
+        console.print(Text(f"{visible(record.id)} ({visible(record.language)})", "dim"), soft_wrap=True)
         console.print(render(Result(record, Schema(()))), soft_wrap=True)
 
 
@@ -259,11 +260,11 @@ def _print_leakage(found: "Leakage") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from kcx_jax.cli.spans import shown
+    from kcx_jax.page import visible
 
     table = Table("of the test file", "in training", "of", "%", "such as")
     for name, share in found.shares().items():
-        examples = Text(shown("; ".join(example[:40] for example in share.examples)))
+        examples = Text(visible("; ".join(example[:40] for example in share.examples)))
         table.add_row(name, str(share.seen), str(share.total), f"{100 * share.fraction:.2f}", examples)
     Console(highlight=False).print(table)
 
@@ -311,9 +312,9 @@ class _SetAside:
 
 
 def _short(item: object) -> str:
-    from kcx_jax.cli.spans import shown
+    from kcx_jax.page import visible
 
-    text = shown(json.dumps(item, ensure_ascii=False))
+    text = visible(json.dumps(item, ensure_ascii=False))
     return text if len(text) <= 100 else f"{text[:100]}..."
 
 

@@ -55,6 +55,10 @@ def command(
     """
     if [config, compare, report].count(None) != 2:
         raise UsageError("give either a CONFIG.yaml to run, or --compare A B, or --report DIR")
+    if json_file is not None and compare is None:
+        raise UsageError("--json goes with --compare; a run leaves table.json in its results folder")
+    if config is None and (sets or data is not None or shard is not None):
+        raise UsageError("--set, --data and --shard go with a CONFIG.yaml")
     if report is not None:
         _report(report)
         return
@@ -136,17 +140,32 @@ def _bar() -> "Iterator[Progress]":
 def _compare(before: Path, after: Path, json_file: Path | None) -> None:
     from kcx_jax.cli.score_table import print_sheets
     from kcx_jax.errors import RegressionFound
-    from kcx_jax.evaluation.runs.compare import compare_runs, comparison_notes, comparison_sheet
+    from kcx_jax.evaluation.runs.compare import (
+        compare_runs,
+        comparison_notes,
+        comparison_sheet,
+        lost_cells,
+    )
     from kcx_jax.files import atomic_write, refuse_existing
 
     if json_file is not None:
         refuse_existing(json_file, overwrite=False, way_out="Choose another --json.")
-    rows = compare_runs(before, after)
-    print_sheets([comparison_sheet(rows)], [f"A: {before}", f"B: {after}", *comparison_notes(rows)])
+    rows, lost = compare_runs(before, after), lost_cells(before, after)
+    notes = [f"only in A: {system} on {benchmark} ({task})" for system, benchmark, task in lost]
+    print_sheets([comparison_sheet(rows)], [f"A: {before}", f"B: {after}", *comparison_notes(rows), *notes])
     if json_file is not None:
+        absent = [
+            {"system": system, "benchmark": benchmark, "task": task, "only_in": "A", "worse": True}
+            for system, benchmark, task in lost
+        ]
         with atomic_write(json_file) as handle:
-            json.dump([row.to_json() for row in rows], handle, ensure_ascii=False, indent=1)
+            json.dump([*(row.to_json() for row in rows), *absent], handle, ensure_ascii=False, indent=1)
             handle.write("\n")
     if worse := [row for row in rows if row.worse]:
         shown = ", ".join(f"{row.system} on {row.benchmark} ({row.task})" for row in worse[:5])
         raise RegressionFound(f"{len(worse)} of {len(rows)} rows are significantly worse in B: {shown}")
+    if lost:
+        raise RegressionFound(
+            f"B has no answers to {len(lost)} of the {len(rows) + len(lost)} cells of A, which stand above as 'only in "
+            "A'. Run them there, or compare single systems (RESULTS/systems/NAME)"
+        )

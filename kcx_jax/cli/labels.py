@@ -27,7 +27,7 @@ def unspoken_labels(schema: "Schema") -> dict[str, str]:
 
 def print_names(schema: "Schema") -> None:
     """Say on stderr what such labels are called."""
-    from kcx_jax.cli.spans import shown
+    from kcx_jax.page import visible
 
     for name, label in unspoken_labels(schema).items():
-        print(f"{shown(label)}: class {name}", file=sys.stderr)
+        print(f"{visible(label)}: class {name}", file=sys.stderr)

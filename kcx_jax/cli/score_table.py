@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kcx_jax.cli.spans import shown
+from kcx_jax.page import visible
 
 if TYPE_CHECKING:
     from kcx_jax.scoring import Sheet
@@ -21,7 +21,7 @@ def print_sheets(tables: "Iterable[Sheet]", notes: Iterable[str]) -> None:
         for number, name in enumerate(sheet.head):
             table.add_column(name, justify="left" if number < sheet.words else "right", overflow="fold")
         for row in sheet.rows:
-            table.add_row(*(Text(shown(cell)) for cell in row))
+            table.add_row(*(Text(visible(cell)) for cell in row))
         console.print(table)
     for note in notes:
-        console.print(Text(shown(note)))
+        console.print(Text(visible(note)))

@@ -1,29 +1,49 @@
 """Results for people: the text with its spans in colour, then relations and events."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.text import Text
 
+from kcx_jax.corpora import Argument, Mention
+from kcx_jax.corpora.record import Parts
+from kcx_jax.corpora.record import Span as SpanOfText
 from kcx_jax.extraction import Result
+from kcx_jax.extraction.results import FoundArgument, FoundEntity, FoundEvent
+from kcx_jax.page import visible
 
+Placed = FoundEntity | FoundEvent | FoundArgument
 _COLOURS = ("cyan", "magenta", "green", "yellow", "blue", "red")
 
 
 def render(result: Result) -> Text:
     """The text with its entities, triggers and plain arguments marked and named; a line for each relation and event."""
-    lines = [_marked(result)]
+    parts = _parts(result)
+    lines = [_marked(result, parts)]
+
+    def said(found: Placed) -> str:
+        """The text of something found, the parts of a discontinuous one apart."""
+        places = parts.get((found.start, found.end))
+        return visible(" … ".join(result.text[start:end] for start, end in places) if places else found.text)
+
     lines += [
-        Text.assemble("  ", _named(r.label, r.head.text), " -> ", shown(r.tail.text))
-        for r in result.relations
+        Text.assemble("  ", _named(r.label, said(r.head)), " -> ", said(r.tail)) for r in result.relations
     ]
     for event in result.events:
-        arguments = ", ".join(f"{a.role}={shown(a.text)}" for a in event.arguments)
-        lines.append(Text.assemble("  ", _named(event.label, event.text), f" {arguments}".rstrip()))
+        arguments = ", ".join(f"{a.role}={said(a)}" for a in event.arguments)
+        lines.append(Text.assemble("  ", _named(event.label, said(event)), f" {arguments}".rstrip()))
     return Text("\n").join(lines)
 
 
-def _marked(result: Result) -> Text:
+def _parts(result: Result) -> dict[tuple[int, int], Parts]:
+    """Hull -> the parts of what does not stand in one piece."""
+    events = result.record.events or ()
+    found: list[Mention | SpanOfText | Argument] = [*(result.record.entities or ())]
+    for event in events:
+        found += [event.trigger, *event.arguments]
+    return {(each.spans[0][0], each.spans[-1][1]): each.spans for each in found if each.spans}
+
+
+def _marked(result: Result, parts: dict[tuple[int, int], Parts]) -> Text:
     """The text; behind each span stands its label, innermost first."""
     text = result.text
     spans = [_Span(each.start, each.end, each.label) for each in result.entities]
@@ -36,13 +56,14 @@ def _marked(result: Result) -> Text:
         labels.setdefault(span.end, []).append(span)
     style_at = [""] * len(text)
     for span in sorted(spans, key=lambda span: span.start - span.end):
-        style_at[span.start : span.end] = [_style(span.label)] * (span.end - span.start)
+        for start, end in parts.get((span.start, span.end), ((span.start, span.end),)):
+            style_at[start:end] = [_style(span.label)] * (end - start)
     marked = Text()
     for position in range(len(text) + 1):
         for span in labels.get(position, ()):
             marked.append(f"[{span.label}]", f"dim {_colour(span.label)}")
         if position < len(text):
-            marked.append(shown(text[position]), style_at[position])
+            marked.append(visible(text[position]), style_at[position])
     return marked
 
 
@@ -56,7 +77,7 @@ class _Span:
 
 
 def _named(label: str, text: str) -> Text:
-    return Text.assemble((label, f"bold {_colour(label)}"), f": {shown(text)}")
+    return Text.assemble((label, f"bold {_colour(label)}"), f": {text}")
 
 
 def _style(label: str) -> str:
@@ -65,19 +86,3 @@ def _style(label: str) -> str:
 
 def _colour(label: str) -> str:
     return _COLOURS[sum(label.encode()) % len(_COLOURS)]
-
-
-def shown(text: str) -> str:
-    """`text` with pictures in place of control characters: it must not steer the terminal."""
-    return "".join(_pictures(text))
-
-
-def _pictures(text: str) -> Iterator[str]:
-    for character in text:
-        code = ord(character)
-        if code < 0x20 and character not in "\n\t":
-            yield chr(0x2400 + code)
-        elif 0x7F <= code < 0xA0 or 0xD800 <= code < 0xE000:
-            yield "\N{REPLACEMENT CHARACTER}"
-        else:
-            yield character

@@ -46,7 +46,7 @@ mark.head { border-start-end-radius: 0; border-end-end-radius: 0; margin-inline-
 mark.tail { border-start-start-radius: 0; border-end-start-radius: 0; margin-inline-start: 0 }
 mark[data-label]::after {
   content: "\2060" attr(data-label); margin-inline-start: .45em; font: 600 .66em/1 var(--sans, sans-serif);
-  opacity: .78; white-space: nowrap; unicode-bidi: isolate;
+  opacity: .78; overflow-wrap: anywhere; unicode-bidi: isolate;
 }
 mark.wrong { background: none; border: 1.5px dashed var(--bad) }
 mark.wrong::after { content: "\2060✗ " attr(data-label); color: var(--bad); opacity: 1 }

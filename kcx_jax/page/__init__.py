@@ -15,6 +15,7 @@ from kcx_jax.page.pieces import (
     percent,
     section,
     table,
+    visible,
 )
 
 __all__ = [
@@ -29,5 +30,6 @@ __all__ = [
     "percent",
     "section",
     "table",
+    "visible",
     "write_page",
 ]

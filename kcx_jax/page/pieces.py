@@ -6,15 +6,22 @@ from typing import Any
 
 NOT_MEASURED = '<span class="not">not measured</span>'
 
-# What a reader would not see, or what would turn the page around: control characters as their pictures, lone
-# surrogates (which UTF-8 cannot hold) as the replacement character.
-_VISIBLE = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"} | {0x7F: 0x2421}
-_VISIBLE |= dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
+# What a reader would not see, or what would turn the page around or steer a terminal: control characters as their
+# pictures, those of direction by their names, lone surrogates (which UTF-8 cannot hold) as the replacement character.
+_VISIBLE: dict[int, int | str] = {code: 0x2400 + code for code in range(32) if chr(code) not in "\n\t"}
+_VISIBLE |= {0x7F: 0x2421} | dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000)), 0xFFFD)
+_VISIBLE |= {0x202A: "[LRE]", 0x202B: "[RLE]", 0x202C: "[PDF]", 0x202D: "[LRO]", 0x202E: "[RLO]"}
+_VISIBLE |= {0x2066: "[LRI]", 0x2067: "[RLI]", 0x2068: "[FSI]", 0x2069: "[PDI]"}
+
+
+def visible(text: str) -> str:
+    """Any text with signs in place of what would not be seen, or would turn what is around it."""
+    return str(text).translate(_VISIBLE)
 
 
 def escape(text: str) -> str:
     """Any text as HTML text or as the value of a quoted attribute."""
-    return html.escape(str(text).translate(_VISIBLE))
+    return html.escape(visible(text))
 
 
 def number(value: float | None, digits: int = 0) -> str:

@@ -1,6 +1,7 @@
 """Errors become one message and the exit code of the contract; the command line itself is light."""
 
 import errno
+import os
 import subprocess
 import sys
 
@@ -99,6 +100,23 @@ def test_importing_the_command_line_imports_nothing_heavy():
     code = f"import sys, kcx_jax.cli; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_stream_that_is_no_utf8_shows_what_it_cannot_write(tmp_path):
+    (tmp_path / "a.jsonl").write_text(
+        '{"id": "李白", "language": "zh", "text": "Bob 李白", "entities": []}\n'
+    )
+    command = [
+        sys.executable,
+        "-c",
+        "from kcx_jax.cli import main; main()",
+        "data",
+        "show",
+        tmp_path / "a.jsonl",
+    ]
+    done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "latin-1"})
+    assert done.returncode == 0, done.stderr
+    assert b"Bob \\u674e\\u767d" in done.stdout
 
 
 def test_a_reader_that_leaves_costs_no_message():

@@ -1,6 +1,7 @@
 """``kcx evaluate`` and ``kcx data sample`` from the command line."""
 
 import json
+import shutil
 
 import pytest
 import yaml
@@ -55,6 +56,31 @@ def test_a_regression_has_its_exit_code(kcx, config, tmp_path):
     assert kcx("evaluate", "--compare", tmp_path / "b", tmp_path / "a")[0] == 0
     code, _, err = kcx("evaluate", "--compare", tmp_path / "a", tmp_path / "b", "--json", report)
     assert (code, err) == (1, f"kcx: {report} exists already. Choose another --json.\n")
+
+
+def test_answers_that_only_the_first_has_do_not_pass(kcx, config, tmp_path):
+    paths = [config(name, 0) for name in ("a", "b")]
+    for path in paths:
+        values = yaml.safe_load(path.read_text())
+        values["systems"].append(values["systems"][0] | {"name": "t"})
+        path.write_text(yaml.safe_dump(values))
+        assert kcx("evaluate", path)[0] == 0
+    shutil.rmtree(tmp_path / "b" / "systems" / "t")
+    report = tmp_path / "report.json"
+    code, out, err = kcx("evaluate", "--compare", tmp_path / "a", tmp_path / "b", "--json", report)
+    assert code == 4
+    assert "only in A: t on gold (ner)" in out
+    assert "no answers to 1 of the 2 cells of A" in err
+    assert [row["worse"] for row in json.loads(report.read_text())] == [False, True]
+    assert kcx("evaluate", "--compare", tmp_path / "b", tmp_path / "a")[0] == 0  # more is no regression
+
+
+@pytest.mark.parametrize("wrong", [["--set", "seed=3"], ["--shard", "0/2"], ["--data", "x"]])
+def test_options_that_do_not_go_together_are_refused(kcx, config, tmp_path, wrong):
+    path = config("a", 0)
+    assert kcx("evaluate", path, "--json", tmp_path / "x.json")[0] == 2
+    assert kcx("evaluate", "--compare", tmp_path / "a", tmp_path / "a", *wrong)[0] == 2
+    assert kcx("evaluate", "--report", tmp_path / "a", *wrong)[0] == 2
 
 
 def test_cells_that_are_not_run_end_with_a_failure_after_the_table(kcx, config, tmp_path):

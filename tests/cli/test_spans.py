@@ -6,9 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from kcx_jax.cli.spans import render, shown
+from kcx_jax.cli.spans import render
 from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
 from kcx_jax.extraction import Result
+from kcx_jax.page import visible
 from kcx_jax.schema import load_schema
 
 SCHEMA = load_schema(["person", "city"])
@@ -28,7 +29,7 @@ def test_spans_of_any_nesting_leave_the_text_as_it_is(text, pairs):
     drawn = render(Result(Record("r", "und", text, mentions), SCHEMA)).plain
     assert drawn.count("[person]") - text.count("[person]") >= len(mentions) * ("[person]" not in text)
     if "[person]" not in text:
-        assert drawn.replace("[person]", "") == shown(text)
+        assert drawn.replace("[person]", "") == visible(text)
 
 
 def test_labels_stand_where_their_spans_end_the_inner_one_first():
@@ -47,7 +48,26 @@ def test_a_text_cannot_steer_the_terminal():
     Console(file=out, force_terminal=False, highlight=False).print(
         render(Result(Record("r", "und", text, ()), SCHEMA)), soft_wrap=True
     )
-    assert out.getvalue() == "a␛[2Jb␇�c� [red]d\n"
+    assert out.getvalue() == "a␛[2Jb␇�c␡ [red]d\n"
+
+
+def test_a_text_cannot_turn_what_is_around_it():
+    text = "safe \u202eevil\u202c \u2067x\u2069"
+    assert render(Result(Record("r", "und", text, ()), SCHEMA)).plain == "safe [RLO]evil[PDF] [RLI]x[PDI]"
+
+
+def test_of_what_stands_in_parts_the_parts_are_marked():
+    text = "pain in left and right arm"
+    pain = Mention("e0", "Person", 0, 26, text, ((0, 12), (23, 26)))
+    drug = Argument("drug", start=5, end=26, text=text[5:], spans=((5, 7), (17, 26)))
+    event = EventMention("Hurt", make_span(text, 0, 4), (drug,))
+    marked = render(Result(Record("r", "en", text, (pain,)), SCHEMA))
+    underlined = {
+        i for span in marked.spans if "underline" in str(span.style) for i in range(span.start, span.end)
+    }
+    assert underlined == {*range(12), *range(23, 26)}
+    lines = render(Result(Record("r", "en", text, events=(event,)), SCHEMA)).plain.split("\n")
+    assert lines[1] == "  Hurt: pain drug=in … right arm"
 
 
 def test_what_any_task_finds_is_marked_in_the_text():

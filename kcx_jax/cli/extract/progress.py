@@ -50,7 +50,7 @@ class Report:
                     print(f"{self._counts['texts']} texts, {self._pace(extractor)}", file=sys.stderr)
 
     def _count(self, result: "Result") -> None:
-        from kcx_jax.cli.spans import shown
+        from kcx_jax.page import visible
 
         self._tell_skipped()
         self._counts["texts"] += 1
@@ -61,13 +61,13 @@ class Report:
             if self._counts["problems"] <= _PROBLEMS_SHOWN:
                 where = "" if problem.window is None else " at {}-{}".format(*problem.window)
                 line = f"text {result.record.id}{where}, {problem.task}: {problem.kind}: {problem.detail}"
-                print(shown(line), file=sys.stderr)
+                print(visible(line), file=sys.stderr)
 
     def _tell_skipped(self) -> None:
-        from kcx_jax.cli.spans import shown
+        from kcx_jax.page import visible
 
         for error in self.skipped[self._told :]:
-            print(shown(f"skipped: {error}"), file=sys.stderr)
+            print(visible(f"skipped: {error}"), file=sys.stderr)
         self._told = len(self.skipped)
 
     def _pace(self, extractor: "Extractor") -> str:

@@ -67,8 +67,8 @@ def import_(
 
     `kcx parallel export` then has their pairs. Example: kcx parallel review import runs/en-zh export.json
     """
-    from kcx_jax.cli.spans import shown
     from kcx_jax.llm import Ledger
+    from kcx_jax.page import visible
     from kcx_jax.parallel import LEDGER, Run
     from kcx_jax.parallel.review.cases import cases
     from kcx_jax.parallel.review.decisions import take_decisions
@@ -85,7 +85,7 @@ def import_(
         taken = take_decisions(ledger, records, language, decisions, now)
     print(f"{taken.new} decisions taken, {taken.known} were there already", file=sys.stderr)
     for unusable in taken.refused:
-        print(shown(f"refused: {unusable.id}: {unusable.reason}"), file=sys.stderr)
+        print(visible(f"refused: {unusable.id}: {unusable.reason}"), file=sys.stderr)
     if taken.refused:
         raise KcxError(
             f"{len(taken.refused)} decisions of {file} were refused. Mend them and import it again."

@@ -13,6 +13,7 @@ from kcx_jax.evaluation.runs.scores import score_file
 from kcx_jax.schema import TASKS, Task
 from kcx_jax.scoring import MODES, Difference, Sheet, paired_bootstrap
 
+Cell = tuple[str, str, Task]
 LEVEL = 0.05  # of all rows together
 
 
@@ -62,16 +63,12 @@ def compare_runs(before: Path, after: Path) -> list[Compared]:
     differs.
     """
     sides = _Side.of(before), _Side.of(after)
-    pairs = _paired(*sides)
+    there = sides[1].cells
     cells = [
-        (names, benchmark.name, task)
-        for names in pairs
-        for benchmark in sides[0].config.benchmarks
-        for task in TASKS
-        if all(
-            side.results.records(name, benchmark.name, task).exists()
-            for side, name in zip(sides, names, strict=True)
-        )
+        (names, benchmark, task)
+        for names in _paired(*sides)
+        for name, benchmark, task in sides[0].cells
+        if name == names[0] and (names[1], benchmark, task) in there
     ]
     if not cells:
         raise KcxError(
@@ -80,6 +77,17 @@ def compare_runs(before: Path, after: Path) -> list[Compared]:
     draws = max(sides[0].config.samples, round(2 * len(cells) / LEVEL))
     rows = [_compared(sides, names, name, task, draws) for names, name, task in cells]
     return _holm(rows)
+
+
+def lost_cells(before: Path, after: Path) -> list[Cell]:
+    """(system, benchmark, task) that A has answers for and B has none: whether it is worse there, nobody knows.
+
+    Raises as `compare_runs` for what is no results folder.
+    """
+    one, other = _Side.of(before), _Side.of(after)
+    renamed = dict(_paired(one, other))
+    there = other.cells
+    return [cell for cell in one.cells if (renamed.get(cell[0]), *cell[1:]) not in there]
 
 
 def comparison_sheet(rows: Sequence[Compared]) -> Sheet:
@@ -120,6 +128,17 @@ class _Side:
     config: EvaluateConfig
     systems: tuple[str, ...]
     named: bool  # one system was named, not all of a folder
+
+    @property
+    def cells(self) -> list[Cell]:
+        """What there are answers for."""
+        return [
+            (system, benchmark.name, task)
+            for system in self.systems
+            for benchmark in self.config.benchmarks
+            for task in TASKS
+            if self.results.records(system, benchmark.name, task).exists()
+        ]
 
     def mode(self, benchmark: str) -> str:
         """How its table counts a benchmark."""

@@ -1,5 +1,7 @@
 """The training runs behind the systems of a run, by the folders that `kcx train` left."""
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 from kcx_jax.evaluation.runs.config import EvaluateConfig, ModelSystem
 
 _METRICS = "metrics.jsonl"
+_PARTS = ("adapter", "model", "chain", "checkpoints")
 
 
 @dataclass(frozen=True)
@@ -31,14 +34,20 @@ def training_runs(config: EvaluateConfig) -> list[TrainingRun]:
                 folder = _run_folder(Path(part))
                 if folder is not None and system.name not in found.setdefault(folder, []):
                     found[folder].append(system.name)
-    if not found:
-        return []
-    from kcx_jax.training.metrics import read_metrics  # brings jax
-
-    runs = (TrainingRun(folder, tuple(names), tuple(read_metrics(folder))) for folder, names in found.items())
+    runs = (TrainingRun(folder, tuple(names), tuple(_metrics(folder))) for folder, names in found.items())
     return [run for run in runs if run.lines]
 
 
 def _run_folder(part: Path) -> Path | None:
     """The run folder that a part of it is in: RUN/adapter, RUN/model, RUN/chain/0-align, RUN/checkpoints/20/adapter."""
-    return next((each for each in (part, *part.parents[:3]) if (each / _METRICS).is_file()), None)
+    if not part.exists():
+        return None  # a name on the Hub
+    part = part.resolve()
+    inside = [each.parent for each in (part, *part.parents[:2]) if each.name in _PARTS]
+    return next((run for run in (part, *inside) if (run / _METRICS).is_file()), None)
+
+
+def _metrics(folder: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a run's metrics, an unfinished last one left out; read here, as `kcx_jax.training` brings jax."""
+    lines = (folder / _METRICS).read_text(encoding="utf-8").split("\n")[:-1]
+    yield from (line for line in map(json.loads, lines) if isinstance(line, dict))

@@ -28,6 +28,7 @@ from kcx_jax.scoring.errors import KINDS
 FIGURES = "figures"
 WIDTH = 6.3  # inches: the text of a page with two columns
 MOST_ROWS = 30  # of a heat map
+_LONGEST_NAME = 40  # characters that are shown of one
 _BLUE = "#0072b2"
 _STYLE: dict[str, Any] = {
     "pdf.fonttype": 42,  # letters stay letters, as publishers ask
@@ -122,7 +123,9 @@ def _panel(axes: Axes, task: str, each: Sequence[Standing]) -> None:
         axes.annotate(
             f"{100 * one.f1:.1f}", (100 * high, place), (5, 0), textcoords="offset points", va="center"
         )
-    names = [one.system if one.ranked else f"{one.system} ({one.run} of {one.of})" for one in each]
+    names = [
+        _short(one.system) if one.ranked else f"{_short(one.system)} ({one.run} of {one.of})" for one in each
+    ]
     axes.set_yticks(range(len(each)), names)
     axes.set_ylim(len(each) - 0.4, -0.6)
     axes.set_xlim(0, 104)
@@ -138,16 +141,20 @@ def heat_map(labels: Mapping[str, Mapping[str, Counts]], systems: Sequence[str])
     named = [system for system in systems if any(system in labels[label] for label in shown)]
     cells = [[labels[label].get(system) for system in named] for label in shown]
     values = [[100 * cell.f1 if cell else math.nan for cell in row] for row in cells]
-    figure = Figure(figsize=(min(WIDTH, 1.8 + 0.75 * len(named)), 0.9 + 0.2 * len(shown)))
+    columns, rows = ([_short(name) for name in names] for names in (named, shown))
+    slanted, upright = (max(map(len, names)) for names in (columns, rows))
+    room = 0.9 + 0.065 * max(slanted, upright)  # beside the cells, in inches
+    width = min(WIDTH, max(1.8, room) + 0.75 * len(named))
+    figure = Figure(figsize=(width, 0.7 + 0.04 * slanted + 0.2 * len(shown)))
     axes = figure.add_subplot()
     # Blue at 190 would be so dark that black letters drown.
     axes.imshow(values, cmap="Blues", vmin=0, vmax=190, aspect="auto")
     for row, parts in enumerate(cells):
         for column, cell in enumerate(parts):
             text = "not run" if cell is None else "–" if cell == Counts() else f"{100 * cell.f1:.1f}"
-            axes.text(column, row, text, ha="center", va="center", fontsize=7)
-    axes.set_xticks(range(len(named)), named, rotation=30, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(shown)), shown)
+            axes.text(column, row, text, ha="center", va="center", fontsize=min(7.0, 120 / len(named)))
+    axes.set_xticks(range(len(named)), columns, rotation=30, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(shown)), rows)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     more = f": {len(shown)} of {len(labels)}, most frequent first" if len(labels) > len(shown) else ""
@@ -179,12 +186,17 @@ def error_bars(counts: Mapping[str, Counter[str]]) -> Figure:
             if size > most * 0.035:
                 _number(axes, starts[system] + size / 2, place, size)
             starts[system] += size
-    axes.set_yticks(range(len(counts)), list(counts))
+    axes.set_yticks(range(len(counts)), [_short(name) for name in counts])
     axes.set_ylim(len(counts) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel("items")
     figure.legend(loc="outside upper left", ncols=min(5, len(kinds)), frameon=False, handlelength=1.4)
     return figure
+
+
+def _short(name: str) -> str:
+    """A name that leaves room for the figure."""
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def _number(axes: Axes, at: float, place: int, size: int) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -218,6 +219,10 @@ def training_section(runs: Sequence[TrainingRun]) -> str:
     if not runs:
         intro = "No system of this evaluation names a run folder of kcx train that is here."
         return section("training", "Training", intro)
+    if find_spec("matplotlib") is None:
+        names = ", ".join(f"{run.folder.name} ({', '.join(run.systems)})" for run in runs)
+        intro = f"Curves need matplotlib, which is not installed. The runs: {names}."
+        return section("training", "Training", escape(intro))
     intro = "Loss on the answers' tokens in the runs that the systems came of, and on what was held out."
     return section(
         "training", "Training", intro, f'<div class="plots">{"".join(map(_run_figure, runs))}</div>'

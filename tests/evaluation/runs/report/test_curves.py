@@ -3,7 +3,8 @@
 import json
 
 from kcx_jax.evaluation.runs.config import EvaluateConfig
-from kcx_jax.evaluation.runs.report.curves import training_runs
+from kcx_jax.evaluation.runs.report import sections
+from kcx_jax.evaluation.runs.report.curves import TrainingRun, training_runs
 from kcx_jax.evaluation.runs.report.sections import training_section
 
 
@@ -43,6 +44,21 @@ def test_runs_are_found_by_their_parts_once_each_and_drawn(tmp_path):
     assert "3 steps · 24 samples · best F1 held out 25.0 % after step 2" in page
     assert page.count("<svg") == 1
     assert "held out</text>" in page.replace("\n", "")
+
+
+def test_a_strangers_run_is_nobodys(tmp_path, monkeypatch):
+    """A name on the Hub, or a folder that only lies in one of a run, came of no run."""
+    (tmp_path / "ORG/NAME").mkdir(parents=True)
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(line(1)) + "\n")
+    monkeypatch.chdir(tmp_path)
+    for model in ("ORG/OTHER", "ORG/NAME", str(tmp_path / "ORG/NAME")):
+        assert training_runs(config({"model": model})) == []
+
+
+def test_without_matplotlib_the_runs_are_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(sections, "find_spec", lambda name: None)
+    page = training_section([TrainingRun(tmp_path / "tuned <b>", ("s",), (line(1),))])
+    assert "Curves need matplotlib, which is not installed. The runs: tuned &lt;b&gt; (s)." in page
 
 
 def test_without_a_run_folder_it_says_so(tmp_path):

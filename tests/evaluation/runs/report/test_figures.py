@@ -1,10 +1,13 @@
 """Figures for a paper: the values they draw, the files, and the same bytes each time."""
 
+import warnings
 from collections import Counter
 
+import matplotlib.style
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from kcx_jax.evaluation.runs.report.figures import MOST_ROWS, error_bars, heat_map, leaderboard
+from kcx_jax.evaluation.runs.report.figures import _STYLE, MOST_ROWS, error_bars, heat_map, leaderboard
 from kcx_jax.evaluation.runs.report.standings import Standing
 from kcx_jax.evaluation.runs.report.write import write_report
 from kcx_jax.scoring import Counts
@@ -50,6 +53,27 @@ def test_the_heat_map_writes_every_figure_and_says_where_rows_are_left_out():
     figure = heat_map(many, ["a"])
     assert len(texts(figure)) == MOST_ROWS
     assert f"{MOST_ROWS} of {MOST_ROWS + 5}" in figure.axes[0].get_title(loc="left")
+
+
+@pytest.mark.parametrize("length", [1, 23, 45, 90])
+@pytest.mark.parametrize(("rows", "systems"), [(1, 1), (1, 2), (4, 8), (30, 20)])
+def test_names_of_any_length_leave_room_for_the_figure(length, rows, systems):
+    names = [f"{n}{'x' * length}" for n in range(systems)]
+    labels = {f"{n}{'y' * length}": dict.fromkeys(names, Counts(1, 1, 1)) for n in range(rows)}
+    standings = [Standing(name, 0.5, (0.4, 0.6), 1, 2) for name in names]
+    errors = {name: Counter(right=8, missed=5) for name in names}
+    with warnings.catch_warnings(), matplotlib.style.context(["default", _STYLE]):
+        warnings.simplefilter("error")
+        for figure in (heat_map(labels, names), leaderboard({"ner": standings}), error_bars(errors)):
+            canvas = FigureCanvasAgg(figure)
+            canvas.draw()
+            width, height = canvas.get_width_height()
+            for axes in figure.axes:
+                below = axes.get_xticklabels() if axes.images else []  # others are numbers, past the edge too
+                for label in (*below, *axes.get_yticklabels(), axes._left_title):
+                    box = label.get_window_extent()
+                    assert -2 <= box.x0 <= box.x1 <= width + 2, label
+                    assert -2 <= box.y0 <= box.y1 <= height + 2, label
 
 
 def test_the_bars_of_errors_are_as_long_as_their_counts_and_told_apart_without_colour():
