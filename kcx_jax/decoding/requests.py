@@ -32,10 +32,10 @@ class Stops:
         for name, kind in (("ids", Integral), ("texts", str)):
             given = getattr(self, name)
             if isinstance(given, str) or not isinstance(given, Iterable):
-                raise UsageError(f"{name} that end an answer are a list, found {given!r}.")
+                raise UsageError(f"{name} that end an answer are a list of {name}, found {given!r}.")
             given = tuple(given)  # lists are as good, and cannot be looked up
             if not all(isinstance(each, kind) for each in given):
-                raise UsageError(f"{name} that end an answer are a list, found {given!r}.")
+                raise UsageError(f"{name} that end an answer are a list of {name}, found {given!r}.")
             object.__setattr__(self, name, given)
         for text in self.texts:
             try:
