@@ -126,13 +126,14 @@ def _lines(path: Path, gold: Mapping[str, Record]) -> Iterator[_Line]:
     for number, (where, value) in enumerate(read_json_lines(path)):
         row = JsonObject(value, where)
         nth = order[number] if number < len(order) else None
-        id = _id(row, nth, gold, by_text)
+        text = _asked_text(row.value)
+        id = _id(row, text, nth, gold, by_text)
         task = row.value.get("task")
         if task is not None and str(task).casefold() not in _TASK_NAMES:
             raise row.error("task", f"unknown task {str(task)[:40]!r}; known: {', '.join(_TASK_NAMES)}")
         name: Any = None if task is None else _TASK_NAMES[str(task).casefold()]
         asked, trigger = _string(row.value, _ASKED_KEYS), _string(row.value, ("trigger",))
-        yield _Line(where, id, _asked_text(row.value), _answer(row), name, asked, trigger)
+        yield _Line(where, id, text, _answer(row), name, asked, trigger)
 
 
 def _by_text(gold: Iterable[Record]) -> dict[str, str | None]:
@@ -144,15 +145,18 @@ def _by_text(gold: Iterable[Record]) -> dict[str, str | None]:
 
 
 def _id(
-    row: JsonObject, nth: str | None, gold: Mapping[str, Record], by_text: Mapping[str, str | None]
+    row: JsonObject,
+    text: str | None,
+    nth: str | None,
+    gold: Mapping[str, Record],
+    by_text: Mapping[str, str | None],
 ) -> str:
-    """The id of the gold record that a line answers; `nth`: of the one at the line's own place."""
+    """The id of the gold record that a line answers, asked about `text`; `nth`: of the one at the line's own place."""
     id = row.value.get("id")
     if isinstance(id, int) and not isinstance(id, bool):
         id = str(id)
     if id is not None and not isinstance(id, str):
         raise row.error("id", f"must be a string or a number, not {kind_of(id)}")
-    text = _asked_text(row.value)
     if id is not None and id in gold and (text is None or _is_about(text, gold[id].text)):
         return id
     if text is not None and text in by_text:
