@@ -14,7 +14,8 @@ import numpy as np
 
 from kcx_jax.decoding.automaton import Automaton, make_automaton
 from kcx_jax.decoding.constraint import Structure, on_device, sizes_of, stacked
-from kcx_jax.decoding.drafts import Copies, Tally, copying, empty_tally, find_copies, no_copies, unique_size
+from kcx_jax.decoding.copies import Copies, copying, find_copies, no_copies, unique_size
+from kcx_jax.decoding.drafts import Tally, empty_tally
 from kcx_jax.decoding.grammar import Grammar
 from kcx_jax.decoding.spans import Spans, find_spans, no_spans
 from kcx_jax.decoding.state import Rules

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from kcx_jax.decoding.constraint import Place, Sentences, Structure
-from kcx_jax.decoding.drafts import Copying, Line, Tally, make_line
+from kcx_jax.decoding.copies import Copying
+from kcx_jax.decoding.drafts import Line, Tally, make_line
 from kcx_jax.decoding.prefixes import Prefix
 from kcx_jax.decoding.spans import NOWHERE
 from kcx_jax.decoding.stops import StopTexts

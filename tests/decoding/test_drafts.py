@@ -7,7 +7,7 @@ import pytest
 
 from kcx_jax.checkpoints import load_pretrained
 from kcx_jax.decoding import Constraint, Generator
-from kcx_jax.decoding.drafts import KINDS, find_copies
+from kcx_jax.decoding.copies import GROUPS, KINDS_OF_A_GROUP, WORDS, find_copies
 from kcx_jax.decoding.rules import Rulebook
 from kcx_jax.decoding.spans import NOWHERE, find_spans
 from kcx_jax.decoding.vocabulary import Vocabulary
@@ -91,25 +91,36 @@ def test_every_answer_takes_as_many_steps_as_it_has_tokens_that_were_not_drafted
     assert ends > 0
 
 
+def _steps(tiny, generator, text, answer):
+    """The steps that it takes to write this answer, and what is counted then."""
+    tokenizer, constraint = tiny.tokenizer, Constraint(SCHEMA, "ner")
+    context, prefix = (
+        tokenizer.encode(sentence_context(text)),
+        tokenizer.encode(extraction_prefix(SCHEMA, "ner")),
+    )
+    rules = generator.rulebook.rows(constraint, [text])
+    teacher = tokenizer.encode(sentence_context(text) + answer)[len(context) :]
+    (made,) = generator.generate_ids(prefix, [context], 80, rules, teacher=[teacher])
+    assert made.text == answer
+    return made.forwards
+
+
+def _listed(classes, names):
+    return f" [{', '.join(f'{each}({chr(34)}{name}{chr(34)})' for each, name in zip(classes, names, strict=True))}]"
+
+
 def test_a_class_is_drafted_again_and_lists_go_on_to_the_last_name(tiny):
     """Teachers that write other classes than most: an answer goes by its own, not by what others took most often."""
-    tokenizer, text = tiny.tokenizer, "Ada, Bea, Cleo, Dora, Emma."
-    names = ("Ada", "Bea", "Cleo", "Dora", "Emma")
-    generator = Generator(tiny, slots=1, width=8)
-    context = tokenizer.encode(sentence_context(text))
-    rules = generator.rulebook.rows(Constraint(SCHEMA, "ner"), [text])
-    prefix = tokenizer.encode(extraction_prefix(SCHEMA, "ner"))
+    tokenizer = tiny.tokenizer
 
     def steps(*classes):
-        items = [f'{each}("{name}")' for each, name in zip(classes, names, strict=True)]
-        answer = f" [{', '.join(items)}]"
-        teacher = tokenizer.encode(sentence_context(text) + answer)[len(context) :]
-        (made,) = generator.generate_ids(prefix, [context], 80, rules, teacher=[teacher])
-        assert made.text == answer
-        return made.forwards
+        generator = Generator(tiny, slots=1, width=8)
+        for names in [("Ada", "Bea", "Cleo", "Dora", "Emma")] * 4:
+            _steps(tiny, generator, f"{', '.join(names)}.", _listed(["City"] * 5, names))
+        names = "Gus", "Hal", "Ivy", "Jon", "Kim"
+        return generator, _steps(tiny, generator, f"{', '.join(names)}.", _listed(classes, names))
 
-    for _ in range(4):
-        usual = steps(*["City"] * 5)
+    generator, usual = steps(*["City"] * 5)
     rule = generator.rulebook.rule(Constraint(SCHEMA, "ner"))
     taken_2E = np.asarray(rule.tally.taken_2E)
     for token, named in ((",", 1), ("]", 0)):  # lists go on while a name is to come
@@ -118,25 +129,18 @@ def test_a_class_is_drafted_again_and_lists_go_on_to_the_last_name(tiny):
         )
         assert (without > 0, with_name > 0) == (not named, bool(named))
     # Only to begin with the other class takes a step more; it is drafted from there on.
-    assert steps(*["Person"] * 5) <= usual + 1 < steps("Person", "City", "Person", "City", "Person")
+    assert steps(*["Person"] * 5)[1] <= usual + 1 < steps("Person", "City", "Person", "City", "Person")[1]
 
 
 def test_a_second_line_of_drafts_ends_a_text_where_the_first_goes_on(tiny):
     """Texts that end where texts usually go on: the line that turns off there saves a step for each."""
-    tokenizer = tiny.tokenizer
     text = "Ada Bea saw Cleo Dora saw Emma Fay."
-    context = tokenizer.encode(sentence_context(text))
-    prefix = tokenizer.encode(extraction_prefix(SCHEMA, "ner"))
 
     def forwards(lines, *names):
         generator = Generator(tiny, slots=1, width=24, lines=lines)
-        rules = generator.rulebook.rows(Constraint(SCHEMA, "ner"), [text])
-        for written in [("Ada Bea", "Cleo Dora", "Emma Fay")] * 3 + [names]:
-            answer = f" [{', '.join(f'Person({chr(34)}{name}{chr(34)})' for name in written)}]"
-            teacher = tokenizer.encode(sentence_context(text) + answer)[len(context) :]
-            (made,) = generator.generate_ids(prefix, [context], 80, rules, teacher=[teacher])
-            assert made.text == answer
-        return made.forwards
+        for written in [("Ada Bea", "Cleo Dora", "Emma Fay")] * 3:
+            _steps(tiny, generator, text, _listed(["Person"] * 3, written))
+        return _steps(tiny, generator, text, _listed(["Person"] * len(names), names))
 
     usual = "Ada Bea", "Cleo Dora", "Emma Fay"
     assert forwards(3, *usual) == forwards(1, *usual)
@@ -181,16 +185,82 @@ def test_copies_follow_the_sentence(tiny, sentence):
     edges = set(zip(spans.from_E.tolist(), spans.token_E.tolist(), strict=True))
     for place, token in enumerate(copies.next_P.tolist()):
         assert (place, token) in edges if token != NOWHERE else place not in spans.from_E
-    assert (copies.unique_U[copies.which_E] == spans.token_E).all()
+    assert (copies.unique_U[copies.which_T] == spans.token_E).all()
     assert len(set(copies.unique_U.tolist())) == copies.unique_U.size
     assert spans.border_P[copies.kind_P != NOWHERE].all()
-    assert copies.kind_P.max() < KINDS
+    assert copies.kind_P.max() < GROUPS * KINDS_OF_A_GROUP
     assert (copies.kind_P[-1] == 0) == bool(sentence)
     text = "".join(quote(character)[1:-1] for character in sentence).encode()
-    for place, name in enumerate(copies.name_P.tolist()):
-        if name != NOWHERE:
-            assert place <= name
-            assert text[name:].decode()[0].isupper()
+    for place, (word, last) in enumerate(zip(copies.word_P.tolist(), copies.last_P.tolist(), strict=True)):
+        assert (word == NOWHERE) == (last == NOWHERE)
+        if word != NOWHERE:
+            assert text[place:].decode()[0].isalnum()
+            assert max(word, last) < 2 * WORDS
+            assert word < WORDS or text[place:].decode()[0].isupper()
+
+
+def test_the_last_word_of_a_name_is_known_where_it_begins(tiny):
+    """What is next to each other with capitals is one name; the first word of a sentence has a capital by custom."""
+    vocabulary = Vocabulary(tiny.tokenizer)
+
+    def words(text):
+        copies = find_copies(text, find_spans(text, vocabulary, ()), vocabulary)
+        places = np.flatnonzero(copies.word_P != NOWHERE)
+        numbers = dict(
+            zip([text[at:].split()[0] for at in places], copies.word_P[places].tolist(), strict=True)
+        )
+        lasts = dict(zip(numbers, copies.last_P[places].tolist(), strict=True))
+        return numbers, lasts
+
+    numbers, lasts = words("He met Ada King Noel , then Bea")
+    assert lasts["Ada"] == lasts["King"] == lasts["Noel"] == numbers["Noel"]
+    assert lasts["He"] == numbers["He"] < WORDS <= numbers["Bea"]
+    assert words("They . He met Ada")[0]["He"] < WORDS <= words("Ada King met him")[0]["Ada"]
+
+
+def test_words_that_texts_pass_over_are_not_drafted_again(tiny):
+    """A word with a capital that begins no text costs a step once; one without, that begins texts, too."""
+    generator = Generator(tiny, slots=1, width=24)
+    answer = ' [City("Zug"), City("rome")]'
+    for _ in range(3):
+        _steps(tiny, generator, "saw Zug , rome", answer)
+    fewest = _steps(tiny, generator, "saw Zug , rome", answer)
+    assert _steps(tiny, generator, "saw On Zug , rome", answer) > fewest
+    assert _steps(tiny, generator, "saw On Zug , rome", answer) <= fewest
+
+
+def test_a_class_is_drafted_by_the_last_word_of_the_name(tiny):
+    generator = Generator(tiny, slots=1, width=24)
+    one = (
+        "saw Ada Quill , Bea Hill , Cleo Quill",
+        ' [Person("Ada Quill"), City("Bea Hill"), Person("Cleo Quill")]',
+    )
+    other = (
+        "saw Dora Hill , Emma Quill , Fay Hill",
+        ' [City("Dora Hill"), Person("Emma Quill"), City("Fay Hill")]',
+    )
+    for _ in range(3):
+        for case in (one, other):
+            _steps(tiny, generator, *case)
+    same = "saw Dora Hill , Emma Hill , Fay Hill", ' [City("Dora Hill"), City("Emma Hill"), City("Fay Hill")]'
+    assert _steps(tiny, generator, *other) <= _steps(tiny, generator, *same)
+
+
+def test_a_text_goes_on_where_it_is_behind_the_one_before(tiny):
+    """Its first piece stands in front of it too, where another follows."""
+    generator = Generator(tiny, slots=1, width=24)
+    texts = "Zubin", "Zucol", "Zudar"
+    text = f"saw {' , '.join(texts)} ,"
+    answer = _listed(["Person"] * 3, texts)
+    first = {tuple(tiny.tokenizer.encode(f'"{each}'))[1] for each in texts}
+    assert len(first) == 1, "all begin with one piece"
+    for _ in range(3):
+        steps = _steps(tiny, generator, text, answer)
+    apart = [each.replace("Zu", start) for each, start in zip(texts, ("Zu", "Ka", "Po"), strict=True)]
+    others = answer
+    for one, other in zip(texts, apart, strict=True):
+        text, others = text.replace(one, other), others.replace(one, other)
+    assert steps <= _steps(tiny, generator, text, others)
 
 
 def test_a_stopped_run_leaves_the_rulebook_usable(tiny, monkeypatch):
