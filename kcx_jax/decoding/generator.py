@@ -39,7 +39,6 @@ CACHED_TOKENS = 65_536  # fewer slots where contexts are long: slots * (context 
 _QUEUED = 16  # contexts in the queue for each slot
 _STEP_TOKENS = 256  # read by all slots in a step, at most: beyond that a GPU takes longer for more
 _WIDEST = 8
-_WIDEST_ON_CPU = 6
 _MOST_LINES = 4  # of drafts that a slot tries at once, where slots are few enough
 _MOST_LINES_ON_CPU = 1
 
@@ -300,8 +299,7 @@ class Generator:
         """Tokens that a slot of so many reads in a step, drafts included."""
         if self.width is not None:
             return self.width
-        widest = _WIDEST_ON_CPU if jax.default_backend() == "cpu" else _WIDEST
-        return max(2, min(widest, _STEP_TOKENS // rows))
+        return max(2, min(_WIDEST, _STEP_TOKENS // rows))
 
     def engine(self, terms: Terms, shape: Shape, beams: int = 1) -> Engine:
         """How a batch of this shape is decoded."""
