@@ -258,21 +258,23 @@ def tallied(
         return _seen(structure, sentences, copying, name_BP, line, token_B, written_B)
 
     seen_W = jax.vmap(seen)(line, token_WB, written_WB)
-    begun_BP, over_BP = jnp.sum(seen_W.begun_BP, axis=0), jnp.sum(seen_W.over_BP, axis=0)
-    over_BP += done_B[:, None] & (position_P >= behind_B[:, None])
+    over_BP = jnp.sum(seen_W.over_BP, axis=0) + (done_B[:, None] & (position_P >= behind_B[:, None]))
     word_BP = jnp.where(copying.word_BP == NOWHERE, tally.named_S.size, copying.word_BP)
+    begun_WB = jnp.take_along_axis(
+        word_BP.T, seen_W.begin_B, axis=0, mode="fill", fill_value=tally.named_S.size
+    )
     return Tally(
         tally.taken_2E.at[seen_W.named_B[..., None], seen_W.edge_BK].add(seen_W.taken_BK),
         tally.taken_H.at[seen_W.choice_BX].add(1, mode="drop"),
         tally.copied_F.at[seen_W.kind_B].add(seen_W.copied_B),
         tally.closed_F.at[seen_W.kind_B].add(seen_W.closed_B),
-        tally.named_S.at[word_BP].add(begun_BP, mode="drop"),
+        tally.named_S.at[begun_WB].add(1, mode="drop"),
         tally.passed_S.at[word_BP].add(over_BP, mode="drop"),
     )
 
 
 class _Seen(NamedTuple):
-    """What is to be counted of one place of rows: bool but `named_B`, `edge_BK`, `choice_BX` and `kind_B`."""
+    """What is to be counted of one place of rows: bool but `named_B`, `edge_BK`, `choice_BX`, `kind_B`, `begin_B`."""
 
     named_B: jax.Array
     edge_BK: jax.Array
@@ -281,7 +283,7 @@ class _Seen(NamedTuple):
     kind_B: jax.Array
     copied_B: jax.Array
     closed_B: jax.Array
-    begun_BP: jax.Array  # where a text began
+    begin_B: jax.Array  # where a text began; P for nowhere
     over_BP: jax.Array  # where one could have, behind the text before
 
 
@@ -308,10 +310,15 @@ def _seen(
     closes_B = jnp.any(taken_BK, axis=1)
 
     begins_BT = ways.open_BT & (sentences.token_BT == token_B[:, None]) & (place.fresh_B & written_B)[:, None]
-    row_B1, position_P = jnp.arange(token_B.size)[:, None], jnp.arange(place.at_BP.shape[1])
-    begun_BP = jnp.zeros_like(place.at_BP).at[row_B1, sentences.from_BT].max(begins_BT)
-    begun_B1 = jnp.any(begun_BP, axis=1, keepdims=True)
-    begin_B1 = _first_behind(begun_BP, behind_B)[:, None]
+    P, from_BT = place.at_BP.shape[1], sentences.from_BT
+
+    def first_of(these_BT: jax.Array) -> jax.Array:
+        return jnp.min(jnp.where(these_BT, from_BT, P), axis=1)
+
+    behind_begin_B = first_of(begins_BT & (from_BT >= behind_B[:, None]))
+    begin_B = jnp.where(behind_begin_B < P, behind_begin_B, first_of(begins_BT))  # P: no text begins
+    position_P = jnp.arange(P)
+    over_BP = (begin_B < P)[:, None] & (position_P >= behind_B[:, None]) & (position_P < begin_B[:, None])
     return _Seen(
         named_B=named_B,
         edge_BK=edge_BK,
@@ -320,6 +327,6 @@ def _seen(
         kind_B=kind_B,
         copied_B=counts_B & ~closes_B,
         closed_B=counts_B & closes_B,
-        begun_BP=begun_B1 & (position_P == begin_B1),
-        over_BP=begun_B1 & (position_P >= behind_B[:, None]) & (position_P < begin_B1),
+        begin_B=begin_B,
+        over_BP=over_BP,
     )
