@@ -1,10 +1,11 @@
 """Real corpora as their repositories have them, each below a folder of its own, and what they are annotated for."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kcx_jax.corpora import Record, read_records
-from kcx_jax.schema import TASKS, Schema, Task
+from kcx_jax.schema import TASKS, Schema, Task, ontology
 
 FOLDERS = {
     "ner/wikineural": ("wikineural", "wikineural"),
@@ -44,10 +45,18 @@ def _files_of(folder: Path) -> list[Path]:
     ]
 
 
-def records_of(folder: Path, reader: str, inventory: str) -> Iterator[Record]:
-    """All records of a corpus, in the order of its files' names."""
-    for path in _files_of(folder):
-        yield from read_records(path, reader, inventory=inventory)
+def corpora_in(root: Path) -> Iterator[tuple[str, Schema, list[Record]]]:
+    """Each corpus of `FOLDERS`: its folder, its inventory's schema, and all records in the order of its files' names.
+
+    Says on stderr which are not there.
+    """
+    for folder, (reader, inventory) in FOLDERS.items():
+        if not (root / folder).is_dir():
+            print(f"{folder}: not there", file=sys.stderr)
+            continue
+        paths = _files_of(root / folder)
+        records = [each for path in paths for each in read_records(path, reader, inventory=inventory)]
+        yield folder, ontology.schema_for(inventory), records
 
 
 def tasks_of(schema: Schema, records: Sequence[Record]) -> Iterator[Task]:

@@ -180,11 +180,6 @@ def _noted(state: State, rows: Slots, course: Course | None, written: Written) -
     if course is not None and tally is not None:
         structure, rules, line = course
         assert rows.behind_B is not None
-        tally = tallied(
-            tally,
-            structure,
-            *(rules.sentences, rules.copying, line),
-            *(written.token_RW.T, written.taken_RW.T),
-            *(written.ended_R, rows.behind_B),
-        )
+        given = tally, structure, rules.sentences, rules.copying, line
+        tally = tallied(*given, written.token_RW.T, written.taken_RW.T, written.ended_R, rows.behind_B)
     return laid(state._replace(answers=answers, tally=tally))
