@@ -36,16 +36,19 @@ def text_measures(
 
     def entities(record: Record) -> Iterator[Unit]:
         for mention in record.entities or ():
-            yield mention.type, (of_labels(mention.type), of_entities(mention.text))
+            name = of_labels(mention.type)
+            yield name, (name, of_entities(mention.text))
 
     def relations(record: Record) -> Iterator[Unit]:
         texts = {mention.id: of_others(mention.text) for mention in record.entities or ()}
         for link in record.relations or ():
-            yield link.type, (of_labels(link.type), texts[link.head], texts[link.tail])
+            name = of_labels(link.type)
+            yield name, (name, texts[link.head], texts[link.tail])
 
     def triggers(record: Record) -> Iterator[Unit]:
-        for name, start, end in mentioned(record):
-            yield name, (of_labels(name), of_others(record.text[start:end]))
+        for written, start, end in mentioned(record):
+            name = of_labels(written)
+            yield name, (name, of_others(record.text[start:end]))
 
     def arguments(record: Record) -> Iterator[Unit]:
         mentions = {mention.id: mention for mention in record.entities or ()}
@@ -54,14 +57,14 @@ def text_measures(
             for argument in event.arguments:
                 names = of_labels(event.type), of_labels(argument.role)
                 text = of_others(_text(argument, record, mentions))
-                yield f"{event.type}.{argument.role}", (*names, text, *trigger)
+                yield ".".join(names), (*names, text, *trigger)
 
     under = ", under a trigger of the same text" if attached else ""
     return (
-        Measure("ner", "ner", "entity: type and text", entities),
-        Measure("re", "re", "relation: type, head text and tail text", relations),
-        Measure("ed", "ed", "trigger: event type and text", triggers),
-        Measure("eae", "eae", f"argument: event type, role and text{under}", arguments),
+        Measure("ner", "ner", "entity: type and text", entities, of_labels),
+        Measure("re", "re", "relation: type, head text and tail text", relations, of_labels),
+        Measure("ed", "ed", "trigger: event type and text", triggers, of_labels),
+        Measure("eae", "eae", f"argument: event type, role and text{under}", arguments, of_labels),
     )
 
 

@@ -13,12 +13,13 @@ Unit = tuple[str, tuple]
 
 @dataclass(frozen=True)
 class Measure:
-    """A kind of unit: its name, task, definition in words, and how to list the units of a record."""
+    """A kind of unit: its name, task, definition in words, how a record's are listed, and what makes labels equal."""
 
     name: str
     task: Task
     definition: str
     units: Callable[[Record], Iterator[Unit]]
+    of_labels: Callable[[str], str] = str
 
     def count(self, record: Record | None) -> Counter[Unit]:
         """The units of a record as a multiset; none for a record that is not there."""
@@ -28,7 +29,7 @@ class Measure:
         """The type under which a claimed class (and role) that could not be grounded is reported."""
         if self.name == "ed_identification":
             return ""
-        return f"{name}.{role}" if role and self.name in ("eae", "eae_attached") else name
+        return self.of_labels(f"{name}.{role}" if role and self.name in ("eae", "eae_attached") else name)
 
 
 def _span(item: Mention) -> tuple[int, int]:

@@ -85,6 +85,19 @@ def test_b2ner_counts_sets_of_normalised_strings():
     assert (found.tp, found.fp, found.fn) == (1, 0, 0)
 
 
+@pytest.mark.parametrize("mode", ["b2ner", "instructuie"])
+def test_labels_are_folded_as_texts_are(mode):
+    assert counts(ner(("P", BOB), ("p", LOWER)), ner(("p", AGAIN)), mode) == (1, 0, 0)
+    link = RelationLink("Is In", "e0", "e1")
+    gold = Record("1", "en", TEXT, entities(("P", BOB), ("P", EVE)), (link,))
+    guess = Record("1", "en", TEXT, gold.entities, (RelationLink("is in", "e0", "e1"),))
+    assert counts(gold, guess, mode, "re") == (1, 0, 0)
+    for unit in ("ed", "eae"):
+        assert counts(event(SAW, "Who", BOB), event(SAW, "who", BOB), mode, unit) == (1, 0, 0)
+    lost = score([ner(("P", BOB))], [ner(("p", BOB), **LOST)], mode=mode).units["ner"]
+    assert {name: (each.tp, each.fp) for name, each in lost.per_type.items()} == {"p": (1, 1)}
+
+
 def test_instructuie_rewards_silence():
     empty = ner()
     assert counts(empty, empty, "instructuie") == (1, 0, 0)
