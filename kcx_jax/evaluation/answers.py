@@ -1,9 +1,10 @@
 """Asking a system about records whose answers are known."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kcx_jax.corpora import Record
+from kcx_jax.corpora.pairs import pair_of
 from kcx_jax.extraction import Extractor
 from kcx_jax.schema import Schema, Task
 
@@ -22,12 +23,20 @@ class Answered:
 
 
 def answer_records(
-    extractor: Extractor, records: Iterable[Record], schema: Schema, task: Task
+    extractor: Extractor, records: Iterable[Record], schema: Schema, task: Task, pair: bool = False
 ) -> list[Answered]:
-    """The answers of `extractor` to one task, in the order of `records`, whose annotation it does not see.
+    """The answers of `extractor` to one task, in the order of `records`, of which it sees what `bare` leaves.
 
-    Raises what `Extractor.extract` raises.
+    `pair`, and what is raised: as `Extractor.extract`.
     """
-    bare = (Record(record.id, record.language, record.text) for record in records)
-    results = extractor.extract(bare, schema, tasks=[task])
+    results = extractor.extract(map(bare, records), schema, tasks=[task], pair=pair)
     return [Answered(result.record.id, result.answers[task], result.record) for result in results]
+
+
+def bare(record: Record) -> Record:
+    """What a system may see of a record: its text, and the pair that it asks about."""
+    asked = Record(record.id, record.language, record.text)
+    if record.meta.get("pair") is None:
+        return asked
+    pair = pair_of(record)
+    return replace(asked, entities=pair, meta={"pair": {"mentions": [mention.id for mention in pair]}})

@@ -32,6 +32,7 @@ def decoded_f1(model: LoadedModel, stage: StageSettings, limit: int) -> float | 
             islice(read_records(data.path, data.reader, data.language), min(limit, data.limit or limit))
         )
         for task in data.tasks:
-            answered = [each.record for each in answer_records(extractor, records, schema, task)]
-            counts += score(records, answered, [task]).units[task].total
+            pair = data.prompts.pair and task == "re"  # the prompts that it is tuned on
+            answered = answer_records(extractor, records, schema, task, pair)
+            counts += score(records, [each.record for each in answered], [task]).units[task].total
     return counts.f1

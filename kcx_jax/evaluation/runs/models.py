@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from kcx_jax.corpora import Record
+from kcx_jax.evaluation.answers import bare
 from kcx_jax.evaluation.runs.benchmark import Benchmark
 from kcx_jax.evaluation.runs.config import ModelSystem
-from kcx_jax.evaluation.runs.systems import Prediction, System, bare
+from kcx_jax.evaluation.runs.systems import Prediction, System
 from kcx_jax.extraction import Extractor
 from kcx_jax.files import digest
 from kcx_jax.schema import Task

@@ -3,12 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from kcx_jax.corpora import Record
-from kcx_jax.corpora.pairs import pair_of
 from kcx_jax.errors import KcxError
 from kcx_jax.evaluation.runs.benchmark import Benchmark
 from kcx_jax.evaluation.runs.config import (
@@ -102,12 +101,3 @@ def open_system(settings: SystemSettings, config: EvaluateConfig, folder: Path) 
             from kcx_jax.evaluation.runs.tagger import Tagger
 
             return Tagger(settings, config.seed)
-
-
-def bare(record: Record) -> Record:
-    """What a system may see of a record: its text, and the pair that it asks about."""
-    asked = Record(record.id, record.language, record.text)
-    if record.meta.get("pair") is None:
-        return asked
-    pair = pair_of(record)
-    return replace(asked, entities=pair, meta={"pair": {"mentions": [mention.id for mention in pair]}})
