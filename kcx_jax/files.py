@@ -100,6 +100,7 @@ def alone_with(lock: Path) -> Iterator[None]:
 def held_alone(lock: Path, refusal: str) -> Iterator[None]:
     """As `alone_with`, but where somebody is in a block of this file, raise `KcxError` with `refusal` at once."""
     try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
         handle = lock.open("a")
     except OSError as error:
         raise KcxError(f"cannot write {lock}: {error.strerror or error}") from error

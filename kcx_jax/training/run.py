@@ -19,7 +19,7 @@ from kcx_jax.training.metrics import Report
 from kcx_jax.training.not_finite import NotFinite
 from kcx_jax.training.processes import speaks, wait_for_all, whole
 from kcx_jax.training.stages import Say, read_stages, say_to_stderr
-from kcx_jax.training.summary import kept_summary
+from kcx_jax.training.summary import kept_summary, refuse_other_data
 from kcx_jax.training.tensorboard import writer_modules
 
 Score = Callable[[LoadedModel, StageSettings], float | None]
@@ -59,7 +59,7 @@ def train(
     from the newest
     whole checkpoint, or starts where there is none. `score` is asked at every evaluation for the figure of a model in
     a stage; higher is better, None is none. Raises `UsageError` when the folder holds a run and `resume`
-    is false, or a run of another config.
+    is false, or a run of another config or of data that changed.
     """
     if score and jax.process_count() > 1:
         raise UsageError("score_records: decoding while training needs a run of one process. Leave it out.")
@@ -67,6 +67,8 @@ def train(
         writer_modules()
     run_dir = Path(config.run_dir)
     _check_run(run_dir, config, resume)
+    if resume:
+        refuse_other_data(run_dir, config)
     wait_for_all("the run folder was looked at")  # before one of them writes into it
     mesh = make_mesh(**config.mesh.model_dump())
     model = load_pretrained(config.model, dtype=config.dtype, mesh=mesh, base_dtype=config.base_dtype)
@@ -75,10 +77,11 @@ def train(
     stages = _stages(config, model, say)
     with contextlib.ExitStack() as stack:
         if speaks():
-            with atomic_write(run_dir / CONFIG_FILE, overwrite=True) as handle:
-                handle.write(dump_config(config))
             refusal = f"another process trains into {run_dir} now. Wait for it, or choose another run_dir."
             stack.enter_context(held_alone(run_dir / _LOCK, refusal))
+            _check_run(run_dir, config, resume)  # another run may have begun since, and even ended
+            with atomic_write(run_dir / CONFIG_FILE, overwrite=True) as handle:
+                handle.write(dump_config(config))
             stack.enter_context(kept_summary(run_dir, config, model.fingerprint))
         try:
             result = _result(model, stages, config, resume, report, say, score)
@@ -179,5 +182,5 @@ def _check_run(run_dir: Path, config: TrainConfig, resume: bool) -> None:
                 f"{run_dir} holds a run with another {', '.join(differing)} (see {path}). Resume it with the "
                 "config it was started with, or choose another run_dir."
             )
-    elif run_dir.exists() and (not run_dir.is_dir() or any(run_dir.iterdir())):
+    elif run_dir.exists() and (not run_dir.is_dir() or {each.name for each in run_dir.iterdir()} - {_LOCK}):
         raise UsageError(f"{run_dir} is not empty. Choose another run_dir, or --resume the run in it.")

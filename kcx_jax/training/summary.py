@@ -11,7 +11,8 @@ from typing import Any
 
 import jax
 
-from kcx_jax.errors import KcxError
+from kcx_jax.checkpoints.weights import read_json
+from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.files import atomic_write
 from kcx_jax.training.config import TrainConfig
 from kcx_jax.training.metrics import read_metrics
@@ -47,6 +48,23 @@ def kept_summary(run_dir: Path, config: TrainConfig, base: dict[str, str]) -> It
     _write(run_dir, "done", told | {"ended": _now()})
 
 
+def refuse_other_data(run_dir: Path, config: TrainConfig) -> None:
+    """Raise `UsageError` where a corpus or schema is another one than the summary in the folder, if any, tells of."""
+    path = run_dir / SUMMARY_FILE
+    if not path.exists():
+        return
+    began, now = read_json(path).get("data", {}), _data(config)
+    if changed := [name for name in now if began.get(name, now[name]) != now[name]]:
+        raise UsageError(
+            f"{', '.join(changed)} changed since the run in {run_dir} began. Bring back what it was, or choose "
+            "another run_dir."
+        )
+
+
+def _data(config: TrainConfig) -> dict[str, dict[str, str]]:
+    return {path: {"sha256": sha256} for path, sha256 in source_digests(config).items()}
+
+
 def _told(config: TrainConfig, base: dict[str, str]) -> dict[str, Any]:
     """What is known when a run starts."""
     return {
@@ -58,7 +76,7 @@ def _told(config: TrainConfig, base: dict[str, str]) -> dict[str, Any]:
             "processes": jax.process_count(),
         },
         "base": {"name": config.model, "fingerprint": base},
-        "data": {path: {"sha256": sha256} for path, sha256 in source_digests(config).items()},
+        "data": _data(config),
         "config": config.model_dump(mode="json", by_alias=True),
     }
 

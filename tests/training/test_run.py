@@ -1,7 +1,9 @@
 """A whole run from files: what it leaves behind, how it resumes, what it refuses, what the plan foretells."""
 
+import contextlib
 import hashlib
 import json
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,7 @@ from kcx_jax.files import held_alone
 from kcx_jax.lora import joined
 from kcx_jax.tokenizer import load_tokenizer
 from kcx_jax.training import load_config, plan_stages, read_metrics, train
+from kcx_jax.training import run as run_module
 from kcx_jax.training.config import parse_config
 from kcx_jax.training.forecast import forecast
 from kcx_jax.training.stages import read_stages
@@ -78,6 +81,45 @@ def test_an_interrupted_run_is_resumed_with_its_own_config_only(plain_config, si
     assert read_metrics(run) == lines
     train(config, resume=True, report=silent, say=lambda line: None)
     assert [line["step"] for line in read_metrics(Path(config.run_dir))] == list(range(1, 8))
+
+
+@pytest.mark.parametrize("changed", ["train.jsonl", "schema.py"])
+def test_a_run_is_not_resumed_with_other_data(plain_config, quiet, material, tmp_path, changed):
+    for name in ("train.jsonl", "schema.py"):
+        shutil.copy(material / name, tmp_path)
+    data = {"path": str(tmp_path / "train.jsonl"), "schema": str(tmp_path / "schema.py")}
+    stage = {"kind": "extract", "steps": 1, "data": [data]}
+    config = parse_config({**plain_config, "stages": [stage]})
+    train(config, **quiet)
+    summary = Path(config.run_dir) / "summary.json"
+    before = summary.read_bytes()
+    with (tmp_path / changed).open("a") as handle:
+        handle.write("\n")
+    with pytest.raises(UsageError, match=rf"^\S+{changed} changed since the run in .* began"):
+        train(config, resume=True, **quiet)
+    assert summary.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("ended", "refusal"), [(False, "another process trains into"), (True, r"is not empty.*--resume")]
+)
+def test_a_run_that_began_meanwhile_keeps_its_config(plain_config, quiet, monkeypatch, ended, refusal):
+    config = parse_config({**plain_config, "seed": 5})
+    run, read = Path(config.run_dir), run_module._stages
+    with contextlib.ExitStack() as first:
+
+        def stages(*arguments):
+            """The other run begins while this one reads its data."""
+            run.mkdir()
+            (run / "config.yaml").write_text("seed: 1\n")
+            if not ended:
+                first.enter_context(held_alone(run / ".lock", ""))
+            return read(*arguments)
+
+        monkeypatch.setattr(run_module, "_stages", stages)
+        with pytest.raises(KcxError, match=refusal):
+            train(config, **quiet)
+    assert (run / "config.yaml").read_text() == "seed: 1\n"
 
 
 def test_a_chain_of_adapters_is_left_link_by_link_and_joined(plain_config, quiet):
