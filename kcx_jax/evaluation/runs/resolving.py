@@ -2,8 +2,8 @@
 
 import glob
 import re
-from collections.abc import Callable, Iterator, Sequence
-from itertools import islice, product
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +16,6 @@ from kcx_jax.schema import TASKS, Entity, Task
 from kcx_jax.scoring import MODES
 from kcx_jax.scoring.tally import is_annotated
 
-_LOOKED_AT = 200  # records that show what a file is annotated for
 _TAG = "{language}"
 Found = TypeVar("Found")
 
@@ -176,7 +175,7 @@ def _with_reading(settings: BenchmarkSettings, entry: Benchmark | None, root: Pa
 
         def tasks(path: Path) -> tuple[Task, ...]:
             records = read_records(path, chosen, settings.language, inventory=inventory)
-            return _annotated(list(islice(records, _LOOKED_AT)))
+            return _annotated(records)
 
         fields["tasks"] = _read_if_possible(place, tasks) or None
     return settings.model_copy(update=fields)
@@ -194,12 +193,19 @@ def _read_if_possible(place: Path, read: Callable[[Path], Found]) -> Found | Non
         return None
 
 
-def _annotated(records: Sequence[Record]) -> tuple[Task, ...]:
-    """The tasks that records are annotated for; mentions without a type of their own are no NER."""
-    there = [task for task in TASKS if any(is_annotated(record, task) for record in records)]
-    mentions = [mention for record in records for mention in record.entities or ()]
-    if mentions and all(mention.type == Entity.__name__ for mention in mentions):
-        there = [task for task in there if task != "ner"]
-    if not any(event.arguments for record in records for event in record.events or ()):
-        there = [task for task in there if task != "eae"]
-    return tuple(there)
+def _annotated(records: Iterable[Record]) -> tuple[Task, ...]:
+    """The tasks that any record is annotated for; mentions without a type of their own are no NER."""
+    there: set[Task] = set()
+    typed = untyped = arguments = False
+    for record in records:
+        there |= {task for task in TASKS if is_annotated(record, task)}
+        untyped |= any(mention.type == Entity.__name__ for mention in record.entities or ())
+        typed |= any(mention.type != Entity.__name__ for mention in record.entities or ())
+        arguments |= any(event.arguments for event in record.events or ())
+        if typed and arguments and len(there) == len(TASKS):
+            break  # nothing more can be found
+    if untyped and not typed:
+        there.discard("ner")
+    if not arguments:
+        there.discard("eae")
+    return tuple(task for task in TASKS if task in there)

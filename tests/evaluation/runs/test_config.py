@@ -1,10 +1,12 @@
 """Configs: what is refused, and benchmarks written out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import yaml
 
+from kcx_jax.corpora import EventMention, Mention, Record, RelationLink, make_span, write_records
 from kcx_jax.corpora.catalogue import find_benchmark
 from kcx_jax.errors import UsageError
 from kcx_jax.evaluation.runs.config import EvaluateConfig, dump_config, load_config
@@ -94,6 +96,24 @@ def test_each_file_of_a_pattern_is_a_benchmark(tmp_path, monkeypatch):
         assert all((tmp_path / each.path).is_file() for each in written)
         assert [each.name for each in written] == ["x-ai-dev.txt", "x-ai-test.txt", "x-music-test.txt"]
         assert {(each.reader, each.tasks) for each in written} == {("conll", ("ner",))}
+
+
+def test_a_task_that_shows_late_is_a_task(tmp_path):
+    """Of a file that does not say its tasks, all records are looked at."""
+    ada, bob = Mention("e0", "Person", 0, 3, "Ada"), Mention("e1", "Person", 10, 13, "Bob")
+    records = [Record(str(n), "en", "Ada knows Bob.", (ada, bob)) for n in range(300)]
+    for task, layers in (
+        ("re", {"relations": (RelationLink("Knows", "e0", "e1"),)}),
+        ("ed", {"events": (EventMention("Know", make_span("Ada knows Bob.", 4, 9), ()),)}),
+    ):
+        write_records([*records, replace(records[0], id="last", **layers)], tmp_path / f"{task}.jsonl")
+        (written,) = resolved(made({"name": task, "path": str(tmp_path / f"{task}.jsonl")})).benchmarks
+        assert written.tasks == ("ner", task)
+    untyped = [replace(each, entities=(replace(ada, type="Entity"),)) for each in records]
+    for last, tasks in ((untyped[0], None), (records[0], ("ner",))):
+        write_records([*untyped, replace(last, id="last")], tmp_path / "untyped.jsonl", overwrite=True)
+        (written,) = resolved(made({"name": "u", "path": str(tmp_path / "untyped.jsonl")})).benchmarks
+        assert written.tasks == tasks
 
 
 def test_a_written_out_config_is_a_config_and_writes_out_to_itself(tmp_path):
