@@ -80,7 +80,7 @@ def score_dataset(
             if each is not None:
                 each.add(number, record, guess)
         if errors is not None:
-            _write_errors(record, guess, errors)
+            _write_errors(record, guess, options.tasks, errors)
     scores = scorer.scores()
     drawn = _resampled(scores, gold, against, options) if options.samples else {}
     return Found(scores, text.scores() if text is not None else None, unseen, drawn)
@@ -137,13 +137,15 @@ def _records(predicted: Path, ground: Ground) -> "Iterator[Record]":
     return records if ground is Ground.LADDER else map(without_loose, records)
 
 
-def _write_errors(record: "Record", guess: "Record | None", out: IO[bytes]) -> None:
-    """A line for each task that the record is annotated for and has items of."""
+def _write_errors(
+    record: "Record", guess: "Record | None", tasks: "tuple[Task, ...] | None", out: IO[bytes]
+) -> None:
+    """A line for each task that is asked for (None: all), the record is annotated for, and has items of."""
     from kcx_jax.corpora.jsonl import json_line
     from kcx_jax.schema import TASKS
     from kcx_jax.scoring import error_counts, item_errors
 
-    for task in TASKS:
+    for task in tasks or TASKS:
         found = item_errors(record, guess, task)
         if found:
             counts = {kind: count for kind, count in error_counts(found).items() if count}

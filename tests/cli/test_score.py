@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from kcx_jax.cli import score
-from kcx_jax.corpora import Mention, Record, read_records, write_records
+from kcx_jax.corpora import Mention, Record, RelationLink, read_records, write_records
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.scoring import STRICT
 
@@ -172,6 +172,23 @@ def test_errors_are_written_by_sentence(files):
     }
     with pytest.raises(KcxError, match="exists already"):
         kcx(*call)
+
+
+def test_errors_are_those_of_the_task_that_is_asked_for(files):
+    gold = [
+        replace(each, relations=(RelationLink("In", "e0", "e1"),))
+        for each in read_records(files / "gold.jsonl")
+    ]
+    write_records(gold, files / "both.jsonl")
+    raw = files / "raw.jsonl"
+    raw.write_text('{"id": "0", "output": {"in": [{"subject": "Ada", "object": "Rome"}]}}\n')
+    call = ("--gold", files / "both.jsonl", "--predicted", raw, "--errors", files / "e.jsonl")
+    kcx(*call, "--predicted-format", "oneke", "--task", "re")
+    rows = [json.loads(line) for line in (files / "e.jsonl").read_text().splitlines()]
+    assert [(row["task"], row["counts"]) for row in rows] == [
+        ("re", {"right": 1}),
+        *[("re", {"missed": 1})] * 3,
+    ]
 
 
 def test_rates_and_means_are_printed_and_in_the_json(files):
