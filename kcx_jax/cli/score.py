@@ -79,7 +79,7 @@ def command(
     Several datasets, such as --gold A --predicted A2 --gold B --predicted B2, are scored one by one and
     averaged. Example: kcx score --gold test.jsonl --predicted answers.jsonl --json scores.json
     """
-    from kcx_jax.cli.score_dataset import Options, score_dataset, warn
+    from kcx_jax.cli.score_dataset import Options, refuse_nothing, score_dataset, warn
     from kcx_jax.errors import UsageError
     from kcx_jax.files import atomic_write, refuse_existing
     from kcx_jax.schema import load_schema
@@ -111,6 +111,7 @@ def command(
             name: score_dataset(one, guess, rival, out, options)
             for name, one, guess, rival in zip(names, gold, predicted, rivals, strict=True)
         }
+        refuse_nothing(found)
     for name, each in found.items():
         warn(each.scores, f"{name}: " if len(names) > 1 else "")
     tables, value = _one(found[names[0]]) if len(names) == 1 else _several(found)

@@ -181,8 +181,18 @@ def _headlines(scores: "Scores") -> str:
     return ", ".join(f"{task} F1 {100 * scores.f1(task):.2f} %" for task in scores.records)
 
 
+def refuse_nothing(found: "Mapping[str, Found]") -> None:
+    """Raise `KcxError` where no dataset has gold to score against."""
+    from kcx_jax.errors import KcxError
+
+    if not any(each.scores.units for each in found.values()):
+        raise KcxError(f"{', '.join(found)}: no gold record is annotated, so there is nothing to score")
+
+
 def warn(scores: "Scores", name: str) -> None:
-    """Say on stderr what was counted as empty and what could not be read; `name` opens each line."""
+    """Say on stderr what was left out, counted as empty or not readable; `name` opens each line."""
+    if not scores.units:
+        print(f"{name}no gold record is annotated; left out of the means", file=sys.stderr)
     for task, ids in scores.missing.items():
         if ids:
             shown = ", ".join(map(ascii, ids[:_IDS_SHOWN])) + (", ..." if len(ids) > _IDS_SHOWN else "")

@@ -138,6 +138,19 @@ def test_datasets_are_scored_one_by_one_and_averaged(files):
         assert row in kcx(*call, "--predicted", files / "same.jsonl", "--format", format).stdout
 
 
+@pytest.mark.parametrize("records", [[], [Record("1", "en", "Ada in Rome")]])
+def test_gold_without_annotation_is_refused_alone_and_told_beside_others(files, records):
+    write_records(records, files / "empty.jsonl")
+    empty = ("--gold", files / "empty.jsonl", "--predicted", files / "empty.jsonl")
+    with pytest.raises(KcxError, match=r"^empty: no gold record is annotated, so there is nothing to score"):
+        kcx(*empty, "--errors", files / "e.jsonl")
+    assert not (files / "e.jsonl").exists()
+    whole = ("--gold", files / "gold.jsonl", "--predicted", files / "gold.jsonl")
+    done = kcx(*empty, *whole)
+    assert done.stderr == "empty: no gold record is annotated; left out of the means\n"
+    assert "mean of 1" in done.stdout
+
+
 def test_records_found_by_looser_forms_are_wrong_unless_asked_for(files):
     (*rest, last) = read_records(files / "gold.jsonl")
     loose = {"loose": [{"task": "ner", "type": "City", "start": 7, "end": 11, "rung": "case"}]}
