@@ -8,7 +8,7 @@ from typing import Any
 
 from kcx_jax.corpora import read_records, write_records
 from kcx_jax.corpora.jsonl import read_json_lines, write_json_lines
-from kcx_jax.errors import BudgetExceeded, KcxError
+from kcx_jax.errors import BudgetExceeded, KcxError, UsageError
 from kcx_jax.evaluation.runs.benchmark import Benchmark, NotThere, load_benchmark
 from kcx_jax.evaluation.runs.config import BenchmarkSettings, ChatSystem, EvaluateConfig, SystemSettings
 from kcx_jax.evaluation.runs.folder import Results, deciding
@@ -59,6 +59,9 @@ def evaluate(
     Raises `UsageError` and `KcxError` for a config that cannot be, for a folder of another one and for data that
     changed, and `BudgetExceeded`, the work so far being kept.
     """
+    part, parts = shard or (0, 1)
+    if parts > 1:
+        _refuse_budgets(config)
     config = resolved(config, data)
     check_rows(config)
     results = Results(config.results)
@@ -66,7 +69,6 @@ def evaluate(
     run = _Run(config, results, Outcome(results.root), say, progress)
     run.prepare()
     pairs = [(system, benchmark) for system in config.systems for benchmark in config.benchmarks]
-    part, parts = shard or (0, 1)
     wanted = {(s.name, b.name) for i, (s, b) in enumerate(pairs) if i % parts == part}
     for system in config.systems:
         if benchmarks := [b for b in config.benchmarks if (system.name, b.name) in wanted]:
@@ -75,6 +77,16 @@ def evaluate(
         write_table(make_table(config, results, run.outcome.not_run), results)
         write_report(results.root, say)
     return run.outcome
+
+
+def _refuse_budgets(config: EvaluateConfig) -> None:
+    """Raise `UsageError` for a budget: shards do not see what the others spend, so each would spend it once more."""
+    for number, system in enumerate(config.systems):
+        if isinstance(system, ChatSystem) and system.budget is not None:
+            raise UsageError(
+                f"{system.name}: a budget is one for all benchmarks, and shards cannot share it. Run without --shard, "
+                f"or without a budget: --set systems.{number}.budget=null"
+            )
 
 
 class _Run:

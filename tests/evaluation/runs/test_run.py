@@ -5,11 +5,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from kcx_jax.corpora import read_records, write_records
-from kcx_jax.errors import BudgetExceeded, KcxError
+from kcx_jax.errors import BudgetExceeded, KcxError, UsageError
 from kcx_jax.evaluation.runs import evaluate
 from kcx_jax.evaluation.runs.folder import Results
 from kcx_jax.testing.llm_server import ScriptedServer
@@ -197,6 +198,15 @@ def test_shards_answer_their_part_and_the_last_call_writes_the_table(config, ser
     outcome = evaluate(config(name="parts"))
     assert (outcome.answered, server.bill.requests) == (0, asked)
     assert tables(outcome.folder) == tables(evaluate(config()).folder)
+
+
+def test_shards_share_no_budget(config, server):
+    chat = SYSTEM | {"base_url": server.base_url, "budget": "1"}
+    other = {"kind": "outputs", "name": "other", "path": "absent.jsonl"}
+    with pytest.raises(UsageError, match=r"^chat: .*without --shard, or .*--set systems\.1\.budget=null$"):
+        evaluate(config(other, chat), shard=(0, 2))
+    assert not Path(config(other, chat).results).exists()
+    assert evaluate(config(other, chat, sets=["systems.1.budget=null"]), shard=(0, 2)).answered == 12
 
 
 # Without JAX, which only our own models need.
