@@ -84,8 +84,12 @@ def json_line(row: Mapping[str, Any]) -> bytes:
         line = json.dumps(row, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError) as error:
         raise KcxError(f"record {row.get('id')!r} cannot be written as JSON: {error}") from error
-    # UTF-8 has no lone surrogates; JSON's own escape keeps them.
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", line).encode("utf-8") + b"\n"
+    return escaped(line).encode("utf-8") + b"\n"
+
+
+def escaped(text: str) -> str:
+    """JSON text that UTF-8 can hold: it has no lone surrogates, and JSON's own escape keeps them."""
+    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def refuse_constant(name: str) -> NoReturn:

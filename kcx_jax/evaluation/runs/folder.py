@@ -15,6 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from kcx_jax.corpora.jsonl import escaped
 from kcx_jax.errors import KcxError
 from kcx_jax.evaluation.runs.config import (
     BenchmarkSettings,
@@ -174,7 +175,7 @@ class Results:
 
     def write_json(self, path: Path, value: Any) -> None:
         """Write JSON values in the place of what is there."""
-        self._write(path, json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+        self._write(path, escaped(json.dumps(value, ensure_ascii=False, indent=1)) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the folder in the place of what is there."""

@@ -108,7 +108,8 @@ def _mentions(text: str, tokens: Tokens, tags: Sequence[str]) -> tuple[Mention, 
 
 
 def _features(text: str, tokens: Tokens) -> list[dict[str, str]]:
-    words = [text[start:end] for start, end in tokens]
+    # Features are UTF-8, which has no lone surrogates.
+    words = [text[start:end].encode(errors="backslashreplace").decode() for start, end in tokens]
     own = [_own(word) for word in words]
     rows = []
     for i in range(len(words)):

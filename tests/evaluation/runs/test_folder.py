@@ -5,7 +5,9 @@ from multiprocessing import get_context
 
 import pytest
 
+from kcx_jax.corpora import Mention, Record, write_records
 from kcx_jax.errors import KcxError
+from kcx_jax.evaluation.runs import EvaluateConfig, evaluate
 from kcx_jax.evaluation.runs.folder import Results
 
 SHARDS, NOTES = 4, 25
@@ -41,3 +43,32 @@ def test_a_folder_of_something_else_is_refused_and_left_as_it_is(tmp_path):
     with pytest.raises(KcxError, match="exists already"):
         Results(tmp_path).claim_as_is("a: 1\n")
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_lone_surrogates_in_ids_and_texts_are_data_like_others(tmp_path):
+    gold = [
+        Record(f"\ud800{n}", "en", "Ada \udc00x left.", (Mention("e0", "Person", 0, 6, "Ada \udc00x"),))
+        for n in range(3)
+    ]
+    write_records(gold, tmp_path / "gold.jsonl")
+    write_records(gold[:2], tmp_path / "predicted.jsonl")
+    path = str(tmp_path / "gold.jsonl")
+    values = {
+        "results": str(tmp_path / "results"),
+        "samples": 5,
+        "benchmarks": [{"name": "b", "path": path, "train": path, "inventory": None}],
+        "systems": [
+            {"kind": "tagger", "name": "tagger"},
+            {
+                "kind": "outputs",
+                "name": "outputs",
+                "path": str(tmp_path / "predicted.jsonl"),
+                "format": "records",
+            },
+        ],
+    }
+    outcome = evaluate(EvaluateConfig.model_validate(values))
+    assert not outcome.not_run
+    results = Results(outcome.folder)
+    assert results.scored("tagger", "b")["tasks"]["ner"]["units"]["ner"]["tp"] == 3
+    assert results.scored("outputs", "b")["tasks"]["ner"]["missing"]["ner"] == ["\ud8002"]
