@@ -1,5 +1,6 @@
 """The training runs behind the systems of a run, by the folders that `kcx train` left."""
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ class TrainingRun:
 
     def curve(self, name: str) -> list[tuple[float, float]]:
         """(step, figure) where a line has it: "loss", "validation_loss" or "score"."""
-        return [(line["step"], line[name]) for line in self.lines if name in line]
+        return [(line["step"], line[name]) for line in self.lines if isinstance(line.get(name), int | float)]
 
 
 def training_runs(config: EvaluateConfig) -> list[TrainingRun]:
@@ -48,6 +49,17 @@ def _run_folder(part: Path) -> Path | None:
 
 
 def _metrics(folder: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a run's metrics, an unfinished last one left out; read here, as `kcx_jax.training` brings jax."""
-    lines = (folder / _METRICS).read_text(encoding="utf-8").split("\n")[:-1]
-    yield from (line for line in map(json.loads, lines) if isinstance(line, dict))
+    """The lines of a run's metrics, an unfinished last one and what is no step of `kcx train` left out.
+
+    Read here, as `kcx_jax.training` brings jax, and has to have every line.
+    """
+    for text in (folder / _METRICS).read_text(encoding="utf-8", errors="replace").split("\n")[:-1]:
+        with contextlib.suppress(ValueError, RecursionError):
+            line = json.loads(text)
+            if _is_step(line):
+                yield line
+
+
+def _is_step(line: Any) -> bool:
+    known = isinstance(line, dict) and "stage" in line
+    return known and all(isinstance(line.get(name), int | float) for name in ("step", "samples"))

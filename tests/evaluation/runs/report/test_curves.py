@@ -55,6 +55,26 @@ def test_a_strangers_run_is_nobodys(tmp_path, monkeypatch):
         assert training_runs(config({"model": model})) == []
 
 
+def test_lines_that_are_no_steps_are_left_out(tmp_path):
+    others = [
+        b"\xff{",
+        b"[1]",
+        b"[" * 100_000,
+        b'{"epoch": 1, "loss": 2}',
+        b'{"stage": "a", "step": "1", "samples": 2}',
+    ]
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join([*others, b""]))
+    assert training_runs(config({"model": str(tmp_path)})) == []
+    steps = [
+        json.dumps(each).encode() for each in (line(1), line(2, loss="low"), line(3, validation_loss=None))
+    ]
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join([*others, *steps, b'{"stage": "unfi']))
+    (found,) = training_runs(config({"model": str(tmp_path)}))
+    assert found.curve("loss") == [(1, 4.0), (3, 4.0 / 3)]
+    assert found.curve("validation_loss") == []
+    assert "3 steps · 24 samples" in training_section([found])
+
+
 def test_without_matplotlib_the_runs_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr(sections, "find_spec", lambda name: None)
     page = training_section([TrainingRun(tmp_path / "tuned <b>", ("s",), (line(1),))])
