@@ -74,8 +74,8 @@ def _apply(values: dict, setting: str) -> None:
         )
     try:
         value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UsageError(f"--set {setting}: the value is not YAML: {error}") from error
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise UsageError(f"--set {setting}: the value is not YAML: {error or 'nested too deeply'}") from error
     *parents, last = key.split(".")
     place: Any = values
     for part in parents:

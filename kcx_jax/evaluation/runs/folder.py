@@ -31,6 +31,7 @@ _CONFIG, _FACTS, _LOCK = "config.yaml", "run.json", ".lock"
 _PACKAGES = ("kcx-jax", "jax", "jaxlib", "flax", "sentencepiece", "tokenizers", "openai", "python-crfsuite")
 # What changes how an answer is got, and not the answer.
 ON_THE_WAY = frozenset({"budget", "prices", "concurrency", "timeout", "api_key_env"})
+_OF_A_TASK = ("units", "resampling", "records", "rates", "missing")  # what scores say of each task
 _SAME = ("seed", "mode", "samples")
 # What of a system cannot be had of other settings: its records, and what a tagger learnt. A ledger's answers are kept
 # by what was asked.
@@ -72,8 +73,13 @@ class Results:
     def scored(self, system: str, benchmark: str) -> dict[str, Any]:
         """What the scores say; nothing where there are none. Raises `KcxError` for a damaged file."""
         path = self.scores(system, benchmark)
+        if not path.exists():
+            return {}
         remedy = "Remove it and run again: the records beside it are scored anew"
-        return read_values(path, ("tasks",), remedy) if path.exists() else {}
+        scores = read_values(path, ("tasks",), remedy)
+        if not _whole(scores["tasks"]):
+            raise KcxError(f"{path} is damaged: a task of it lacks one of {', '.join(_OF_A_TASK)}. {remedy}")
+        return scores
 
     def holds_answers(self, system: str) -> bool:
         """Whether anything is there that a system of these settings alone has given."""
@@ -197,6 +203,14 @@ def read_values(path: Path, keys: Sequence[str], remedy: str) -> dict[str, Any]:
     if not isinstance(values, dict) or not values.keys() >= set(keys):
         raise KcxError(f"{path} is damaged: it is no JSON object with {', '.join(keys)}. {remedy}")
     return values
+
+
+def _whole(tasks: Any) -> bool:
+    """Whether scores have, task by task, what the table needs."""
+    if not isinstance(tasks, dict) or not all(isinstance(found, dict) for found in tasks.values()):
+        return False
+    parts = ((task, found.get(key)) for task, found in tasks.items() for key in _OF_A_TASK)
+    return all(isinstance(part, dict) and task in part for task, part in parts)
 
 
 def versions() -> dict[str, str]:

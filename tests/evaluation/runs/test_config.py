@@ -54,6 +54,12 @@ def test_what_is_wrong_is_named(tmp_path, text, message):
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize("value", ["2026-30-11", "[", "[" * 5000])
+def test_a_value_that_is_no_yaml_is_named(value):
+    with pytest.raises(UsageError, match=r"^--set title=.*: the value is not YAML: "):
+        load_config(CONFIGS[0], [f"title={value}"])
+
+
 @pytest.mark.parametrize(
     ("benchmark", "message"),
     [

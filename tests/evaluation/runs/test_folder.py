@@ -72,3 +72,15 @@ def test_lone_surrogates_in_ids_and_texts_are_data_like_others(tmp_path):
     results = Results(outcome.folder)
     assert results.scored("tagger", "b")["tasks"]["ner"]["units"]["ner"]["tp"] == 3
     assert results.scored("outputs", "b")["tasks"]["ner"]["missing"]["ner"] == ["\ud8002"]
+
+
+@pytest.mark.parametrize(
+    "tasks",
+    [[], {"ner": 1}, {"ner": {}}, {"ner": {"units": {}}}, {"ner": {"units": {"ner": {}}, "records": 3}}],
+)
+def test_damaged_scores_are_named(tmp_path, tasks):
+    results = Results(tmp_path / "results")
+    assert results.scored("s", "b") == {}
+    results.write_json(results.scores("s", "b"), {"tasks": tasks})
+    with pytest.raises(KcxError, match=r"scores\.json is damaged: .*Remove it and run again"):
+        results.scored("s", "b")
