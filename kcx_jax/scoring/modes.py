@@ -97,7 +97,10 @@ def macro_of_nine(total: Counts, per_type: dict[str, Counts]) -> Counts:
 
 @dataclass(frozen=True)
 class Mode:
-    """How one system counts. keep_ungrounded: what is not in the text is a false positive, else dropped."""
+    """How one system counts.
+
+    keep_ungrounded: what is not in the text is a false positive, else dropped. parts: of an item, which are counted.
+    """
 
     name: str
     definition: str
@@ -105,6 +108,7 @@ class Mode:
     matching: Matching = consumed
     averaging: Averaging = micro
     keep_ungrounded: bool = True
+    parts: int = 1
 
     @property
     def counted(self) -> tuple[Task, ...]:
@@ -235,6 +239,7 @@ MODES = {
                 _NER,
                 overlapping(grade),
                 keep_ungrounded=False,
+                parts=2,
             )
             for scheme, (grade, words) in _NERVALUATE.items()
         ),

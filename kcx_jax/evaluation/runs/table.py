@@ -76,15 +76,14 @@ def make_table(
     names = tuple(system.name for system in config.systems)
     rows: list[Row] = []
     for benchmark in config.benchmarks:
+        mode = benchmark.mode or config.mode
         for task in benchmark.tasks or ("ner",):
-            cells = {
-                name: _cell(scores[name, benchmark.name], task, not_run.get((name, benchmark.name, task), ""))
-                for name in names
-            }
+            reasons = {name: not_run.get((name, benchmark.name, task), "") for name in names}
+            cells = {name: _cell(scores[name, benchmark.name], task, mode, reasons[name]) for name in names}
             counts = (scores[name, benchmark.name].get("records") for name in names)
             records = next((count for count in counts if count is not None), None)
             published = find_cells(benchmark.published) if benchmark.published else {}
-            rows.append(Row(benchmark.name, task, benchmark.mode or config.mode, records, cells, published))
+            rows.append(Row(benchmark.name, task, mode, records, cells, published))
     means = [row for mean in config.means for row in _mean_rows(mean, rows, names)]
     notes = tuple(_notes(config, [*rows, *means]))
     return ResultTable(config.title, names, (*rows, *means), notes)
@@ -125,7 +124,7 @@ def _referring(config: EvaluateConfig) -> list[BenchmarkSettings | MeanSettings]
     return [*config.benchmarks, *config.means]
 
 
-def _cell(scores: dict[str, Any], task: Task, reason: str) -> Cell:
+def _cell(scores: dict[str, Any], task: Task, mode: str, reason: str) -> Cell:
     if reason or task not in scores.get("tasks", {}):
         return {"not_run": reason or "not asked yet"}
     found = scores["tasks"][task]
@@ -133,8 +132,8 @@ def _cell(scores: dict[str, Any], task: Task, reason: str) -> Cell:
     return {
         "f1": unit["f1"],
         "f1_interval_95": drawn["f1_interval_95"],
-        "gold": unit["tp"] + unit["fn"],
-        "predicted": unit["tp"] + unit["fp"],
+        "gold": (unit["tp"] + unit["fn"]) // MODES[mode].parts,
+        "predicted": (unit["tp"] + unit["fp"]) // MODES[mode].parts,
         "records": found["records"][task],
         "answers": found["rates"][task]["answers"],
         "missing": len(found["missing"][task]),

@@ -14,10 +14,11 @@ from kcx_jax.evaluation.runs.config import TaggerSystem
 from kcx_jax.evaluation.runs.folder import Results
 from kcx_jax.evaluation.runs.report import write_report
 from kcx_jax.evaluation.runs.report.loaded import load_run
-from kcx_jax.evaluation.runs.report.pooled import pooled
+from kcx_jax.evaluation.runs.report.pooled import in_gold, pooled
 from kcx_jax.evaluation.runs.systems import needing_packages
 from kcx_jax.evaluation.runs.tagger import MODEL
 from kcx_jax.llm.retry import RetryPolicy
+from kcx_jax.scoring import Counts
 from kcx_jax.testing.llm_server import ScriptedServer
 
 from .conftest import RECORDS, SYSTEM, code
@@ -310,3 +311,15 @@ def test_line_breaks_of_titles_and_notes_stay_inside(run, wrote):
     lines = (outcome.folder / "table.md").read_text().splitlines()
     assert lines[0] == "# One | two |"
     assert "- three # four" in lines
+
+
+def test_counts_in_halves_are_told_in_items(run, wrote):
+    first, second, *_ = GOLD
+    partly = replace(second, entities=(Mention("e0", "Person", 1, 4, "da1"),))
+    outcome = run(wrote("some", [first, partly, *GOLD[3:]]), mode="nervaluate_partial")
+    cell = measured(outcome, "some")
+    assert (cell["gold"], cell["predicted"], cell["f1"]) == (5, 4, pytest.approx(2 * 3.5 / 9))
+    (found,) = pooled(load_run(outcome.folder), "per_type")["ner"].values()
+    assert in_gold(found) == 5
+    assert found["some"] == Counts(3.5, 0.5, 1.5)
+    assert "5 in gold" in (outcome.folder / "report.html").read_text(encoding="utf-8")

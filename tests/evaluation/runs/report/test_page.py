@@ -102,7 +102,7 @@ def test_heat_maps_have_every_figure(run, page, name, part):
                 "–" if not (c.tp or c.fp or c.fn) else f"{100 * c.f1:.1f}"
                 for c in (systems[s] for s in SYSTEMS)
             ]
-            assert rows[(f"{shown}{gold} in gold", *cells)], (label, cells)
+            assert rows[(f"{shown}{gold:.0f} in gold", *cells)], (label, cells)
 
 
 def test_the_kinds_of_errors_are_those_of_the_sentences_and_lead_to_them(run, page):
