@@ -9,9 +9,9 @@ import pytest
 from kcx_jax.checkpoints.describe import describe
 from kcx_jax.corpora import Mention, Record, RelationLink, read_records, write_records
 from kcx_jax.demo.base import SHIPPED
+from kcx_jax.evaluation.answers import bare
 from kcx_jax.evaluation.runs import EvaluateConfig, evaluate
 from kcx_jax.evaluation.runs.folder import Results
-from kcx_jax.evaluation.runs.systems import bare
 from kcx_jax.evaluation.runs.tagger import MODEL
 
 TEXTS = ("Ada met Bob in Rome.", "Eve left Rome for Rome.")
