@@ -73,6 +73,10 @@ def test_cluener_and_its_unlabelled_test_set(tmp_path):
     [
         ("zh", None, "李白来京"),
         ("zh-TW", None, "李白来京"),
+        ("zh_CN", None, "李白来京"),
+        ("ZH", None, "李白来京"),
+        ("yue", None, "李白来京"),
+        ("wuu-Hans", None, "李白来京"),
         ("ko", None, "李白 来 京"),
         (None, None, "李白 来 京"),
         ("zh", " ", "李白 来 京"),
@@ -180,6 +184,8 @@ def test_the_reader_is_chosen_by_content(content, reader, tmp_path):
         ('{"id": "1", "source": {}, "target": {}}', "pairs of records"),
         ('{"id": ', "opens like JSON and is not"),
         ("# text = a\nb c\n", "rows that are not"),
+        ('{"text": "a", "entities": [null]}', "JSON objects with the keys text, entities"),
+        ('{"text": "a", "entities": ["start_offset"]}', "JSON objects with the keys text, entities"),
     ],
 )
 def test_in_doubt_no_reader_is_chosen(content, doubt, tmp_path):
@@ -187,6 +193,34 @@ def test_in_doubt_no_reader_is_chosen(content, doubt, tmp_path):
     path.write_text(content, encoding="utf-8")
     with pytest.raises(KcxError, match=doubt):
         read_records(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"id": ["a"]}, r"result\[0\]\.id: must be a string, not a list"),
+        ({"id": {}}, r"result\[0\]\.id: must be a string, not an object"),
+        (
+            {"value": {"start": 0, "end": 1, "text": "a", "labels": 3}},
+            r"labels: must be a list, not a number",
+        ),
+        (
+            {"value": {"start": 0, "end": 1, "text": "a", "labels": "PER"}},
+            r"labels: must be a list, not a string",
+        ),
+        (
+            {"type": "relation", "from_id": "r", "to_id": "r", "labels": 3},
+            r"labels: must be a list, not a number",
+        ),
+    ],
+)
+def test_a_region_that_label_studio_does_not_write_is_named(change, message, tmp_path):
+    region = {"id": "r", "type": "labels", "value": {"start": 0, "end": 1, "text": "a", "labels": ["PER"]}}
+    regions = [region | change, region] if "type" in change else [region | change]
+    task = {"data": {"text": "a"}, "annotations": [{"result": regions}]}
+    with pytest.raises(KcxError, match=message) as error:
+        read(tmp_path, json.dumps([task]), "label-studio")
+    assert str(error.value).startswith(f"{tmp_path / 'test.x.conll'}:1: annotations[0].result[0].")
 
 
 def test_an_unknown_reader_is_refused_at_once(tmp_path):

@@ -168,7 +168,8 @@ def _is_labelled(item: Mapping[str, Any]) -> bool:
 def _has_offsets(item: Mapping[str, Any]) -> bool:
     """A text of doccano with entities as objects."""
     entities = item.get("entities")
-    return isinstance(entities, list) and bool(entities) and "start_offset" in entities[0]
+    first = entities[0] if isinstance(entities, list) and entities else None
+    return isinstance(first, dict) and "start_offset" in first
 
 
 def _is_pair(item: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from kcx_jax.corpora.json_items import read_json_items
-from kcx_jax.corpora.json_object import JsonObject
+from kcx_jax.corpora.json_object import JsonObject, kind_of
 from kcx_jax.corpora.readers.columns import record_id
 from kcx_jax.corpora.readers.offset_units import code_points
 from kcx_jax.corpora.readers.options import Options
@@ -78,8 +78,8 @@ def _read(draft: Draft, regions: Sequence[JsonObject]) -> None:
         value = JsonObject(node.get("value", {}), node.where, f"{node.key}.value")
         if node.get("type") == "relation":
             links.append(node)
-        elif labels := value.get("labels") or value.get("hypertextlabels"):
-            spans.append((node, value, [str(label) for label in labels]))
+        elif labels := _labels(value, "labels") or _labels(value, "hypertextlabels"):
+            spans.append((node, value, labels))
         else:
             draft.set_aside(f"regions of type {node.get('type') or 'unknown'}", dict(node.value))
     placed = [(value.integer("start"), value.integer("end"), value.string("text")) for _, value, _ in spans]
@@ -89,9 +89,25 @@ def _read(draft: Draft, regions: Sequence[JsonObject]) -> None:
     for (node, value, labels), (start, end) in zip(spans, found, strict=True):
         for label in labels:
             identifier = draft.mention(draft.char_span(start, end, value.key), label, value.key)
-            ids.setdefault(node.get("id"), identifier)
+            ids.setdefault(_id(node), identifier)
     for node in links:
         _link(draft, node, ids)
+
+
+def _labels(node: JsonObject, key: str) -> list[str]:
+    """The labels under a key; none where it is absent or null."""
+    labels = node.get(key) or []
+    if not isinstance(labels, list):
+        raise node.error(key, f"must be a list, not {kind_of(labels)}")
+    return [str(label) for label in labels]
+
+
+def _id(node: JsonObject) -> str | int | None:
+    """What links call a region."""
+    value = node.get("id")
+    if not isinstance(value, str | int | None):
+        raise node.error("id", f"must be a string, not {kind_of(value)}")
+    return value
 
 
 def _link(draft: Draft, node: JsonObject, ids: dict[Any, str]) -> None:
@@ -100,5 +116,5 @@ def _link(draft: Draft, node: JsonObject, ids: dict[Any, str]) -> None:
         if end not in ids:
             raise node.error(key, f"no region with labels has the id {end!r}")
     head, tail = (ids[end] for end in (reversed(ends) if node.get("direction") == "left" else ends))
-    for label in node.get("labels") or [_UNLABELLED]:
-        draft.link(str(label), head, tail, node.key)
+    for label in _labels(node, "labels") or [_UNLABELLED]:
+        draft.link(label, head, tail, node.key)

@@ -10,7 +10,7 @@ from kcx_jax.schema.labels import role_name_of, transliterated_name, translitera
 from kcx_jax.schema.ontology import class_for, role_for
 
 # Written without spaces between words: tokens of these languages are joined without one.
-UNSPACED_LANGUAGES = frozenset({"zh", "ja", "th", "lo", "km", "my"})
+UNSPACED_LANGUAGES = frozenset({"zh", "yue", "wuu", "ja", "th", "lo", "km", "my"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class Options:
         """The joiner, or the custom of the language."""
         if self.joiner is not None:
             return self.joiner
-        return "" if self.tag.split("-")[0] in UNSPACED_LANGUAGES else " "
+        primary = self.tag.replace("_", "-").split("-")[0].lower()
+        return "" if primary in UNSPACED_LANGUAGES else " "
 
 
 class LabelMap:
