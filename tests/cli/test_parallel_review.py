@@ -1,6 +1,7 @@
 """``kcx parallel review``: out, filled in, back, and into the export."""
 
 import json
+from dataclasses import replace
 
 from kcx_jax.corpora import Mention, ParallelRecord, Record, read_parallel
 from kcx_jax.llm import ChatClient
@@ -41,5 +42,10 @@ def test_out_and_back(kcx, tmp_path):
     _, _, told = kcx("parallel", "review", "export", run, "--output", tmp_path / "rest.json")
     assert told == f"3 cases in {tmp_path / 'rest.json'}; decided already: 1\n"
     assert len(json.loads((tmp_path / "rest.json").read_text())) == 3
+    mended = replace(pairs[0].source, entities=(replace(pairs[0].source.entities[0], type="Poet"),))
+    with ScriptedServer(pairs=pairs, faults={"untranslated": 1.0}) as server:
+        build([mended, pairs[1].source], "en", "zh", ChatClient("m", server.base_url), run)
+    _, _, told = kcx("parallel", "review", "export", run, "--output", tmp_path / "mended.json")
+    assert told == f"2 cases in {tmp_path / 'mended.json'}; decided already: 0\n"
     code, _, told = kcx("parallel", "review", "import", run, sheet, "--format", "xls")
     assert (code, told.count("unknown format")) == (2, 1)

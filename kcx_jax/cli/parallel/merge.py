@@ -20,7 +20,7 @@ def command(
 
     Example: kcx parallel merge runs/part-0 runs/part-1 --output en-zh.jsonl
     """
-    from kcx_jax.parallel.runs.shards import merge
+    from kcx_jax.parallel.dataset.merging import merge
 
     merged = merge(runs, output, target, overwrite)
     print(

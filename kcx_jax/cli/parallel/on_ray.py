@@ -28,8 +28,8 @@ def build_on_ray(parts: int, options: dict[str, Any]) -> None:
     (`BudgetExceeded` when all that failed were stopped by the budget). Ctrl-C stops the parts as it stops a build.
     """
     from kcx_jax.parallel import PARALLEL
+    from kcx_jax.parallel.dataset.merging import merge
     from kcx_jax.parallel.runs.run import files_of
-    from kcx_jax.parallel.runs.shards import merge
 
     each = list(_divided(parts, options))
     folders = [part["run"] for part in each]

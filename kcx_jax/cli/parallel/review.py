@@ -29,7 +29,7 @@ def export(
     target: options.OneTarget = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Write the cases that nobody decided yet, with the drafts of the models.
+    """Write the cases that nobody decided yet, or whose record was changed since, with the drafts of the models.
 
     Of label-studio the labelling interface is written beside OUTPUT, as .xml.
     Example: kcx parallel review export runs/en-zh --output tasks.json
@@ -37,14 +37,14 @@ def export(
     from kcx_jax.parallel import Run
     from kcx_jax.parallel.review.candidates import with_candidates
     from kcx_jax.parallel.review.cases import cases
-    from kcx_jax.parallel.review.decisions import read_review
+    from kcx_jax.parallel.review.finished import standing_decisions
     from kcx_jax.parallel.review.label_studio import write_tasks
     from kcx_jax.parallel.review.sheets import write_lines, write_table
 
     format_ = _format(format_, output)
     with Run.open(run) as opened:
         language = opened.one_target(target)
-        decided = {id for id, of in read_review(opened.ledger) if of == language}
+        decided = {id for id, of in standing_decisions(opened) if of == language}
         undecided = (case for case in cases(opened, language) if case.record.id not in decided)
         found = with_candidates(opened, language, undecided)
     if format_ == "csv":

@@ -107,7 +107,10 @@ def _checked(
 
 def _identity(pair: ParallelRecord) -> str:
     told = {key: value for key, value in pair.provenance.items() if key != "imported"}
-    return json.dumps([pair.id, pair.target.to_json(), told], sort_keys=True)
+    source = replace(
+        pair.source, meta={}
+    )  # the same words for a record that was corrected are another decision
+    return json.dumps([pair.id, source.to_json(), pair.target.to_json(), told], sort_keys=True)
 
 
 def decided_pair(record: Record, target: str, decision: Decision) -> ParallelRecord:

@@ -73,6 +73,10 @@ class Run:
         """Every record with its target language, and how it ended so far, in the order of the input."""
         return self._worklist.all()
 
+    def record(self, id: str, target: str) -> Record | None:
+        """The record `id` as it goes into the language `target`; None where the input does not have it."""
+        return self._worklist.record(id, target)
+
     def pending(self) -> Iterator[str]:
         """The ids of records that have not come to an end."""
         return (record.id for record, _ in self._worklist.pending())

@@ -80,9 +80,7 @@ class Worklist:
                     digest = hashlib.blake2b(named, digest_size=16, key=salt).digest()
                     row = (record.id, target, next(numbers), filled, digest, packed, original)
                     if db.execute(_FILL, row).rowcount != 1:
-                        raise KcxError(
-                            f"two records have the id {record.id!r}; a run joins its results by id"
-                        )
+                        raise id_twice(record.id)
 
         with Originals() as originals:
             self._store.change(enter)
@@ -130,6 +128,12 @@ class Worklist:
             if len(page) < PAGE:
                 return
             last = page[-1][0]
+
+    def record(self, id: str, target: str) -> Record | None:
+        """The record of a row; None where the input has none of that name."""
+        row = "SELECT source FROM sample WHERE id = ? AND target = ? AND filled = ?"
+        found = self._store.read(row, id, target, self.start).fetchone()
+        return found and Record.from_json(self._json(found[0]))
 
     def _rows(self, states: Sequence[str], more: str = "") -> Iterator[tuple[str, bytes, bytes]]:
         marks = ", ".join("?" * len(states))
@@ -183,6 +187,11 @@ class Worklist:
             *(self.start, target),
         )
         return Counter(dict(rows))
+
+
+def id_twice(id: str) -> KcxError:
+    """The error of an input in which two records have one id."""
+    return KcxError(f"two records have the id {id!r}; a run joins its results by id")
 
 
 def _source(record: Record) -> str:

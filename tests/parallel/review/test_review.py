@@ -11,14 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kcx_jax.corpora import Mention, Record
+from kcx_jax.corpora import Mention, Record, read_parallel
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.llm import ChatClient, Ledger
 from kcx_jax.parallel import Run, build
+from kcx_jax.parallel.dataset.merging import merge
 from kcx_jax.parallel.review.candidates import with_candidates
 from kcx_jax.parallel.review.cases import Case, cases
-from kcx_jax.parallel.review.decisions import Decision, Unusable, decided_pair, read_review, take_decisions
-from kcx_jax.parallel.review.finished import finished_pairs, left_over
+from kcx_jax.parallel.review.decisions import (
+    Decision,
+    Taken,
+    Unusable,
+    decided_pair,
+    read_review,
+    take_decisions,
+)
+from kcx_jax.parallel.review.finished import finished_pairs, left_over, standing_decisions
 from kcx_jax.parallel.review.label_studio import INTERFACE, read_tasks, write_tasks
 from kcx_jax.parallel.review.sheets import read_lines, read_table, write_lines, write_table
 from kcx_jax.parallel.translation.checks import Draft, Refusal
@@ -238,6 +246,52 @@ def test_a_later_decision_counts_and_the_earlier_stays(run, hard):
         assert _take(run, [decision]).new == 1
     assert [row[2] for row in _kept(run)] == ["mo@x", "jo", "jo"]
     assert _review(run)["r0"].target.text == other.sentence
+
+
+def _finished(run: Path) -> dict[str, Record]:
+    with Run.open(run) as opened:
+        return {
+            pair.id: pair.source for pair in finished_pairs(opened) if pair.provenance["stage"] == "people"
+        }
+
+
+def test_a_decision_counts_as_long_as_the_input_has_its_record_as_it_was(run, hard):
+    """One record is corrected, one taken out, and of one nothing but `meta` is another."""
+    _take(run, [_truth(pair) for pair in hard[:3]])
+    assert _finished(run) == {pair.id: pair.source for pair in hard[:3]}
+    first, _, third, *rest = [pair.source for pair in hard]
+    type_ = replace(first.entities[0], type="Poet")
+    corrected = replace(first, entities=(type_, *first.entities[1:]))
+    moved = replace(third, meta={"source": "elsewhere"})
+    with ScriptedServer(pairs=hard, faults={"untranslated": 1.0}) as server:
+        build([corrected, moved, *rest], "en", "zh", ChatClient("m", server.base_url), run)
+    assert _finished(run) == {"r2": moved}
+    with Run.open(run) as opened:
+        assert list(standing_decisions(opened)) == [("r2", "zh")]
+        assert left_over(opened, "zh")[0] == opened.counts()["people"] - 1
+    assert _take(run, [_truth(hard[0]), _truth(hard[2])]) == Taken(1, 1, [])
+    assert _finished(run) == {"r0": corrected, "r2": moved}
+
+
+def test_the_same_words_for_a_corrected_text_are_a_decision_of_their_own(run, hard):
+    _take(run, [_truth(hard[0])])
+    corrected = replace(hard[0].source, text=hard[0].source.text.replace("left.", "went."))
+    with ScriptedServer(pairs=hard, faults={"untranslated": 1.0}) as server:
+        build([corrected], "en", "zh", ChatClient("m", server.base_url), run)
+    assert _finished(run) == {}
+    assert _take(run, [_truth(hard[0])]) == Taken(1, 0, [])
+    assert _finished(run) == {"r0": corrected}
+
+
+def test_parts_are_merged_with_what_people_decided(run, hard, tmp_path):
+    assert _take(run, [_truth(hard[0])]).new == 1
+    with Run.open(run) as opened:
+        whole = {pair.id: pair for pair in finished_pairs(opened)}
+        people, pending = left_over(opened, "zh")
+    merged = merge([run], tmp_path / "out.jsonl")
+    assert (merged.pairs, merged.people, merged.pending) == (len(whole), people, pending) == (3, 3, 0)
+    assert {pair.id: pair for pair in read_parallel(tmp_path / "out.jsonl")} == whole
+    assert whole["r0"].provenance["stage"] == "people"
 
 
 def test_what_breaks_a_rule_is_refused_and_the_rest_is_taken(run, hard):

@@ -18,6 +18,7 @@ from kcx_jax.errors import BudgetExceeded, KcxError, UsageError
 from kcx_jax.llm import ChatClient, EndpointError, Ledger, RetryPolicy, load_prices
 from kcx_jax.parallel import Outcome, Run, build, revalidate
 from kcx_jax.parallel.runs.plan import plan
+from kcx_jax.parallel.runs.shards import in_shard
 from kcx_jax.parallel.runs.worklist import Worklist
 from kcx_jax.testing.llm_server import ScriptedServer
 
@@ -171,6 +172,29 @@ def test_records_that_cannot_be_joined_are_refused_before_anything_is_sent(pairs
         assert server.bill.requests == 0
     with ScriptedServer() as server, pytest.raises(UsageError, match="same language"):
         build([], "en", "en", _client(server), tmp_path)
+
+
+def test_an_id_that_stands_twice_is_refused_in_every_part_before_anything_is_sent(pairs, tmp_path):
+    """The two are in parts of their own: neither sees the other."""
+    sources, parts = _sources(pairs), 4
+    first = sources[0]
+    (home,) = (part for part in range(parts) if list(in_shard([first], part, parts)))
+    second = next(record for record in sources if not list(in_shard([record], home, parts)))
+    records = [first, replace(second, id=first.id)]
+    for part in range(parts):
+        with (
+            ScriptedServer(pairs=pairs) as server,
+            pytest.raises(KcxError, match="two records have the id 'r0'"),
+        ):
+            build(
+                in_shard(records, part, parts),
+                "en",
+                "zh",
+                _client(server),
+                tmp_path / f"{part}",
+                shard=(part, parts),
+            )
+        assert server.bill.requests == 0
 
 
 @pytest.mark.parametrize("target", ["", "chinese", "z h", "zh\n", "zh-", "zh/", "../zh", "中文"])
