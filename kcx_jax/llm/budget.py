@@ -39,6 +39,16 @@ class Budget:
             await future
         self._held += nano
 
+    def take_back(self, reserved: int) -> int:
+        """Hold again what was set aside for a call of unknown cost, whose end is known now; returns how much."""
+        reserved = min(
+            reserved, self.possible
+        )  # a budget that was not told of earlier starts holds nothing for it
+        self.possible -= reserved
+        self.unpriced = max(0, self.unpriced - 1)
+        self._held += reserved
+        return reserved
+
     def settle(self, reserved: int, cost: int | None) -> None:
         """Put the true cost in the place of what was set aside; None: not known."""
         self._held -= reserved

@@ -214,6 +214,7 @@ class ChatClient:
             budget=self.budget,
             price=self.price,
             exactly_once=self.exactly_once,
+            say=_say,
         )
         if self.batch is None:
             return online

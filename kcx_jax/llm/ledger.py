@@ -176,6 +176,10 @@ class Ledger:
         rows = "SELECT max(id) FROM call WHERE key = ? AND state = 'answered'"
         return self.store.read(rows, key).fetchone()[0]
 
+    def reserved(self, call: int) -> int:
+        """The most that a call can cost, as it was set aside."""
+        return self.store.read("SELECT reserved_nano_usd FROM call WHERE id = ?", call).fetchone()[0]
+
     def outcome(self, call: int) -> tuple[bytes | None, str | None]:
         """The body of an answered call, or None; and the error class."""
         rows = "SELECT CASE WHEN state = 'answered' THEN reply END, error_class FROM call WHERE id = ?"
@@ -195,10 +199,13 @@ class Ledger:
             assert column in ("state", "file_id", "batch_id", "usage")
             self.store.write(f"UPDATE batch SET {column} = ? WHERE key = ?", value, name)
 
-    def open_batches(self) -> list[tuple[str, str | None]]:
-        """Batches that were not collected: name, and the endpoint's id if it is known."""
-        rows = "SELECT key, batch_id FROM batch WHERE state != 'collected' ORDER BY created"
-        return self.store.read(rows).fetchall()
+    def open_batches(self, model: str | None = None) -> list[tuple[str, str | None]]:
+        """Batches (of one `model`) that were not collected: name, and the endpoint's id if it is known."""
+        rows = (
+            "SELECT key, batch_id FROM batch WHERE state != 'collected' AND model = coalesce(?, model) "
+            "ORDER BY created"
+        )
+        return self.store.read(rows, model).fetchall()
 
     def open_calls(self, batch: str) -> set[int]:
         """The calls of a batch whose end is not known."""
@@ -282,6 +289,14 @@ class NoLedger:
 
     def ambiguous(self, key: bytes) -> list[tuple[int, float]]:
         """See `Ledger.ambiguous`."""
+        return []
+
+    def reserved(self, call: int) -> int:
+        """See `Ledger.reserved`."""
+        return 0
+
+    def open_batches(self, model: str | None = None) -> list[tuple[str, str | None]]:
+        """See `Ledger.open_batches`."""
         return []
 
     def intend(self, key: bytes, **facts: Any) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -43,6 +44,7 @@ class Dialect:
     structured: str = STRUCTURED[0]
     temperature: bool = True
     length: str = "max_completion_tokens"
+    store: bool = True
 
     @classmethod
     def from_json(cls, text: str | None) -> "Dialect":
@@ -86,6 +88,9 @@ class Dialect:
             return replace(self, temperature=False)
         if "max_completion_tokens" in body and "max_completion_tokens" in complaint:
             return replace(self, length="max_tokens")
+        # Words that a text may hold too: where the endpoint names the parameter, its message says no more of it.
+        if "store" in body and re.search(r"\b(store|metadata)\b", failure.param or failure.message):
+            return replace(self, store=False)
         return self
 
 

@@ -13,6 +13,8 @@ from typing import Any
 UNREACHABLE, CONNECTION, TIMEOUT, SERVER = "unreachable", "connection", "timeout", "server"
 RATE_LIMITED, QUOTA, REFUSED, BAD_REQUEST = "rate_limited", "quota", "refused", "bad_request"
 CANCELLED = "cancelled"
+# A gateway's statuses for a server that did not answer it in time, and may have done the work.
+GATEWAY_TIMEOUTS = (504, 524)
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class RetryPolicy:
 
     def wait(self, sends: int) -> float:
         """Seconds to wait after the `sends`-th failed send; unseeded jitter, as no result depends on it."""
-        return random.uniform(0.1, 1.0) * min(self.first_wait * 2 ** (sends - 1), self.longest_wait)
+        return random.uniform(0.1, 1.0) * min(self.first_wait * 2 ** min(sends - 1, 60), self.longest_wait)
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,12 @@ class Failure:
     retry_after: float | None = None
     param: str | None = None
     body: bytes | None = None
+    unsure: bool = False
 
     @property
     def interrupted(self) -> bool:
         """Whether the endpoint may have done (and billed) the work all the same."""
-        return self.error_class in (CONNECTION, TIMEOUT, CANCELLED)
+        return self.unsure or self.error_class in (CONNECTION, TIMEOUT, CANCELLED)
 
 
 def classify(error: Exception) -> Failure:
@@ -100,6 +103,7 @@ def classify_status(status: int, reason: str, headers: Mapping[str, str], body: 
         retry_after=_retry_after(headers),
         param=str(error["param"]) if error.get("param") else None,
         body=body,
+        unsure=status in GATEWAY_TIMEOUTS,
     )
 
 

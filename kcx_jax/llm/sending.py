@@ -54,13 +54,14 @@ class Sender:
         budget: Budget,
         price: Price | None,
         exactly_once: bool,
+        say: Callable[[str], None],
     ):
         self.loop = asyncio.get_running_loop()
         self.transport = open_transport()
         self.stopping = False
-        self.endpoint, self.policy = endpoint, policy
-        self._ledger, self._model, self._timeout, self._exactly_once = ledger, model, timeout, exactly_once
-        self._budget, self._price = budget, price
+        self.endpoint, self.model, self.policy = endpoint, model, policy
+        self._ledger, self._timeout, self._exactly_once = ledger, timeout, exactly_once
+        self._budget, self._price, self._say = budget, price, say
         self._slots = Slots(concurrency)
         today = ledger.sent_since(time.time() - 86_400, model) if limits.requests_per_day else 0
         self._pace = Pace(limits, self.loop.time, today)
@@ -68,16 +69,19 @@ class Sender:
         self._note = f"dialect of {endpoint} {model}"
         self._dialect = Dialect.from_json(ledger.noted(self._note))
         self._failures = 0  # requests in a row without an answer
+        if exactly_once and not self._dialect.store:
+            self._tell_nothing_is_kept()
 
     async def fetch(self, request: Request, key: bytes, stage: str, record: str) -> Sent:
         """Send until a body comes back, or take one that the endpoint kept from an earlier send."""
-        sends, waited = 0, 0.0
+        sends, refusals, waited = 0, 0, 0.0
         while True:
-            if self._exactly_once and (found := await self._adopt(key)) is not None:
-                return found
             dialect = self._dialect
+            keep = self._exactly_once and dialect.store
+            if keep and (found := await self._adopt(key)) is not None:
+                return found
             body = dialect.body(request)
-            sent, result, number = await self._send(body, request, key, stage, record)
+            sent, result, number = await self._send(body, request, key, stage, record, keep)
             if isinstance(result, Answer):
                 crash_point("after_receive")
                 self._failures = 0
@@ -88,11 +92,12 @@ class Sender:
                 return sent
             self._ledger.fail(sent.call, result)
             self._settle(sent, None if result.interrupted else 0)
-            if self._take_hint(dialect, dialect.without(body, result)):
+            if self._take_hint(dialect, dialect.without({**body, "store": True} if keep else body, result)):
                 continue
             if result.error_class == on.RATE_LIMITED:
                 self._slots.refused(number)
-                wait = self.policy.wait(sends + 1) if result.retry_after is None else result.retry_after
+                refusals += 1
+                wait = result.retry_after or self.policy.wait(refusals)  # "at once" would never end
                 waited += wait
                 self._check_patience(result, waited)
                 self._pace.hold(wait)
@@ -102,9 +107,9 @@ class Sender:
                 await asyncio.sleep(min(result.retry_after or self.policy.wait(sends), self.policy.patience))
 
     async def _send(
-        self, body: dict[str, Any], request: Request, key: bytes, stage: str, record: str
+        self, body: dict[str, Any], request: Request, key: bytes, stage: str, record: str, keep: bool
     ) -> tuple[Sent, Answer | Failure, int]:
-        """One send: a turn, money set aside, a durable intent, and the wire."""
+        """One send: a turn, money set aside, a durable intent, and the wire. `keep`: the endpoint is told to."""
         text = json.dumps(body, ensure_ascii=False).encode()
         size = len(text)
         tokens = self.expected_tokens(size) + (request.max_tokens or 0) / 4
@@ -115,12 +120,12 @@ class Sender:
             reserved = await self.reserve(request, size)
             crash_point("before_intent")
             call = self._ledger.intend(
-                key, stage=stage, record=record, model=self._model, request=text, reserved=reserved
+                key, stage=stage, record=record, model=self.model, request=text, reserved=reserved
             )
             sent = Sent(call, b"", size, tokens, reserved)
             await self._ledger.committed()
             crash_point("after_intent")
-            if self._exactly_once:
+            if keep:
                 body = {**body, "store": True, "metadata": marks(self._ledger, call)}
                 text = json.dumps(body, ensure_ascii=False).encode()
             try:
@@ -145,10 +150,11 @@ class Sender:
             if isinstance(found, Answer):
                 self._ledger.answer(call, found)
                 await self._ledger.committed()
-                return Sent(call, found.body, 0, 0.0, 0)
+                return Sent(call, found.body, 0, 0.0, self.take_back(call))
             if found is None:
                 self._ledger.fail(call, Failure("not_served", "the endpoint has no completion of this call"))
                 await self._ledger.committed()
+                self.settle(self.take_back(call), 0)
             else:
                 raise EndpointError(
                     f"{self.endpoint} does not say whether it served a call that was cut off "
@@ -184,6 +190,10 @@ class Sender:
         await self._budget.reserve(reserved)
         return reserved
 
+    def take_back(self, call: int) -> int:
+        """Set aside again what a call may cost of which nobody knew the end until now; returns how much."""
+        return self._budget.take_back(self._ledger.reserved(call))
+
     def settle(self, reserved: int, cost: int | None) -> None:
         """Put the true cost of a request (None: not known) in the place of what was set aside."""
         self._budget.settle(reserved, cost)
@@ -199,12 +209,20 @@ class Sender:
         if self._dialect == used:
             self._dialect = better
             self._ledger.note(self._note, better.to_json())
+            if used.store and not better.store:
+                self._tell_nothing_is_kept()
         return True
+
+    def _tell_nothing_is_kept(self) -> None:
+        self._say(
+            f"{self.endpoint} refuses to store completions of {self.model}: exactly-once does without, so a call that "
+            "is cut off is sent again and may be paid twice"
+        )
 
     def _check_patience(self, failure: Failure, waited: float) -> None:
         if waited > self.policy.patience:
             raise BudgetExceeded(
-                f"{self.endpoint} limits the rate of {self._model} and asks to wait {waited:.0f} s in all "
+                f"{self.endpoint} limits the rate of {self.model} and asks to wait {waited:.0f} s in all "
                 f"({failure.message}). Continue later with the same command, or lower the concurrency."
             )
 
@@ -218,7 +236,7 @@ class Sender:
             )
         if kind == on.REFUSED:
             raise EndpointError(
-                f"{self.endpoint} refused model {self._model!r} ({told}). Check the key, model and URL."
+                f"{self.endpoint} refused model {self.model!r} ({told}). Check the key, model and URL."
             )
         if kind == on.UNREACHABLE and sends >= min(3, self.policy.sends):
             raise EndpointError(
@@ -231,7 +249,7 @@ class Sender:
                     f"{self.endpoint}: {self._failures} requests in a row got no answer, the last one {kind} "
                     f"({told}). Stopped; the same command continues from here."
                 )
-            raise ReplyError(kind, f"{self._model}: {told} (sent {sends} times)")
+            raise ReplyError(kind, f"{self.model}: {told} (sent {sends} times)")
 
 
 def _no_completion(answer: Answer) -> Failure | None:

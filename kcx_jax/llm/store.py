@@ -63,6 +63,7 @@ class Store:
         self._waiting: list[asyncio.Future[None] | Future[None]] = []
         self._broken: KcxError | None = None
         self._closing = False
+        self._committing = False
         with self._guard():
             if not readonly:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +157,7 @@ class Store:
     async def committed(self) -> None:
         """Wait until everything written so far is on disk; `KcxError` when it cannot be."""
         with self._condition:
-            if self._broken is None and not self._queue and not self._waiting:
+            if self._broken is None and not (self._queue or self._waiting or self._committing):
                 return
             future = asyncio.get_running_loop().create_future()
             self._wait_for(future)
@@ -195,9 +196,11 @@ class Store:
             with self._condition:
                 queue, self._queue = self._queue, []
                 waiting, self._waiting = self._waiting, []
+                self._committing = True
             error = self._commit(queue)
-            if error is not None:
-                with self._condition:  # whoever came meanwhile learns of it too
+            with self._condition:
+                self._committing = False
+                if error is not None:  # whoever came meanwhile learns of it too
                     self._broken = error
                     waiting += self._waiting
                     self._queue, self._waiting = [], []

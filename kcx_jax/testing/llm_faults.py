@@ -25,6 +25,7 @@ UNBILLED = {
 # The answer was generated, billed and, where asked, stored; it is lost or late on its way.
 LOST = {
     "reset_billed": "the connection is reset (RST) in place of the response",
+    "gateway_timeout": "504 with a page of HTML in place of the response",
     "partial_body": "half of the body, then the connection is closed",
     "wrong_length": "content-length is half of what follows",
     "gzip_garbage": "content-encoding says gzip; the bytes are none",

@@ -90,6 +90,7 @@ LEAVES = {
     "drop": ("interrupted", "connection"),
     "reset": ("interrupted", "connection"),
     "reset_billed": ("interrupted", "connection"),
+    "gateway_timeout": ("interrupted", "server"),
     "partial_body": ("interrupted", "connection"),
     "wrong_length": ("answered", "bad_body"),
     "gzip_garbage": ("interrupted", "connection"),
@@ -271,6 +272,15 @@ def test_an_endless_rate_limit_stops_with_the_budgets_error():
         with pytest.raises(BudgetExceeded, match="86400 s"):
             _complete(ChatClient("m", server.base_url))
         assert server.bill.requests == 1
+
+
+@pytest.mark.parametrize("fault", ["rate_limit", "retry_after_negative"])
+def test_a_rate_limit_that_says_at_once_is_waited_for_and_ends_all_the_same(fault):
+    with ScriptedServer(ANSWERS, _always(fault), passes=999, retry_after=0) as server:
+        policy = RetryPolicy(first_wait=0.05, longest_wait=0.05, patience=0.2)
+        with pytest.raises(BudgetExceeded, match="limits the rate"):
+            _complete(ChatClient("m", server.base_url, retry=policy))
+        assert server.bill.requests <= 0.2 / 0.005 + 1
 
 
 def test_a_rate_limit_holds_all_requests_of_the_client():

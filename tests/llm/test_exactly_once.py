@@ -8,6 +8,8 @@ import time
 import pytest
 
 from kcx_jax.llm import ChatClient, EndpointError, Ledger, RetryPolicy
+from kcx_jax.llm.request import Dialect
+from kcx_jax.llm.retry import BAD_REQUEST, Failure
 from kcx_jax.testing.llm_faults import LOST
 from kcx_jax.testing.llm_server import ScriptedServer
 
@@ -77,6 +79,45 @@ def test_an_endpoint_that_cannot_say_is_not_taken_for_one_that_served_nothing(le
         with pytest.raises(EndpointError, match="does not say whether it served"):
             _complete(client)
         assert server.bill.answers == 0
+
+
+def test_an_endpoint_that_refuses_to_store_is_used_without_and_it_is_said_once_a_start(ledger, capfd):
+    """A call that is cut off is then sent again: nobody can look it up, and its cost stays unknown."""
+
+    def plan(ask):
+        return "reset_billed" if ask.sentence == "sentence 0" else None
+
+    with ScriptedServer(ANSWERS, plan, stored=False) as server:
+        for _ in range(2):
+            client = ChatClient("m", server.base_url, ledger=ledger, retry=QUICK, exactly_once=True)
+            asks = [[{"role": "user", "content": sentence}] for sentence in ANSWERS]
+            assert [reply.text for reply in client.complete_many(asks)] == ["[]", "[]"]
+            ledger.store.write("UPDATE call SET state = 'failed' WHERE record = '' AND state = 'answered'")
+            ledger.store.flush()
+            told = capfd.readouterr().err
+            assert told.count("\n") == 1
+            assert "refuses to store completions of m: exactly-once does without" in told
+            assert "may be paid twice" in told
+    states = {(row["state"], row["error_class"]) for row in ledger.summary()}
+    assert ("interrupted", "connection") in states
+    assert "not_served" not in {error for _, error in states}
+
+
+@pytest.mark.parametrize(
+    ("param", "message", "store"),
+    [
+        ("store", "no", False),
+        ("metadata", "no", False),
+        (None, "Unrecognized request argument supplied: store", False),
+        (None, "extra fields not permitted: metadata", False),
+        (None, "the storey is unknown", True),
+        ("messages", "'the store is closed' is too long", True),
+    ],
+)
+def test_a_refusal_of_the_store_is_told_from_others(param, message, store):
+    refused = Failure(BAD_REQUEST, message, 400, param=param)
+    assert Dialect().without({"store": True}, refused).store is store
+    assert Dialect().without({}, refused).store
 
 
 def test_without_it_nothing_asks_the_endpoint_to_keep_anything(ledger):

@@ -138,6 +138,36 @@ def test_a_budget_needs_a_price_and_a_limit_of_length(price):
         asyncio.run(client.complete([{"role": "user", "content": "x"}]))
 
 
+@pytest.mark.parametrize("served", [True, False])
+def test_the_cost_of_a_call_that_was_looked_up_takes_the_place_of_the_most_it_might_have_been(
+    tmp_path, price, served
+):
+    """A killed process left a call of which nobody knew the end; the endpoint has its completion, or has none."""
+    ask = [{"role": "user", "content": "sentence 0"}]
+    with ScriptedServer({"sentence 0": "[]"}) as server:
+        options = {"price": price, "exactly_once": True, "timeout": 0.5}
+        for start in range(2):
+            with Ledger(tmp_path / "ledger.db") as ledger:
+                budget = Budget(10**9, ledger.spent())
+                assert (budget.possible > 0, budget.unpriced) == (start == 1, start)
+                client = ChatClient("m", server.base_url, ledger=ledger, budget=budget, **options)
+                (reply,) = client.complete_many([ask], max_tokens=10)
+                assert not reply.cached
+                ledger.store.flush()
+                spent = ledger.spent()
+                assert (budget.known, budget.possible, budget.unpriced) == (spent.known, 0, 0)
+                assert spent == Spent(spent.known)
+                if start == 0:
+                    ledger.store.write(
+                        "UPDATE call SET state = 'interrupted', reply = NULL, nano_usd = NULL, finish_reason = NULL"
+                    )
+                    if not served:
+                        ledger.store.write(
+                            "UPDATE note SET value = 'another' WHERE name LIKE 'name of this%'"
+                        )
+        assert server.bill.answers == (1 if served else 2)
+
+
 def test_a_cost_that_nobody_knows_is_counted_and_never_zero(tmp_path):
     with Ledger(tmp_path / "ledger.db") as ledger:
         for _ in range(3):

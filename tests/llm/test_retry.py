@@ -54,9 +54,18 @@ def test_a_date_is_told_by_the_endpoints_clock(hours):
     assert _retry_after({"retry-after": "Mon, 99 Foo 2026 00:00:00 GMT"}) is None
 
 
+@pytest.mark.parametrize(
+    ("status", "interrupted"),
+    [(504, True), (524, True), (500, False), (502, False), (503, False), (529, False)],
+)
+def test_a_gateway_that_did_not_wait_leaves_open_whether_the_work_was_done(status, interrupted):
+    failure = classify_status(status, "", CIMultiDict(), b"<html>timed out</html>")
+    assert (failure.error_class, failure.interrupted) == (SERVER, interrupted)
+
+
 def test_waits_grow_to_a_ceiling():
     policy = RetryPolicy(first_wait=1.0, longest_wait=8.0)
-    for sends, most in ((1, 1), (2, 2), (3, 4), (4, 8), (50, 8)):
+    for sends, most in ((1, 1), (2, 2), (3, 4), (4, 8), (50, 8), (5_000, 8)):
         waits = [policy.wait(sends) for _ in range(50)]
         assert 0.1 * most <= min(waits) <= max(waits) <= most
 

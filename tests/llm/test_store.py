@@ -52,6 +52,29 @@ def test_what_was_awaited_is_seen_by_others_and_many_waiters_share_a_commit(stor
     assert sum(sql.startswith("BEGIN") for sql in begins) < 20
 
 
+def test_what_is_written_in_a_commit_that_still_runs_is_waited_for(store, monkeypatch):
+    begun, go_on, commit = threading.Event(), threading.Event(), store._commit
+
+    def slow(queue):
+        if queue:
+            begun.set()
+            assert go_on.wait(10)
+        return commit(queue)
+
+    async def run() -> None:
+        store.write(PUT, 1)
+        await asyncio.to_thread(begun.wait)
+        waiting = asyncio.ensure_future(store.committed())
+        await asyncio.sleep(0.05)
+        early = waiting.done()
+        go_on.set()
+        await waiting
+        assert (early, _values(store.path)) == (False, [1])
+
+    monkeypatch.setattr(store, "_commit", slow)
+    asyncio.run(run())
+
+
 def test_threads_may_write_at_once(store):
     def put(first: int) -> None:
         for i in range(first, first + 100):

@@ -43,6 +43,8 @@ def lost(response: Response, fault: str | None, drip: float) -> Response:
     body, half = response.body, len(response.body) // 2
     if fault == "reset_billed":
         return replace(response, cut=-1, reset=True)
+    if fault == "gateway_timeout":
+        return Response(504, HTML, {"content-type": "text/html"})
     if fault == "partial_body":
         return replace(response, cut=half)
     if fault == "wrong_length":
