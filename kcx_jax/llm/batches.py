@@ -11,7 +11,7 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -67,8 +67,9 @@ class BatchSender:
         self._last = 0.0
         self._enqueued = 0.0
         self._work: set[asyncio.Task[None]] = set()
+        self._alone: set[asyncio.Task[None]] = set()  # these come to their end after a stop too
         self._ready = self.loop.create_task(self._adopt_all())
-        self._spawn(self._cut_files())
+        self._spawn(self._cut_files(), self._work)
 
     @property
     def stopping(self) -> bool:
@@ -89,11 +90,15 @@ class BatchSender:
             known = len(self._ledger.answers(key))
             await self._until_ready()
             if len(bodies := self._ledger.answers(key)) > known:  # an adopted batch had it
-                return Sent(self._ledger.call_of(key), bodies[-1], 0, 0.0, 0, batch=True)
+                call = self._ledger.call_of(key)
+                return Sent(call, bodies[-1], 0, 0.0, self._online.take_back(call), batch=True)
         await self._until_ready()
         body = self._online.body(request)
         size = len(json.dumps(body, ensure_ascii=False).encode())
         reserved = await self._online.reserve(request, size, batch=True)
+        if self.stopping:  # nobody would ever take it from the queue
+            self._online.settle(reserved, 0)
+            raise Stopped("stopped before this request was sent")
         waiting = _Waiting(request, key, stage, record, self.loop.create_future(), body, size, reserved)
         self._put(waiting)
         return await waiting.future
@@ -115,10 +120,10 @@ class BatchSender:
                 raise Stopped("stopped while batches of an earlier start were waited for") from None
             raise
 
-    def _spawn(self, coroutine) -> None:
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], tasks: "set[asyncio.Task[None]]") -> None:
         task = self.loop.create_task(coroutine)
-        self._work.add(task)
-        task.add_done_callback(self._work.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
 
     async def _cut_files(self) -> None:
         """Close a file when it is full, or when no request has come for a while."""
@@ -135,7 +140,7 @@ class BatchSender:
                     part = self._take()
                     if not part:  # as many tokens as may be are enqueued: wait for a batch to end
                         break
-                    self._spawn(self._serve(part))
+                    self._serve(part)
         except asyncio.CancelledError:
             self._give_up(self._queue)
             raise
@@ -167,21 +172,24 @@ class BatchSender:
             if not waiting.future.done():
                 waiting.future.set_exception(Stopped("stopped while a batch was waited for"))
 
-    async def _serve(self, part: list[_Waiting]) -> None:
+    def _serve(self, part: list[_Waiting]) -> None:
+        if len(part) >= self._settings.smallest:
+            self._spawn(self._serve_together(part), self._work)
+            return
+        self._say(f"{len(part)} requests are too few for a batch and go by themselves, at the full price")
+        for waiting in part:
+            self._spawn(self._send_alone(waiting), self._alone)
+
+    async def _serve_together(self, part: list[_Waiting]) -> None:
         try:
-            if len(part) < self._settings.smallest:
-                self._say(
-                    f"{len(part)} requests are too few for a batch and go by themselves, at the full price"
-                )
-                await asyncio.gather(*(self._send_alone(waiting) for waiting in part))
-            else:
-                await self._send_together(part)
+            await self._send_together(part)
         except asyncio.CancelledError:
             self._give_up(part)
             raise
         except Exception as error:
             for waiting in part:
                 if not waiting.future.done():
+                    self._online.settle(waiting.reserved, None)  # its batch may be served all the same
                     waiting.future.set_exception(error)
 
     async def _send_alone(self, waiting: _Waiting) -> None:
@@ -192,7 +200,8 @@ class BatchSender:
             if not waiting.future.done():
                 waiting.future.set_exception(error)
         else:
-            waiting.future.set_result(sent)
+            if not waiting.future.done():
+                waiting.future.set_result(sent)
 
     async def _send_together(self, part: list[_Waiting]) -> None:
         name = uuid.uuid4().hex
@@ -225,15 +234,17 @@ class BatchSender:
 
     async def _create(self, name: str, lines: bytes) -> str:
         sdk = self.transport.sdk
-        file = await self._ask(lambda: sdk.files.create(file=(f"{name}.jsonl", lines), purpose="batch"))
+        files, batches = sdk.files.with_raw_response, sdk.batches.with_raw_response
+        file = await self._ask(lambda: files.create(file=(f"{name}.jsonl", lines), purpose="batch"))
         self._ledger.batch_is(name, "uploaded", file_id=file.id)
         await self._ledger.committed()
         crash_point("batch_uploaded")
         metadata = {"kcx_run": ledger_name(self._ledger), "kcx_batch": name}
         batch = await self._ask(
-            lambda: sdk.batches.create(
+            lambda: batches.create(
                 input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h", metadata=metadata
-            )
+            ),
+            made=partial(self._find, name),
         )
         self._ledger.batch_is(name, "created", batch_id=batch.id)
         await self._ledger.committed()
@@ -244,7 +255,7 @@ class BatchSender:
         """Wait for a batch to end and keep its results; a call without one was not served."""
         sdk, said = self.transport.sdk, ""
         while True:
-            batch = await self._ask(lambda: sdk.batches.retrieve(batch_id))
+            batch = await self._ask(lambda: sdk.batches.with_raw_response.retrieve(batch_id))
             counts = batch.request_counts
             told = f"batch {batch_id}: {batch.status}"
             told += f", {counts.completed} of {counts.total} done" if counts else ""
@@ -264,7 +275,7 @@ class BatchSender:
     async def _keep_results(self, name: str, batch: Any) -> None:
         open_calls, strange = self._ledger.open_calls(name), 0
         for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
-            content = await self._ask(partial(self.transport.sdk.files.content, file_id))
+            content = await self._ask(partial(self.transport.sdk.files.with_raw_response.content, file_id))
             for each in read_results(content.content):
                 if each.call not in open_calls:
                     strange += 1
@@ -298,42 +309,57 @@ class BatchSender:
                 self._put(waiting)
 
     async def _adopt_all(self) -> None:
-        """Collect the batches that an earlier start left."""
-        for name, batch_id in self._ledger.open_batches():
-            found = batch_id or await self._find(name)
-            if found is None:  # it was never created: its requests are asked anew
-                for call in self._ledger.open_calls(name):
+        """Collect the batches of this model that an earlier start left."""
+        for name, batch_id in self._ledger.open_batches(self._online.model):
+            calls = self._ledger.open_calls(name)
+            if batch_id is None and (batch := await self._find(name)) is not None:
+                batch_id = batch.id
+            if batch_id is None:  # it was never created: its requests are asked anew
+                for call in calls:
                     self._ledger.fail(call, Failure("not_served", "its batch was never created"))
                 self._ledger.batch_is(name, "collected")
                 await self._ledger.committed()
-                continue
-            self._ledger.batch_is(name, "created", batch_id=found)
-            self._say(f"batch {found} of an earlier start is waited for")
-            await self._collect(name, found)
+            else:
+                self._ledger.batch_is(name, "created", batch_id=batch_id)
+                self._say(f"batch {batch_id} of an earlier start is waited for")
+                await self._collect(name, batch_id)
+            for call in calls:  # what an answer cost is known once it is read
+                if self._ledger.outcome(call)[0] is None:
+                    self._online.settle(self._online.take_back(call), 0)
 
-    async def _find(self, name: str) -> str | None:
+    async def _find(self, name: str) -> Any:
+        """The batch `name` as the endpoint has it, or None."""
         run, sdk, after = ledger_name(self._ledger), self.transport.sdk, None
         while True:
             options: dict[str, Any] = {"limit": 100} if after is None else {"limit": 100, "after": after}
-            page = await self._ask(partial(sdk.batches.list, **options))
+            page = await self._ask(partial(sdk.batches.with_raw_response.list, **options))
             for batch in page.data:
                 metadata = batch.metadata or {}
                 if metadata.get("kcx_run") == run and metadata.get("kcx_batch") == name:
-                    return batch.id
+                    return batch
             if not page.data or not getattr(page, "has_more", False):
                 return None
             after = page.data[-1].id
 
-    async def _ask(self, request: Callable[[], Any]) -> Any:
-        """An answer of the SDK, asked again while the trouble may pass."""
+    async def _ask(
+        self, request: Callable[[], Any], made: Callable[[], Coroutine[Any, Any, Any]] | None = None
+    ) -> Any:
+        """What a raw response of the SDK holds, asked again while the trouble may pass. `made`: looks for what an
+        earlier try has made, whose response was lost."""
         import openai
 
         begun = time.monotonic()
         for sends in range(1, 1_000):
+            if sends > 1 and made is not None and (found := await made()) is not None:
+                return found
             try:
-                return await request()
+                response = await request()
             except openai.APIError as error:
                 failure = classify(error)
+            else:
+                if not response.content.lstrip().startswith(b"<"):
+                    return response.parse()
+                failure = Failure(on.SERVER, f"HTTP {response.status_code} with a page in place of JSON")
             patient = time.monotonic() - begun < self._online.policy.patience
             if failure.error_class in (on.BAD_REQUEST, on.REFUSED, on.QUOTA) or not patient:
                 break

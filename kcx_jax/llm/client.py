@@ -36,8 +36,8 @@ class ChatClient:
     in this process or a later one; an ``offline`` client has nothing but the ledger. `price` is what calls
     are billed at (None: their cost is unknown), and `budget` what they may cost. With ``exactly_once`` the
     endpoint is told to keep its completions, and one whose reply was lost is looked up before it is asked for
-    again. With `batch` they go through the Batch API. Raises `UsageError` when a needed key is absent, and for
-    a budget without a price.
+    again. With `batch` they go through the Batch API. Raises `UsageError` when a needed key is absent, for a
+    budget without a price, and for a request without `batch` while an earlier start's batches are at the endpoint.
     """
 
     def __init__(
@@ -202,6 +202,8 @@ class ChatClient:
         return self._sender
 
     def _new_sender(self) -> Sender | BatchSender:
+        if self.batch is None:
+            self._refuse_open_batches()
         online = Sender(
             self._transport,
             self.ledger,
@@ -221,6 +223,13 @@ class ChatClient:
         if isinstance(self.ledger, NoLedger):
             raise UsageError("batches need a ledger: a crash would lose them, and they are paid")
         return BatchSender(online, self.ledger, self.batch, _say)
+
+    def _refuse_open_batches(self) -> None:
+        if left := len(self.ledger.open_batches(self.model)):
+            raise UsageError(
+                f"{left} batches of {self.model} that an earlier start sent are still at the endpoint, and without "
+                "them their requests would be paid again. Go on with --batch, which collects them."
+            )
 
     def _transport(self) -> Transport:
         return Transport(

@@ -14,11 +14,13 @@ from kcx_jax.llm import (
     Ledger,
     ReplyError,
     RetryPolicy,
+    Stopped,
     load_prices,
 )
 from kcx_jax.testing.llm_server import BatchRules, ScriptedServer
 from kcx_jax.testing.llm_server.batches import Batches
 from kcx_jax.testing.llm_server.files import Files
+from kcx_jax.testing.llm_server.http import Refused, Response, refusal
 
 QUICK = RetryPolicy(first_wait=0.01, longest_wait=0.02)
 ANSWERS = {f"sentence {i}": f'[Person("{i}")]' for i in range(60)}
@@ -203,8 +205,118 @@ def test_batches_of_an_earlier_start_are_collected_and_not_paid_again(tmp_path):
         assert server.bill.paid_twice == 0
 
 
-def _leave_early(server, ledger) -> None:
-    client = ChatClient("m", server.base_url, ledger=ledger, batch=_settings())
+def test_what_an_earlier_start_set_aside_gives_way_to_what_its_batches_cost(tmp_path):
+    """Ten of their rows failed, and one batch was never created: neither was paid."""
+
+    def plan(ask):
+        return "server_error" if ask.sentence in ALL[:10] else None
+
+    price = load_prices()["gpt-4o-mini"]
+    with ScriptedServer(ANSWERS, plan, batches=BatchRules(in_progress=0.5)) as server:
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            with pytest.raises(TimeoutError):
+                _leave_early(server, ledger, price=price)
+            ledger.new_batch("never", "m", 1)
+            facts = {"stage": "", "record": "", "model": "m", "request": "{}", "batch": "never"}
+            ledger.intend(b"k", reserved=10**6, **facts)
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            budget = Budget(10**9, ledger.spent())
+            assert budget.possible > 10**6
+            assert budget.unpriced == 61
+            assert _answers(server, ledger, price=price, budget=budget) == list(ANSWERS.values())
+            ledger.store.flush()
+            assert server.bill.batch_answers == 60
+            assert (budget.known, budget.possible, budget.unpriced) == (ledger.spent().known, 0, 0)
+
+
+def test_without_batches_a_run_that_has_some_at_the_endpoint_is_refused(tmp_path):
+    """Another model's batches are no matter of this client."""
+    with ScriptedServer(ANSWERS, batches=BatchRules(in_progress=0.5)) as server:
+        with Ledger(tmp_path / "ledger.db") as ledger, pytest.raises(TimeoutError):
+            _leave_early(server, ledger)
+        with Ledger(tmp_path / "ledger.db") as ledger:
+            client = ChatClient("m", server.base_url, ledger=ledger)
+            with pytest.raises(UsageError, match=r"^3 batches of m .* Go on with --batch"):
+                list(client.complete_many([[{"role": "user", "content": ALL[0]}]], max_tokens=50))
+            assert server.bill.answers == 0
+            other = ChatClient("other", server.base_url, ledger=ledger)
+            (reply,) = other.complete_many([[{"role": "user", "content": ALL[0]}]], max_tokens=50)
+            assert reply.text == ANSWERS[ALL[0]]
+            assert _answers(server, ledger) == list(ANSWERS.values())
+            (reply,) = client.complete_many([[{"role": "user", "content": ALL[0]}]], max_tokens=50)
+            assert reply.cached
+        assert (server.bill.batch_answers, server.bill.answers, server.bill.paid_twice) == (60, 1, 0)
+
+
+def test_a_batch_that_was_created_though_its_reply_was_lost_is_not_created_again(ledger, monkeypatch):
+    tried = []
+
+    def create(self, body):
+        tried.append(body["metadata"]["kcx_batch"])
+        response = real(self, body)
+        if len(tried) == 1:
+            raise Refused(refusal(504, "upstream timed out"))
+        return response
+
+    real = Batches.create
+    monkeypatch.setattr(Batches, "create", create)
+    with ScriptedServer(ANSWERS) as server:
+        assert _answers(server, ledger, ALL[:20]) == list(ANSWERS.values())[:20]
+        assert (server.bill.batch_answers, server.bill.answers) == (20, 0)
+    assert len(tried) == 1
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/json"])
+@pytest.mark.parametrize("path", ["/v1/files", "/v1/batches", "/v1/batches/batch_00000000", "/content"])
+def test_pages_in_place_of_the_batch_apis_answers_pass(ledger, monkeypatch, path, kind):
+    """What was asked is done all the same; only the response is another."""
+    pages = []
+
+    async def respond(self, request):
+        response = await real(self, request)
+        if request.path.endswith(path) and len(pages) < 2:
+            pages.append(request.method)
+            return Response(200, b"\n<html>maintenance</html>", {"content-type": kind})
+        return response
+
+    real = ScriptedServer._respond
+    monkeypatch.setattr(ScriptedServer, "_respond", respond)
+    with ScriptedServer(ANSWERS) as server:
+        assert _answers(server, ledger, ALL[:20]) == list(ANSWERS.values())[:20]
+        assert (server.bill.batch_answers, server.bill.answers) == (20, 0)
+    assert pages == {"/v1/files": ["POST"] * 2, "/v1/batches": ["POST", "GET"]}.get(path, ["GET"] * 2)
+
+
+def test_requests_that_go_by_themselves_come_to_their_end_after_a_stop(ledger):
+    """Two are under way, two wait for their turn; what is asked later is refused."""
+
+    async def run(server: ScriptedServer) -> list:
+        client = ChatClient("m", server.base_url, ledger=ledger, concurrency=2, batch=_settings())
+
+        def ask(sentence: str):
+            return client.complete([{"role": "user", "content": sentence}], max_tokens=50)
+
+        try:
+            asked = asyncio.gather(*map(ask, ALL[:4]), return_exceptions=True)
+            while server.bill.requests < 2:
+                await asyncio.sleep(0.01)
+            client.stop()
+            with pytest.raises(Stopped):
+                await ask(ALL[4])
+            return await asked
+        finally:
+            await client.aclose()
+
+    with ScriptedServer(ANSWERS, latency=0.5) as server:
+        found = asyncio.run(asyncio.wait_for(run(server), 30))
+        assert [reply.text for reply in found[:2]] == [ANSWERS[sentence] for sentence in ALL[:2]]
+        assert all(isinstance(error, Stopped) for error in found[2:])
+        assert server.bill.requests == server.bill.answers == 2
+    assert [(row["state"], row["calls"]) for row in ledger.summary()] == [("answered", 2)]
+
+
+def _leave_early(server, ledger, **options) -> None:
+    client = ChatClient("m", server.base_url, ledger=ledger, batch=_settings(), **options)
 
     async def run() -> None:
         asks = [client.complete([{"role": "user", "content": one}], max_tokens=50) for one in ALL]
