@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from kcx_jax.errors import UsageError
+from kcx_jax.errors import BudgetExceeded, UsageError
 from kcx_jax.llm import (
     BatchSettings,
     Budget,
@@ -171,6 +171,23 @@ def test_a_batch_that_fails_as_a_whole_ends_with_its_reason(ledger):
     rules = BatchRules(requests=10)
     with ScriptedServer(ANSWERS, batches=rules) as server, pytest.raises(EndpointError, match="batch"):
         _answers(server, ledger)
+
+
+def test_a_batch_that_fails_wakes_those_who_wait_for_its_share_of_the_budget(ledger):
+    """About twelve requests fit into the budget; whoever nobody answers would wait for ever."""
+
+    async def run(server: ScriptedServer) -> list:
+        options = {"price": load_prices()["gpt-4o-mini"], "budget": Budget(300_000), "batch": _settings()}
+        client = ChatClient("m", server.base_url, ledger=ledger, retry=QUICK, **options)
+        asks = [client.complete([{"role": "user", "content": one}], max_tokens=50) for one in ALL]
+        try:
+            return await asyncio.wait_for(asyncio.gather(*asks, return_exceptions=True), 20)
+        finally:
+            await client.aclose()
+
+    with ScriptedServer(ANSWERS, batches=BatchRules(requests=1)) as server:
+        ends = {type(error) for error in asyncio.run(run(server))}
+    assert ends == {EndpointError, BudgetExceeded}
 
 
 def test_batches_cost_their_share_and_the_budget_holds(tmp_path):
