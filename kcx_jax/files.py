@@ -105,15 +105,20 @@ def held_alone(lock: Path, refusal: str) -> Iterator[None]:
     except OSError as error:
         raise KcxError(f"cannot write {lock}: {error.strerror or error}") from error
     with handle:
-        try:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise KcxError(refusal) from error
-        except (ImportError, OSError):
-            pass  # no locks here
+        lock_alone(handle, refusal)
         yield
+
+
+def lock_alone(handle: IO, refusal: str) -> None:
+    """Lock an open file until it is closed; `KcxError` with `refusal` where somebody has locked it."""
+    try:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise KcxError(refusal) from error
+    except (ImportError, OSError):
+        pass  # no locks here
 
 
 def _free_name(out: Path) -> Path:

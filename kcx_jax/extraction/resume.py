@@ -1,26 +1,28 @@
 """A JSON Lines file of results that a stopped run continues.
 
 Until all is written the lines stand in a file beside it, `NAME.partial`, whose first line holds the
-settings of the run: only the same settings continue it.
+settings of the run: only the same settings continue it, and one run at a time.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
 from kcx_jax.corpora import Record
 from kcx_jax.corpora.jsonl import json_line
 from kcx_jax.errors import KcxError, UsageError
-from kcx_jax.files import atomic_write, refuse_existing
+from kcx_jax.files import atomic_write, lock_alone, refuse_existing
 
 
 class ResumableOutput:
     """``with ResumableOutput(path, settings) as output``: `remaining`, then `write` each, then `finish`.
 
     Raises `KcxError` when `path` exists and `overwrite` is false, or cannot be written; `UsageError` when a
-    stopped run had other settings and left results (with `overwrite` it is started anew).
+    stopped run had other settings and left results (with `overwrite` it is started anew). To enter it while another
+    run writes there is a `KcxError`, too.
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], overwrite: bool = False):
@@ -34,20 +36,32 @@ class ResumableOutput:
         refuse_existing(path, overwrite)
 
     def __enter__(self) -> "ResumableOutput":
-        try:
-            self._continue()
-            self._handle: IO[bytes] = self.partial.open("ab")
-        except OSError as error:
-            raise self._cannot_write(error) from error
+        with ExitStack() as stack:
+            try:
+                self.partial.parent.mkdir(parents=True, exist_ok=True)
+                self._handle: IO[bytes] = stack.enter_context(self.partial.open("ab"))
+                self._take()
+                self._continue()
+            except OSError as error:
+                raise self._cannot_write(error) from error
+            stack.pop_all()  # open, and locked, until the run ends
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._handle.close()
 
+    def _take(self) -> None:
+        """Lock the partial file; `KcxError` where another run has it, or has just put it in its place."""
+        lock_alone(
+            self._handle, f"another run writes {self.partial}. Wait for its end, or choose another output."
+        )
+        locked = os.fstat(self._handle.fileno())
+        if not self.partial.exists() or not os.path.samestat(self.partial.stat(), locked):
+            raise KcxError(f"another run has just finished {self.path}. Choose another output.")
+
     def _continue(self) -> None:
         """Leave the partial file with a header and whole lines only."""
-        self.partial.parent.mkdir(parents=True, exist_ok=True)
-        if self.partial.exists():
+        if self.partial.stat().st_size:
             with self.partial.open("rb") as lines:
                 header = lines.readline()
                 if header == self._header:
@@ -64,8 +78,9 @@ class ResumableOutput:
                     f"({_difference(header, self._header)}). Run it again as it was, or pass "
                     "--overwrite to start anew."
                 )
-        with atomic_write(self.partial, "wb", overwrite=True) as handle:
-            handle.write(self._header)
+        self._handle.truncate(0)  # a new file would not be the locked one
+        self._handle.write(self._header)
+        self._handle.flush()
 
     def remaining(self, records: Iterator[Record]) -> Iterator[Record]:
         """The records after those that are done; `KcxError` when those are not the ones that were done."""
@@ -92,7 +107,6 @@ class ResumableOutput:
 
     def finish(self) -> None:
         """Put the finished file in its place."""
-        self._handle.close()
         with self.partial.open("rb") as lines, atomic_write(self.path, "wb", self.overwrite) as handle:
             lines.readline()
             while block := lines.read(1 << 20):

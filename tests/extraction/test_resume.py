@@ -2,7 +2,8 @@
 
 import pytest
 
-from kcx_jax.errors import UsageError
+from kcx_jax.corpora import Record
+from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.extraction.resume import ResumableOutput
 
 
@@ -14,3 +15,37 @@ def test_a_stopped_run_without_a_result_is_begun_anew(tmp_path):
         output.write({"id": "0", "text": "x"})
     with pytest.raises(UsageError, match=r"other settings \(model\)"), ResumableOutput(path, {"model": "c"}):
         pass
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("model", ["a", "b"])
+def test_a_second_run_is_refused_while_the_first_writes(tmp_path, model, overwrite):
+    path = tmp_path / "out.jsonl"
+    records = [Record(str(number), "und", f"text {number}") for number in range(3)]
+    with ResumableOutput(path, {"model": "a"}) as output:
+        for record in output.remaining(iter(records)):
+            with (
+                pytest.raises(KcxError, match="another run writes"),
+                ResumableOutput(path, {"model": model}, overwrite),
+            ):
+                pass
+            output.write(record.to_json())
+        output.finish()
+    assert path.read_text().count("\n") == 3
+    assert [each.name for each in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+def test_a_run_that_ends_while_the_next_begins_is_not_begun_again(tmp_path, monkeypatch):
+    path = tmp_path / "out.jsonl"
+    first, second = ResumableOutput(path, {"model": "a"}), ResumableOutput(path, {"model": "a"})
+    first.__enter__()
+
+    def end_first(handle, refusal):
+        first.finish()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("kcx_jax.extraction.resume.lock_alone", end_first)
+        with pytest.raises(KcxError, match="has just finished"), second:
+            pass
+    first.__exit__()
+    assert [each.name for each in tmp_path.iterdir()] == ["out.jsonl"]
