@@ -79,8 +79,11 @@ class ChatClient:
             )
 
     def _forget(self) -> None:
-        self._sender: Sender | BatchSender | None = None
-        self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        # Callers in several threads have an event loop each, and nothing of one is of use in another.
+        self._senders: dict[asyncio.AbstractEventLoop, Sender | BatchSender] = {}
+        self._turns: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, bytes], asyncio.Lock] = (
+            WeakValueDictionary()
+        )
 
     def within(self, ledger: Ledger, budget: Budget | None = None) -> "ChatClient":
         """The same client, keeping its calls in `ledger`, its cost within `budget`."""
@@ -186,20 +189,23 @@ class ChatClient:
 
     def stop(self) -> None:
         """Send nothing more: requests under way come to their end, later ones raise `Stopped`."""
-        if self._sender is not None:
-            self._sender.stopping = True
+        for sender in list(self._senders.values()):
+            sender.stopping = True
 
     async def aclose(self) -> None:
         """Close the connections of the running event loop."""
-        if self._sender is not None and self._sender.loop is asyncio.get_running_loop():
-            sender, self._sender = self._sender, None
+        sender = self._senders.pop(asyncio.get_running_loop(), None)
+        if sender is not None:
             sender.stopping = True
             await sender.transport.close()
 
     def _connection(self) -> Sender | BatchSender:
-        if self._sender is None or self._sender.loop is not asyncio.get_running_loop():
-            self._sender = self._new_sender()
-        return self._sender
+        loop = asyncio.get_running_loop()
+        if loop not in self._senders:
+            for ended in [each for each in list(self._senders) if each.is_closed()]:
+                self._senders.pop(ended, None)  # without `aclose`
+            self._senders[loop] = self._new_sender()
+        return self._senders[loop]
 
     def _new_sender(self) -> Sender | BatchSender:
         if self.batch is None:
@@ -241,7 +247,7 @@ class ChatClient:
         )
 
     def _turn(self, key: bytes) -> asyncio.Lock:
-        return self._turns.setdefault(key, asyncio.Lock())
+        return self._turns.setdefault((asyncio.get_running_loop(), key), asyncio.Lock())
 
 
 def _say(line: str) -> None:

@@ -43,6 +43,19 @@ def test_results_come_in_order_from_an_endpoint(served):
     ]
 
 
+def test_several_callers_of_one_extractor_do_not_wait_for_each_other(served):
+    extractor, _ = served(latency=0.2)
+    texts = [ENGLISH, NOTHING, CHINESE]
+
+    async def one():
+        return [result.record async for result in extractor.aextract(texts, CLASSES)]
+
+    async def run():
+        return await asyncio.wait_for(asyncio.gather(one(), one(), one()), 60)
+
+    assert asyncio.run(run()) == [[each.record for each in extractor.extract(texts, CLASSES)]] * 3
+
+
 def test_the_loop_goes_on_while_the_model_works():
     source = _Held()
 

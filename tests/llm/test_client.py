@@ -402,6 +402,23 @@ def test_equal_requests_at_the_same_time_are_sent_once(ledger):
         assert server.bill.requests == 1
 
 
+def test_callers_in_several_threads_do_not_wait_for_each_other():
+    found = []
+
+    def ask():
+        found.append([reply.text for reply in client.complete_many(map(_ask, range(3)))])
+
+    with ScriptedServer(ANSWERS, latency=0.2) as server:
+        client = ChatClient("m", server.base_url)
+        threads = [threading.Thread(target=ask, daemon=True) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert found == [list(ANSWERS.values())[:3]] * 4
+    assert not client._senders, "each caller's connections are closed"
+
+
 def test_structured_output_is_asked_for_and_left_out_where_it_is_refused(ledger):
     for structured in (True, False):
         with ScriptedServer(ANSWERS, structured=structured) as server:
