@@ -44,7 +44,8 @@ def url_of(listening: socket.socket) -> str:
 def serve(settings: Settings, listening: socket.socket, load: Callable[[], Service]) -> None:
     """Answer requests until a signal says to end; `load` makes what answers them, on a thread of its own.
 
-    SIGTERM and Ctrl-C let what is under way come to its end (`Settings.drain`), a second one does not. Raises what
+    SIGTERM and Ctrl-C let what is under way come to its end (`Settings.drain`), a second one does not; a model that is
+    still being loaded is not waited for. Raises what
     `load` raises, and `KeyboardInterrupt` after Ctrl-C.
     """
     state = ServerState(settings)
@@ -61,12 +62,11 @@ def serve(settings: Settings, listening: socket.socket, load: Callable[[], Servi
             failures.append(error)
             server.should_exit = True
 
-    loader = threading.Thread(target=loading, name="kcx-load")
+    loader = threading.Thread(target=loading, name="kcx-load", daemon=True)
     loader.start()
     try:
         asyncio.run(server.serve(sockets=[listening]))
     finally:
-        loader.join()
         if state.loaded is not None:
             state.loaded.engine.close()
     if failures:

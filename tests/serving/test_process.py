@@ -103,6 +103,16 @@ def test_a_signal_under_load_loses_nothing_that_was_taken(started, number):
     assert '"event": "stopped"' in log
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_does_not_wait_for_a_model_that_is_being_loaded(started, number):
+    process, url = started(load="threading.Event().wait(600)")
+    assert httpx.get(f"{url}/ready", timeout=60).status_code == 503
+    process.send_signal(number)
+    _, log = process.communicate(timeout=60)
+    assert process.returncode == (0 if number == signal.SIGTERM else -signal.SIGINT)
+    assert '"event": "stopped"' in log
+
+
 def test_what_takes_too_long_after_the_signal_is_told_so(started):
     process, url = started(held=True, drain=0.3)
     until_ready(url)
