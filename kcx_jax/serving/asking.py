@@ -10,8 +10,15 @@ from kcx_jax.decoding.live import Live, Ticket, Wanted
 AT_ONCE = 16  # asks of one request in the engine together: a long text shares the slots with others
 
 
-async def answer(engine: Live, wanted: Wanted, on_text: Callable[[str], None] | None = None) -> Generated:
-    """The answer. Cancelled, it leaves the engine's queue or slot. Raises as `Live.submit` and its tickets."""
+async def answer(
+    engine: Live,
+    wanted: Wanted,
+    on_text: Callable[[str], None] | None = None,
+    on_taken: Callable[[], None] = lambda: None,
+) -> Generated:
+    """The answer; `on_taken` is called once the engine has the request. Cancelled, it leaves the engine's queue or
+    slot. Raises as `Live.submit` and its tickets.
+    """
     tickets: list[Ticket] = []
     left = threading.Event()
 
@@ -22,6 +29,7 @@ async def answer(engine: Live, wanted: Wanted, on_text: Callable[[str], None] | 
 
     try:
         await asyncio.to_thread(submit)  # which takes seconds for a schema that is new
+        on_taken()
         return await asyncio.wrap_future(tickets[0].future)
     finally:
         left.set()  # before the list is looked at: whoever comes second cancels
@@ -48,7 +56,9 @@ async def answers(
 
 
 async def pieces(engine: Live, wanted: Wanted) -> AsyncGenerator[str | Generated]:
-    """The answer's text in pieces as it grows, and last the answer. Closed early, it leaves the engine."""
+    """First an empty piece, once the engine has taken the request; the answer's text in pieces as it grows, and last
+    the answer. Closed early, it leaves the engine.
+    """
     loop, news = asyncio.get_running_loop(), asyncio.Event()
     texts = [""]
 
@@ -59,15 +69,18 @@ async def pieces(engine: Live, wanted: Wanted) -> AsyncGenerator[str | Generated
     def on_text(text: str) -> None:
         loop.call_soon_threadsafe(hear, text)
 
-    asked = asyncio.create_task(answer(engine, wanted, on_text))
+    asked = asyncio.create_task(answer(engine, wanted, on_text, news.set))
     asked.add_done_callback(lambda _: news.set())
-    sent = ""
+    sent: str | None = None
     try:
         while True:
             await news.wait()
             news.clear()
             done = asked.done()
             text = asked.result().text if done else texts[0]
+            if sent is None:
+                sent = ""
+                yield sent
             if len(text) > len(sent) and text.startswith(sent):
                 yield text[len(sent) :]
                 sent = text

@@ -149,8 +149,6 @@ async def _answered(
 async def _events(
     request: Request, service: Service, body: OpenAIRequest, asked: _Asked, form: Form
 ) -> AsyncGenerator[bytes]:
-    if (first := form.first()) is not None:
-        yield event(first)
     async with aclosing(pieces(service.engine, asked.wanted)) as growing:
         async for piece in growing:
             if isinstance(piece, Generated):
@@ -159,8 +157,10 @@ async def _events(
                 yield event(form.last(piece.finish_reason))
                 if body.stream_options is not None and body.stream_options.include_usage:
                     yield event(form.counts(usage))
-            else:
+            elif piece:
                 yield event(form.piece(piece))
+            elif (first := form.first()) is not None:
+                yield event(first)
     yield END
 
 

@@ -6,7 +6,8 @@ import json
 import openai
 import pytest
 
-from kcx_jax.decoding import Stops
+from kcx_jax.decoding import ContextTooLongError, Stops
+from kcx_jax.decoding.live import QueueFullError
 from kcx_jax.ops.sampling import GREEDY
 from kcx_jax.tokenizer.chat import ASSISTANT_ID, USER_ID
 
@@ -177,6 +178,24 @@ def test_neutral_and_harmless_values_are_taken(running):
     ]:
         found = running.post(f"/v1/{path}", {"model": "tiny"} | neutral | own)
         assert found.status_code == 200, found.text
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (ContextTooLongError(0, 10, 5000, 4096), 400, "context_length_exceeded"),
+        (QueueFullError(5), 429, "queue_full"),
+    ],
+)
+def test_an_error_before_a_stream_begins_is_its_status(serving, monkeypatch, error, status, code):
+    def refuse(*_):
+        raise error
+
+    running = serving()
+    monkeypatch.setattr(running.engine, "submit", refuse)
+    for path, own in (("completions", {"prompt": PROMPT}), ("chat/completions", {"messages": TURNS})):
+        found = running.post(f"/v1/{path}", {"model": "tiny", "stream": True, **own})
+        assert (found.status_code, found.json()["error"]["code"]) == (status, code)
 
 
 def test_an_error_in_a_stream_is_an_event(serving):
