@@ -142,9 +142,11 @@ def make(
         raise UsageError("say which model answers: either model, a folder or Hub id, or chat_model")
     given = {key: value for key, value in locals().items() if value is not None}
     if model is not None:
+        _refuse(given, ("base_url", "context_tokens"), "chat_model", "model")
         options = {key: given[key] for key in _ENGINE if key in given}
         extractor = Extractor.from_pretrained(model, adapter, **options)
     else:
+        _refuse(given, ("adapter", "dtype", "constraint"), "model", "chat_model")
         options = {key: given[key] for key in _ENDPOINT if key in given}
         extractor = Extractor.from_openai(str(chat_model), **options)
     return KcxComponent(
@@ -159,3 +161,9 @@ def make(
         alignment_mode=alignment_mode,
         overwrite_ents=overwrite_ents,
     )
+
+
+def _refuse(given: dict[str, Any], names: Sequence[str], with_: str, not_with: str) -> None:
+    for name in names:
+        if given.get(name) not in (None, []):
+            raise UsageError(f"{name} goes with {with_}, not with {not_with}")

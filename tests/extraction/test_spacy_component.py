@@ -118,6 +118,14 @@ def test_what_is_not_made_of_whole_tokens_is_told(pipeline, mode, spans):
             {"labels": ["person"], "chat_model": "any", "base_url": "http://localhost/v1", "overlap": 900},
             "by half of them",
         ),
+        ({"labels": ["person"], "chat_model": "any", "adapter": "x"}, "adapter goes with model"),
+        ({"labels": ["person"], "chat_model": "any", "constraint": "off"}, "constraint goes with model"),
+        ({"labels": ["person"], "chat_model": "any", "dtype": "float32"}, "dtype goes with model"),
+        (
+            {"labels": ["person"], "model": "x", "base_url": "http://localhost/v1"},
+            "base_url goes with chat_model",
+        ),
+        ({"labels": ["person"], "model": "x", "context_tokens": 300}, "context_tokens goes with chat_model"),
     ],
 )
 def test_a_config_that_cannot_be_is_refused_when_the_pipe_is_added(config, message):
