@@ -82,7 +82,7 @@ def json_line(row: Mapping[str, Any]) -> bytes:
     """One line of a JSON Lines file, "\\n" included; `KcxError` naming the row's id for what JSON has not."""
     try:
         line = json.dumps(row, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise KcxError(f"record {row.get('id')!r} cannot be written as JSON: {error}") from error
     return escaped(line).encode("utf-8") + b"\n"
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kcx_jax.corpora import Record
+from kcx_jax.corpora.jsonl import json_line
 from kcx_jax.corpora.lines import try_lines
 from kcx_jax.corpora.readers.parquet import is_parquet, try_texts
 from kcx_jax.errors import KcxError
@@ -56,10 +57,11 @@ def _record(line: str, where: str, number: int) -> Item:
 
 
 def _checked(item: Item) -> Item:
-    """The text, unless it is none."""
+    """The text, unless it is none, or its meta could not be written beside what is found in it (NaN has no JSON)."""
     if isinstance(item, Record):
         try:
             check_text(item)
+            json_line({"id": item.id, "meta": item.meta})
         except KcxError as error:
             return error
     return item

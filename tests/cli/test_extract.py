@@ -212,7 +212,15 @@ def test_a_bad_line_is_named_and_what_was_done_before_it_is_kept(kcx, chat, tmp_
     assert "Traceback" not in err
 
 
-BAD = ('{"text": 7}', "not json", '{"txt": "Ada"}', '{"text": "\\ud83d"}', "\udcff")
+BAD = (
+    '{"text": 7}',
+    "not json",
+    '{"txt": "Ada"}',
+    '{"text": "\\ud83d"}',
+    '{"text": "Ada", "meta": {"score": NaN}}',
+    '{"text": "Ada", "meta": {"score": 1e999}}',
+    "\udcff",
+)
 
 
 def test_bad_lines_are_skipped_where_that_is_asked_for_told_and_counted(kcx, chat, tmp_path):
@@ -226,9 +234,9 @@ def test_bad_lines_are_skipped_where_that_is_asked_for_told_and_counted(kcx, cha
     assert "--skip-bad" in err
     code, _, err = kcx(*words, "--skip-bad")
     assert code == 0, "the run goes on that stopped at the bad line"
-    assert re.findall(rf"^skipped: {re.escape(str(given))}:(\d)", err, re.MULTILINE) == list("23456")
-    assert "5 bad lines skipped" in err
-    assert [record.id for record in read_records(out)] == ["1", "7"]
+    assert re.findall(rf"^skipped: {re.escape(str(given))}:(\d)", err, re.MULTILINE) == list("2345678")
+    assert "7 bad lines skipped" in err
+    assert [record.id for record in read_records(out)] == ["1", "9"]
 
 
 def test_parquet_is_read_row_by_row(kcx, chat, tmp_path):
