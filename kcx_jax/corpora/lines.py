@@ -32,13 +32,18 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 def try_lines(path: Path) -> Iterator[tuple[int, str | KcxError]]:
     """As `read_lines`, but a line that is not UTF-8 comes as its error, and the lines after it follow."""
-    number = 0
     with open_binary(path) as handle:
-        try:
-            for number, raw in enumerate(handle, 1):
-                yield number, _decoded(raw, path, number)
-        except (OSError, EOFError, zlib.error) as error:
-            raise KcxError(f"{path}: damaged after line {number}: {error}") from error
+        yield from decoded_lines(handle, path)
+
+
+def decoded_lines(handle: IO[bytes], path: Path) -> Iterator[tuple[int, str | KcxError]]:
+    """As `try_lines`, of a file that is open; `path` stands for it in messages."""
+    number = 0
+    try:
+        for number, raw in enumerate(handle, 1):
+            yield number, _decoded(raw, path, number)
+    except (OSError, EOFError, zlib.error) as error:
+        raise KcxError(f"{path}: damaged after line {number}: {error}") from error
 
 
 def _decoded(raw: bytes, path: Path, number: int) -> str | KcxError:

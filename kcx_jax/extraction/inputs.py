@@ -1,14 +1,16 @@
 """Texts to extract from: JSON Lines, plain text, Parquet."""
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kcx_jax.corpora import Record
 from kcx_jax.corpora.jsonl import json_line
-from kcx_jax.corpora.lines import try_lines
-from kcx_jax.corpora.readers.parquet import is_parquet, try_texts
+from kcx_jax.corpora.lines import decoded_lines, try_lines
+from kcx_jax.corpora.readers.parquet import MAGIC, is_parquet, try_texts
 from kcx_jax.errors import KcxError
 from kcx_jax.extraction.reading import check_text
 
@@ -22,6 +24,16 @@ def read_input(path: Path) -> Iterator[Item]:
         yield from map(_checked, try_texts(path))
     else:
         yield from read_texts(try_lines(path), str(path))
+
+
+def read_stdin() -> Iterator[Item]:
+    """The texts that come from stdin, told by what is first there."""
+    # Not opened by a name: a socket has none, and a file would be read from its beginning again.
+    name, stream = Path("stdin"), cast(BufferedReader, sys.stdin.buffer)
+    if stream.peek(len(MAGIC)).startswith(MAGIC):
+        yield from map(_checked, try_texts(name, BytesIO(stream.read())))
+    else:
+        yield from read_texts(decoded_lines(stream, name), str(name))
 
 
 def read_texts(lines: Iterable[tuple[int, str | KcxError]], name: str) -> Iterator[Item]:

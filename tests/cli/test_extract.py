@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 
@@ -102,14 +103,42 @@ def test_a_file_in_a_file_out_can_be_scored(kcx, chat, schema, tmp_path):
     assert kcx("extract", "--input", given, "--output", out, "--overwrite", *schema, *chat)[0] == 0
 
 
-def test_texts_come_from_stdin_too(server):
-    words = ["extract", "--labels", "person,city", "--chat-model", "any", "--base-url", server.base_url]
+def _texts_of_stdin(server, *words, **stdin):
+    """What ``kcx extract`` reads in a process of its own: ids and texts."""
+    given = ["--labels", "person,city", "--chat-model", "any", "--base-url", server.base_url, *words]
     done = subprocess.run(
-        [sys.executable, "-c", "from kcx_jax.cli import main; main()", *words],
-        input=f"{ADA}\n\n{LI}\n".encode(), capture_output=True, check=False,
+        [sys.executable, "-c", "from kcx_jax.cli import main; main()", "extract", *given],
+        capture_output=True, check=False, **stdin,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == ["1", "3"]
+    rows = map(json.loads, done.stdout.splitlines())
+    return [(row["id"], row["text"]) for row in rows]
+
+
+def test_texts_come_from_stdin_too(server):
+    assert _texts_of_stdin(server, input=f"{ADA}\n\n{LI}\n".encode()) == [("1", ADA), ("3", LI)]
+
+
+def test_stdin_may_be_a_socket(server):
+    here, there = socket.socketpair()
+    with there:
+        with here:
+            here.sendall(f"{ADA}\n{LI}\n".encode())
+        assert _texts_of_stdin(server, "--input", "-", stdin=there) == [("1", ADA), ("2", LI)]
+
+
+def test_what_was_read_of_stdin_before_is_not_read_again(server, tmp_path):
+    (tmp_path / "in.txt").write_text(f"a header\n{ADA}\n")
+    with (tmp_path / "in.txt").open("rb", buffering=0) as stdin:
+        stdin.readline()
+        assert _texts_of_stdin(server, stdin=stdin) == [("1", ADA)]
+
+
+def test_parquet_comes_from_stdin_too(server, tmp_path):
+    arrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(arrow.table({"text": [ADA, LI]}), tmp_path / "in.parquet")
+    content = (tmp_path / "in.parquet").read_bytes()
+    assert _texts_of_stdin(server, input=content) == [("1", ADA), ("2", LI)]
 
 
 def test_an_interrupted_run_goes_on(kcx, chat, tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kcx_jax.extraction.inputs import Item
     from kcx_jax.schema import Schema, Task
 
-WINDOW, STDIN = 1000, Path("/dev/stdin")
+WINDOW = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,13 +177,13 @@ class Source:
 
     def _items(self) -> "Iterator[Item]":
         from kcx_jax.corpora import Record
-        from kcx_jax.extraction.inputs import read_input
+        from kcx_jax.extraction.inputs import read_input, read_stdin
 
         if self.texts:
             return (Record(str(number), "und", text) for number, text in enumerate(self.texts))
         if self.input_ is None and sys.stdin.isatty():
             raise UsageError("nothing to read: give a text, --input FILE, or text on stdin")
-        return read_input(STDIN if self.input_ is None or str(self.input_) == "-" else self.input_)
+        return read_stdin() if self.input_ is None or str(self.input_) == "-" else read_input(self.input_)
 
     def _good(self, items: "Iterator[Item]", skipped: "list[KcxError]") -> "Iterator[Record]":
         for item in items:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from kcx_jax.corpora.json_object import JsonObject
 from kcx_jax.corpora.lines import read_opening
@@ -57,12 +57,13 @@ def is_parquet(path: Path) -> bool:
     return read_opening(path, len(MAGIC)) == MAGIC
 
 
-def try_texts(path: Path) -> Iterator[Record | KcxError]:
+def try_texts(path: Path, content: IO[bytes] | None = None) -> Iterator[Record | KcxError]:
     """The rows of a file with a column `text`, annotated or not; one that is no record comes as its error.
 
-    A row without an id has its number, from 1 on. Raises `KcxError` for a file without that column.
+    A row without an id has its number, from 1 on. With `content`, `path` stands for it in messages alone. Raises
+    `KcxError` for a file without that column.
     """
-    names, rows = _open(path)
+    names, rows = _open(path, content)
     if "text" not in names:
         raise KcxError(f"{path}: no column is called text; there are {', '.join(names)}")
     for number, row in enumerate(rows, 1):
@@ -83,7 +84,9 @@ def _first(wanted: Sequence[str], names: Mapping[str, Any]) -> str | None:
     return next((name for name in wanted if name in names), None)
 
 
-def _open(path: Path) -> tuple[dict[str, list[str] | None], Iterator[dict[str, Any]]]:
+def _open(
+    path: Path, content: IO[bytes] | None = None
+) -> tuple[dict[str, list[str] | None], Iterator[dict[str, Any]]]:
     """The columns, each with the names of its class labels if it has any, and the rows."""
     try:
         import pyarrow as pa
@@ -99,7 +102,7 @@ def _open(path: Path) -> tuple[dict[str, list[str] | None], Iterator[dict[str, A
             schema = pa.ipc.open_stream(pa.memory_map(str(files[0]))).schema
             batches = (batch for file in files for batch in pa.ipc.open_stream(pa.memory_map(str(file))))
         else:
-            file = pq.ParquetFile(path)
+            file = pq.ParquetFile(path if content is None else content)
             schema, batches = file.schema_arrow, file.iter_batches(1024)
     except (pa.ArrowException, OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise KcxError(f"{path}: cannot be read: {error}") from error
