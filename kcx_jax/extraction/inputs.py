@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from kcx_jax.corpora import Record
 from kcx_jax.corpora.jsonl import json_line
-from kcx_jax.corpora.lines import decoded_lines, try_lines
+from kcx_jax.corpora.lines import decoded_lines, open_binary, try_lines
 from kcx_jax.corpora.readers.parquet import MAGIC, is_parquet, try_texts
 from kcx_jax.errors import KcxError
 from kcx_jax.extraction.reading import check_text
@@ -19,11 +19,12 @@ Item = Record | KcxError
 
 
 def read_input(path: Path) -> Iterator[Item]:
-    """The texts of a file, told by its content; `KcxError` when it cannot be read at all."""
+    """The texts of a file, told by its content; `KcxError` at once when it cannot be opened."""
     if path.is_file() and is_parquet(path):
-        yield from map(_checked, try_texts(path))
-    else:
-        yield from read_texts(try_lines(path), str(path))
+        return map(_checked, try_texts(path))
+    if not path.is_fifo():  # which is opened once only
+        open_binary(path).close()
+    return read_texts(try_lines(path), str(path))
 
 
 def read_stdin() -> Iterator[Item]:

@@ -20,14 +20,16 @@ from kcx_jax.files import atomic_write, lock_alone, refuse_existing
 class ResumableOutput:
     """``with ResumableOutput(path, settings) as output``: `remaining`, then `write` each, then `finish`.
 
-    Raises `KcxError` when `path` exists and `overwrite` is false, or cannot be written; `UsageError` when a
-    stopped run had other settings and left results (with `overwrite` it is started anew). To enter it while another
-    run writes there is a `KcxError`, too.
+    Raises `KcxError` when `path` exists and `overwrite` is false, or cannot be written, and on entering while another
+    run writes there; `UsageError` when it is a folder or compressed, and when a stopped run had other settings and
+    left results (with `overwrite` it is started anew).
     """
 
     def __init__(self, path: Path, settings: Mapping[str, Any], overwrite: bool = False):
         if path.suffix == ".gz":
             raise UsageError(f"{path}: results are written uncompressed; choose a name without .gz")
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; name a file in it")
         self.path = path
         self.partial = path.with_name(f"{path.name}.partial")
         self.overwrite = overwrite

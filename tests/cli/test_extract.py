@@ -216,6 +216,12 @@ CHAT = ("--chat-model", "any", "--base-url", "http://127.0.0.1:9/v1")
         ((*LABELS, *CHAT), 2, "nothing to read"),
         ((ADA, *LABELS, "--chat-model", "any", "--base-url", "ftp://x"), 2, "is no endpoint"),
         ((ADA, *LABELS, "--model", "nowhere/at/all"), 1, "nowhere/at/all"),
+        ((ADA, *LABELS, *CHAT, "--output", "results"), 2, "results is a folder"),
+        # Before a model is loaded:
+        (("--input", "nowhere.jsonl", *LABELS, "--model", "nowhere/at/all"), 1, "cannot read nowhere.jsonl"),
+        (("--input", "results", *LABELS, "--model", "nowhere/at/all"), 1, "results is a folder"),
+        ((ADA, *LABELS, "--model", "nowhere/at/all", "--tasks", "nre"), 2, "unknown task 'nre'"),
+        ((ADA, *LABELS, "--model", "nowhere/at/all", "--overlap", "600"), 2, "by half of them at most"),
     ],
 )
 def test_a_mistake_is_one_message_and_its_exit_code(kcx, tmp_path, monkeypatch, words, code, message):
@@ -223,6 +229,7 @@ def test_a_mistake_is_one_message_and_its_exit_code(kcx, tmp_path, monkeypatch, 
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     (tmp_path / "broken.py").write_text("class Person(Entity:\n")
+    (tmp_path / "results").mkdir()
     got, out, err = kcx("extract", *words)
     assert (got, out) == (code, "")
     assert err.startswith("kcx: ")

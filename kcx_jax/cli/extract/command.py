@@ -39,7 +39,8 @@ def command(
     from kcx_jax.cli.extract.writing import destination_of
     from kcx_jax.schema import render_schema
 
-    schema, reading = goal.loaded(), goal.reading()
+    schema = goal.loaded()
+    reading = goal.reading(schema)
     report = Report(to_screen=show or output is None)
     records = source.records(report.skipped)
     settings = {**engine.settings(), **reading, "schema": render_schema(schema), "shard": source.shard}

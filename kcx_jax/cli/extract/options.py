@@ -59,14 +59,19 @@ class Goal:
             print_names(schema)
         return schema
 
-    def reading(self) -> dict[str, Any]:
-        """The arguments of `Extractor.extract` beside texts and schema."""
-        return {
+    def reading(self, schema: "Schema") -> dict[str, Any]:
+        """The arguments of `Extractor.extract` beside texts and schema. Raises `UsageError` for what cannot be."""
+        from kcx_jax.extraction.reading import Reader
+        from kcx_jax.extraction.windows import Window
+
+        given: dict[str, Any] = {
             "tasks": None if self.tasks is None else cast("list[Task]", _words(self.tasks, "--tasks")),
             "ground": self.ground.value,
             "window": self.window or None,
             "overlap": self.overlap,
         }
+        Reader(schema, given["tasks"], given["ground"], Window.of(given["window"], given["overlap"]))
+        return given
 
 
 def _words(text: str, option: str) -> list[str]:
