@@ -9,13 +9,15 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from kcx_jax.cli.extract.options import Source
 from kcx_jax.cli.ray_cluster import join_cluster
 from kcx_jax.errors import KcxError, UsageError
-from kcx_jax.files import refuse_existing
+from kcx_jax.files import atomic_write, digest, refuse_existing
 
 _PATHS = ("input_", "schema")
 
@@ -23,8 +25,8 @@ _PATHS = ("input_", "schema")
 def extract_on_ray(parts: int, options: dict[str, Any]) -> None:
     """Extract in `parts` shards with `options`, the parameters of ``kcx extract``, and join them in order.
 
-    Raises `UsageError` for options that cannot be divided; `KcxError` without a cluster, and when shards failed: the
-    same command goes on with those.
+    Raises `UsageError` for options that cannot be divided; `KcxError` without a cluster, when shards failed (the same
+    command goes on with those), and when the input has changed since some were read.
     """
     for name in ("input_", "output"):
         if options[name] is None or str(options[name]) == "-":
@@ -44,14 +46,15 @@ def extract_on_ray(parts: int, options: dict[str, Any]) -> None:
         print(f"shard {shard} failed: {message}", file=sys.stderr)
     if failed:
         raise KcxError(f"{len(failed)} of {parts} shards are not done. The same command goes on with them.")
-    texts = _interleave([shard["output"] for shard in shards], output, options["overwrite"])
+    texts = _interleave([shard["output"] for shard in shards], options)
     shutil.rmtree(folder)  # this command made it, for these files
     print(f"{texts} texts in {output}", file=sys.stderr)
 
 
 def _digest(parts: int, options: dict[str, Any]) -> str:
     """A name for this piece of work: shards of another are not taken for its own."""
-    told = json.dumps([parts, {name: str(value) for name, value in sorted(options.items())}])
+    schema = options["schema"] and digest(options["schema"])  # a file of the same name may be another one
+    told = json.dumps([parts, schema, {name: str(value) for name, value in sorted(options.items())}])
     return hashlib.blake2b(told.encode(), digest_size=4).hexdigest()
 
 
@@ -94,17 +97,27 @@ def _extract_shard(options: dict[str, Any]) -> str:
     return ""
 
 
-def _interleave(paths: Sequence[Path], output: Path, overwrite: bool) -> int:
-    """Write the lines of shards in the order of the input, and return how many there are."""
-    from contextlib import ExitStack
+def _interleave(paths: Sequence[Path], options: dict[str, Any]) -> int:
+    """Write the lines of shards in the order of the input, and return how many there are.
 
-    from kcx_jax.files import atomic_write
-
+    Raises `KcxError` where they are not those of the input's texts, one by one.
+    """
+    records = Source(input_=options["input_"], skip_bad=options["skip_bad"]).records([])
     count = 0
-    with ExitStack() as stack, atomic_write(output, "wb", overwrite) as handle:
-        for lines in zip_longest(*(stack.enter_context(path.open("rb")) for path in paths)):
-            for line in lines:
-                if line is not None:
-                    handle.write(line)
-                    count += 1
+    with ExitStack() as stack, atomic_write(options["output"], "wb", options["overwrite"]) as handle:
+        rounds = zip_longest(*(stack.enter_context(path.open("rb")) for path in paths))
+        lines = (line for each in rounds for line in each if line is not None)
+        for record, line in zip_longest(records, lines):
+            if record is None or line is None or (record.id, record.text) != _named(line):
+                raise KcxError(
+                    f"{paths[0].parent} has results of other texts than {options['input_']}: the input has changed. "
+                    "Give the same input, or remove that folder to start anew."
+                )
+            handle.write(line)
+            count += 1
     return count
+
+
+def _named(line: bytes) -> tuple[str, str]:
+    row = json.loads(line)
+    return row["id"], row["text"]
