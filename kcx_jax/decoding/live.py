@@ -153,8 +153,8 @@ class Live:
         self._thread.start()
 
     def submit(self, wanted: Wanted, on_text: Callable[[str], None] | None = None) -> Ticket:
-        """Take a request. `on_text` gets the whole text so far after turns that added to it, on the engine's thread,
-        which waits for it; what it raises ends its request.
+        """Take a request. `on_text` gets the whole text so far after turns that added to it, the last one before the
+        ticket has the answer, on the engine's thread, which waits for it; what it raises ends its request.
 
         Raises at once `QueueFullError`, `LiveClosedError`, `LiveFailedError` where the engine is dead,
         `ContextTooLongError`, and `UsageError` for what cannot be. Takes seconds for a constraint that is new.
@@ -348,6 +348,8 @@ class Live:
         except Exception as error:
             self._lose([*group.held, *jobs], group, error)
             return
+        for job, answer in done:
+            self._tell(group, job, answer.text)
         with self._changed:
             self._turns += 1
             group.turns += 1
@@ -362,27 +364,26 @@ class Live:
         for job, answer in done:
             with _surviving_callbacks():
                 job.future.set_result(answer)
-        self._tell(group)
-
-    def _tell(self, group: LiveGroup) -> None:
-        """Tell callers what is written so far."""
         tokenizer, stops = self.generator.model.tokenizer, group.terms.stops
         for job, ids in group.written():
-            if job.on_text is None or job.future.cancelled():
-                continue
-            try:
-                text = text_so_far(tokenizer, ids.tolist(), stops)
-                if text != job.text:
-                    job.text = text
-                    job.on_text(text)
-            except BaseException as error:  # the caller's own, a CancelledError too
-                with self._changed:
-                    group.left.add(job)
-                    is_wanted = self._let_go(job)
-                    self._errors += is_wanted
-                if is_wanted:
-                    with _surviving_callbacks():
-                        job.future.set_exception(error)
+            if job.on_text is not None:
+                self._tell(group, job, text_so_far(tokenizer, ids.tolist(), stops))
+
+    def _tell(self, group: LiveGroup, job: Job, text: str) -> None:
+        """Tell a caller what is written, if it is more than was told."""
+        if job.on_text is None or job.future.cancelled() or text == job.text:
+            return
+        job.text = text
+        try:
+            job.on_text(text)
+        except BaseException as error:  # the caller's own, a CancelledError too
+            with self._changed:
+                group.left.add(job)
+                is_wanted = self._let_go(job)
+                self._errors += is_wanted
+            if is_wanted:
+                with _surviving_callbacks():
+                    job.future.set_exception(error)
 
     def _lose(self, jobs: Iterable[Job], group: LiveGroup, error: Exception) -> None:
         """The device failed: these get no answer, and others a new batch. Raises if it is dead."""
