@@ -32,7 +32,7 @@ quick = RetryPolicy(first_wait=0.01, longest_wait=0.02, breaker=99)
 small, big = (
     ChatClient(
         name, url, retry=quick, concurrency=8, timeout=3.0, price=load_prices()["gpt-4o-mini"],
-        exactly_once=mode == "recover",
+        exactly_once=mode != "plain",
         batch=BatchSettings(20, smallest=5, quiet=0.2, poll=0.05) if mode == "batch" else None,
     )
     for name in ("small", "big")
