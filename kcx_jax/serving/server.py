@@ -44,9 +44,8 @@ def url_of(listening: socket.socket) -> str:
 def serve(settings: Settings, listening: socket.socket, load: Callable[[], Service]) -> None:
     """Answer requests until a signal says to end; `load` makes what answers them, on a thread of its own.
 
-    SIGTERM and Ctrl-C let what is under way come to its end (`Settings.drain`), a second one does not; a model that is
-    still being loaded is not waited for. Raises what
-    `load` raises, and `KeyboardInterrupt` after Ctrl-C.
+    SIGTERM and Ctrl-C let what is under way come to its end (`Settings.drain`), a second one does not; while the model
+    is still being loaded the process dies of them. Raises what `load` raises, and `KeyboardInterrupt` after Ctrl-C.
     """
     state = ServerState(settings)
     server = Server(create_app(state), state)
@@ -69,6 +68,10 @@ def serve(settings: Settings, listening: socket.socket, load: Callable[[], Servi
     finally:
         if state.loaded is not None:
             state.loaded.engine.close()
+    if loader.is_alive() and server.ended_by is not None:
+        # Python cannot end by itself beside a thread that compiles: it aborts.
+        signal.signal(server.ended_by, signal.SIG_DFL)
+        signal.raise_signal(server.ended_by)
     if failures:
         raise failures[0]
     if server.ended_by == signal.SIGINT:

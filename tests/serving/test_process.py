@@ -52,6 +52,13 @@ with listen("127.0.0.1", 0) as listening:
     serve(settings, listening, load)
 """
 
+# Python's own end would abort beside this.
+COMPILING = """
+    import jax
+    for number in range(10**6):
+        jax.block_until_ready(jax.jit(lambda x: sum(x @ x + number + more for more in range(99)))(jax.numpy.eye(9)))
+"""
+
 
 @pytest.fixture
 def started():
@@ -105,11 +112,11 @@ def test_a_signal_under_load_loses_nothing_that_was_taken(started, number):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_does_not_wait_for_a_model_that_is_being_loaded(started, number):
-    process, url = started(load="threading.Event().wait(600)")
+    process, url = started(load=COMPILING)
     assert httpx.get(f"{url}/ready", timeout=60).status_code == 503
     process.send_signal(number)
     _, log = process.communicate(timeout=60)
-    assert process.returncode == (0 if number == signal.SIGTERM else -signal.SIGINT)
+    assert process.returncode == -number
     assert '"event": "stopped"' in log
 
 
