@@ -41,9 +41,8 @@ class Budget:
 
     def take_back(self, reserved: int) -> int:
         """Hold again what was set aside for a call of unknown cost, whose end is known now; returns how much."""
-        reserved = min(
-            reserved, self.possible
-        )  # a budget that was not told of earlier starts holds nothing for it
+        # A budget that was not told of earlier starts holds nothing for it.
+        reserved = min(reserved, self.possible)
         self.possible -= reserved
         self.unpriced = max(0, self.unpriced - 1)
         self._held += reserved

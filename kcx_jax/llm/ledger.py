@@ -199,12 +199,9 @@ class Ledger:
             assert column in ("state", "file_id", "batch_id", "usage")
             self.store.write(f"UPDATE batch SET {column} = ? WHERE key = ?", value, name)
 
-    def open_batches(self, model: str | None = None) -> list[tuple[str, str | None]]:
-        """Batches (of one `model`) that were not collected: name, and the endpoint's id if it is known."""
-        rows = (
-            "SELECT key, batch_id FROM batch WHERE state != 'collected' AND model = coalesce(?, model) "
-            "ORDER BY created"
-        )
+    def open_batches(self, model: str) -> list[tuple[str, str | None]]:
+        """Batches of `model` that were not collected: name, and the endpoint's id if it is known."""
+        rows = "SELECT key, batch_id FROM batch WHERE state != 'collected' AND model = ? ORDER BY created"
         return self.store.read(rows, model).fetchall()
 
     def open_calls(self, batch: str) -> set[int]:
@@ -295,7 +292,7 @@ class NoLedger:
         """See `Ledger.reserved`."""
         return 0
 
-    def open_batches(self, model: str | None = None) -> list[tuple[str, str | None]]:
+    def open_batches(self, model: str) -> list[tuple[str, str | None]]:
         """See `Ledger.open_batches`."""
         return []
 

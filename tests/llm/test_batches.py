@@ -164,7 +164,7 @@ def test_tokens_that_may_be_enqueued_are_kept_to(ledger):
     with ScriptedServer(ANSWERS, batches=rules) as server:
         settings = _settings(enqueued_tokens=500)
         assert _answers(server, ledger, batch=settings) == list(ANSWERS.values())
-    assert len(ledger.open_batches()) == 0
+    assert len(ledger.open_batches("m")) == 0
 
 
 def test_a_batch_that_fails_as_a_whole_ends_with_its_reason(ledger):
@@ -209,7 +209,7 @@ def test_batches_of_an_earlier_start_are_collected_and_not_paid_again(tmp_path):
         with Ledger(tmp_path / "ledger.db") as ledger:
             with pytest.raises(TimeoutError):
                 _leave_early(server, ledger)
-            left = ledger.open_batches()
+            left = ledger.open_batches("m")
             assert left
             assert all(batch_id for _, batch_id in left)
             # and one whose id was not kept any more
@@ -338,7 +338,7 @@ def _leave_early(server, ledger, **options) -> None:
     async def run() -> None:
         asks = [client.complete([{"role": "user", "content": one}], max_tokens=50) for one in ALL]
         everything = asyncio.gather(*asks, return_exceptions=True)
-        while len(ledger.open_batches()) < 3 or not all(id for _, id in ledger.open_batches()):
+        while len(ledger.open_batches("m")) < 3 or not all(id for _, id in ledger.open_batches("m")):
             await asyncio.sleep(0.02)
         try:
             await asyncio.wait_for(everything, 0.05)

@@ -107,9 +107,8 @@ def _checked(
 
 def _identity(pair: ParallelRecord) -> str:
     told = {key: value for key, value in pair.provenance.items() if key != "imported"}
-    source = replace(
-        pair.source, meta={}
-    )  # the same words for a record that was corrected are another decision
+    # The same words for a record that was corrected are another decision.
+    source = replace(pair.source, meta={})
     return json.dumps([pair.id, source.to_json(), pair.target.to_json(), told], sort_keys=True)
 
 
