@@ -38,6 +38,26 @@ def _not_raised_later(record: logging.LogRecord) -> bool:
 logging.getLogger("absl").addFilter(_not_raised_later)
 
 
+def _pass_over_late_threads() -> None:
+    """Have no thread of TensorStore print that its event loop is closed.
+
+    Orbax closes the loop at the first array that cannot be written or read, and that error is raised here; the
+    threads that are busy with the other arrays each print a traceback when they find nobody to report to, at any
+    moment until the program's end.
+    """
+    before = sys.unraisablehook
+    if getattr(before, "passes_over_late_threads", False):
+        return
+
+    def shown(unraisable: "sys.UnraisableHookArgs") -> None:
+        error = unraisable.exc_value
+        if not (isinstance(error, RuntimeError) and str(error) == "Event loop is closed"):
+            before(unraisable)
+
+    shown.passes_over_late_threads = True  # type: ignore[attr-defined]
+    sys.unraisablehook = shown
+
+
 class DamagedStep(KcxError):
     """A step that cannot be read, or holds other bits than were written."""
 
@@ -79,6 +99,7 @@ class RunStore:
         self.folder = Path(folder).resolve()
         self._base = base
         self._kept = _LatestAndBest(keep_last)
+        _pass_over_late_threads()
         with self._named("open"), _unlogged():
             self.folder.mkdir(parents=True, exist_ok=True)
             self._orbax = ocp.training.Checkpointer(

@@ -220,3 +220,33 @@ def test_a_disk_that_takes_no_more_is_one_message(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith(f"kcx: cannot finish writing {folder}"), done.stderr
     assert done.stderr.count("\n") == 1
+
+
+FOUND_THE_LOOP_CLOSED = """
+import asyncio, sys, threading
+import jax
+from kcx_jax.checkpoints import RunStore
+report = asyncio.BaseEventLoop.call_soon_threadsafe
+
+def found_closed(loop, *call, **options):  # the report comes through, so that the writing ends
+    report(loop, *call, **options)
+    if threading.current_thread().name.startswith("Dummy"):  # not started by Python: TensorStore's
+        raise RuntimeError(sys.argv[2])
+
+with RunStore(sys.argv[1]) as store:
+    asyncio.BaseEventLoop.call_soon_threadsafe = found_closed
+    store.save(1, {"x": jax.numpy.ones(8)}, {})
+"""
+
+
+@pytest.mark.parametrize(("message", "is_shown"), [("Event loop is closed", False), ("another fault", True)])
+def test_threads_that_come_late_print_nothing(message, is_shown, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FOUND_THE_LOOP_CLOSED, tmp_path, message],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (f"RuntimeError: {message}" in done.stderr) == is_shown
+    assert bool(done.stderr) == is_shown
