@@ -86,8 +86,10 @@ def test_a_disk_that_fills_up_stops_the_run_and_leaves_what_is_whole(tmp_path, u
         [sys.executable, "-c", ON_A_FULL_DISK, tmp_path], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    assert done.stderr.startswith("kcx: cannot "), done.stderr
-    assert done.stderr.count("\n") == 1
+    slow = "WARNING:absl:Waiting for previous save to complete"  # Orbax's advice on a busy machine
+    told = [line for line in done.stderr.splitlines() if not line.startswith(slow)]
+    assert len(told) == 1, done.stderr
+    assert told[0].startswith("kcx: cannot ")
     with RunStore(tmp_path / "checkpoints") as store:
         written = store.steps()
     assert written in ([2], [2, 4])  # 4 was under way
