@@ -1,11 +1,13 @@
 """Asking a system about records whose answers are known."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from kcx_jax.corpora import Record
 from kcx_jax.corpora.pairs import pair_of
-from kcx_jax.extraction import Extractor
+from kcx_jax.errors import UsageError
+from kcx_jax.extraction import Extractor, Result
+from kcx_jax.extraction.windows import SIZE
 from kcx_jax.schema import Schema, Task
 
 
@@ -25,18 +27,31 @@ class Answered:
 def answer_records(
     extractor: Extractor, records: Iterable[Record], schema: Schema, task: Task, pair: bool = False
 ) -> list[Answered]:
-    """The answers of `extractor` to one task, in the order of `records`, of which it sees what `bare` leaves.
-
-    `pair`, and what is raised: as `Extractor.extract`.
-    """
-    results = extractor.extract(map(bare, records), schema, tasks=[task], pair=pair)
+    """The answers of `extractor` to one task, in the order of `records`. `pair`, and what is raised: as `ask`."""
+    results = ask(extractor, records, schema, task, pair)
     return [Answered(result.record.id, result.answers[task], result.record) for result in results]
 
 
-def bare(record: Record) -> Record:
-    """What a system may see of a record: its text, and the pair that it asks about."""
-    asked = Record(record.id, record.language, record.text)
-    if record.meta.get("pair") is None:
-        return asked
-    pair = pair_of(record)
-    return replace(asked, entities=pair, meta={"pair": {"mentions": [mention.id for mention in pair]}})
+def ask(
+    extractor: Extractor, records: Iterable[Record], schema: Schema, task: Task, pair: bool
+) -> Iterator[Result]:
+    """The results of one task, in the order of `records`, of which `extractor` sees the text, and the pair they have.
+
+    `pair`, and what is raised: as `Extractor.extract`; a text whose pair is given is read whole, as in tuning.
+    """
+    window = None if pair else SIZE
+    asked = (_bare(record, pair) for record in records)
+    return extractor.extract(asked, schema, tasks=[task], window=window, pair=pair)
+
+
+def _bare(record: Record, pair: bool) -> Record:
+    """What a system may see of a record: its text, and its pair. Raises `UsageError` where a `pair` is to be given
+    and there is none."""
+    text = Record(record.id, record.language, record.text)
+    try:
+        mentions = pair_of(record)
+    except UsageError:
+        if pair:
+            raise
+        return text  # what `meta` calls a pair may be the user's own
+    return replace(text, entities=mentions, meta={"pair": {"mentions": [mention.id for mention in mentions]}})

@@ -7,7 +7,7 @@ settings of the run: only the same settings continue it, and one run at a time.
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -41,7 +41,8 @@ class ResumableOutput:
         with ExitStack() as stack:
             try:
                 self.partial.parent.mkdir(parents=True, exist_ok=True)
-                self._handle: IO[bytes] = stack.enter_context(self.partial.open("ab"))
+                self._handle: IO[bytes] = self.partial.open("ab")
+                stack.callback(self._close)
                 self._take()
                 self._continue()
             except OSError as error:
@@ -50,7 +51,13 @@ class ResumableOutput:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._handle.close()
+        self._close()
+
+    def _close(self) -> None:
+        with suppress(
+            OSError
+        ):  # all that is written is flushed: this is what failed, and was raised, once more
+            self._handle.close()
 
     def _take(self) -> None:
         """Lock the partial file; `KcxError` where another run has it, or has just put it in its place."""

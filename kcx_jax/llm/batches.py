@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from typing import Any
 
 from kcx_jax.llm import retry as on
@@ -28,6 +29,19 @@ from kcx_jax.llm.stored import ledger_name
 from kcx_jax.llm.transport import Answer
 
 ENDED = ("completed", "failed", "expired", "cancelled")
+NEVER_CREATED = Failure("not_served", "its batch was never created")
+
+
+class _Refused(EndpointError):
+    """The endpoint said no, with `status`, and has done nothing of what was asked."""
+
+    def __init__(self, told: str, status: int | None):
+        super().__init__(told)
+        self.status = status
+
+
+class _NeverCreated(EndpointError):
+    """The batch is not at the endpoint, and costs nothing."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +203,8 @@ class BatchSender:
         except Exception as error:
             for waiting in part:
                 if not waiting.future.done():
-                    self._online.settle(waiting.reserved, None)  # its batch may be served all the same
+                    # Once created, its batch may be served all the same.
+                    self._online.settle(waiting.reserved, 0 if isinstance(error, _NeverCreated) else None)
                     waiting.future.set_exception(error)
 
     async def _send_alone(self, waiting: _Waiting) -> None:
@@ -235,17 +250,25 @@ class BatchSender:
     async def _create(self, name: str, lines: bytes) -> str:
         sdk = self.transport.sdk
         files, batches = sdk.files.with_raw_response, sdk.batches.with_raw_response
-        file = await self._ask(lambda: files.create(file=(f"{name}.jsonl", lines), purpose="batch"))
+        try:
+            file = await self._ask(lambda: files.create(file=(f"{name}.jsonl", lines), purpose="batch"))
+        except EndpointError as error:
+            await self._close(name, NEVER_CREATED)
+            raise _NeverCreated(str(error)) from error
         self._ledger.batch_is(name, "uploaded", file_id=file.id)
         await self._ledger.committed()
         crash_point("batch_uploaded")
         metadata = {"kcx_run": ledger_name(self._ledger), "kcx_batch": name}
-        batch = await self._ask(
-            lambda: batches.create(
-                input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h", metadata=metadata
-            ),
-            made=partial(self._find, name),
-        )
+        try:
+            batch = await self._ask(
+                lambda: batches.create(
+                    input_file_id=file.id, endpoint=ENDPOINT, completion_window="24h", metadata=metadata
+                ),
+                made=partial(self._find, name),
+            )
+        except _Refused as error:
+            await self._close(name, NEVER_CREATED)
+            raise _NeverCreated(str(error)) from error
         self._ledger.batch_is(name, "created", batch_id=batch.id)
         await self._ledger.committed()
         crash_point("batch_created")
@@ -315,17 +338,31 @@ class BatchSender:
             if batch_id is None and (batch := await self._find(name)) is not None:
                 batch_id = batch.id
             if batch_id is None:  # it was never created: its requests are asked anew
-                for call in calls:
-                    self._ledger.fail(call, Failure("not_served", "its batch was never created"))
-                self._ledger.batch_is(name, "collected")
-                await self._ledger.committed()
+                await self._close(name, NEVER_CREATED)
             else:
                 self._ledger.batch_is(name, "created", batch_id=batch_id)
                 self._say(f"batch {batch_id} of an earlier start is waited for")
-                await self._collect(name, batch_id)
+                try:
+                    await self._collect(name, batch_id)
+                except _Refused as error:
+                    if error.status != 404:
+                        raise
+                    self._say(
+                        f"batch {batch_id} or its results are not there any more; its cost is not known"
+                    )
+                    await self._close(name, Failure(on.CONNECTION, "its batch is gone"))
+                    continue
             for call in calls:  # what an answer cost is known once it is read
                 if self._ledger.outcome(call)[0] is None:
                     self._online.settle(self._online.take_back(call), 0)
+
+    async def _close(self, name: str, failure: Failure) -> None:
+        """Nothing more comes of a batch: `failure` is the end of its calls, and they are asked anew."""
+        await self._ledger.committed()  # the results it had
+        for call in self._ledger.open_calls(name):
+            self._ledger.fail(call, failure)
+        self._ledger.batch_is(name, "collected")
+        await self._ledger.committed()
 
     async def _find(self, name: str) -> Any:
         """The batch `name` as the endpoint has it, or None."""
@@ -349,9 +386,14 @@ class BatchSender:
         import openai
 
         begun = time.monotonic()
-        for sends in range(1, 1_000):
-            if sends > 1 and made is not None and (found := await made()) is not None:
-                return found
+        for sends in count(1):
+            if sends > 1 and made is not None:
+                try:
+                    found = await made()
+                except _Refused as error:  # a look was; what is looked for may be there
+                    raise EndpointError(str(error)) from error
+                if found is not None:
+                    return found
             try:
                 response = await request()
             except openai.APIError as error:
@@ -361,10 +403,12 @@ class BatchSender:
                     return response.parse()
                 failure = Failure(on.SERVER, f"HTTP {response.status_code} with a page in place of JSON")
             patient = time.monotonic() - begun < self._online.policy.patience
-            if failure.error_class in (on.BAD_REQUEST, on.REFUSED, on.QUOTA) or not patient:
-                break
+            told = f"the Batch API of {self._online.endpoint} does not serve ({failure.message})"
+            if failure.error_class in (on.BAD_REQUEST, on.REFUSED, on.QUOTA):
+                raise _Refused(told, failure.http_status)
+            if not patient:
+                raise EndpointError(told)
             await asyncio.sleep(failure.retry_after or self._online.policy.wait(sends))
-        raise EndpointError(f"the Batch API of {self._online.endpoint} does not serve ({failure.message})")
 
 
 def _why_failed(batch: Any) -> str:

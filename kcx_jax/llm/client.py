@@ -36,8 +36,9 @@ class ChatClient:
     in this process or a later one; an ``offline`` client has nothing but the ledger. `price` is what calls
     are billed at (None: their cost is unknown), and `budget` what they may cost. With ``exactly_once`` the
     endpoint is told to keep its completions, and one whose reply was lost is looked up before it is asked for
-    again. With `batch` they go through the Batch API. Raises `UsageError` when a needed key is absent, for a
-    budget without a price, and for a request without `batch` while an earlier start's batches are at the endpoint.
+    again. With `batch` they go through the Batch API. Several threads may ask one client, unless it has a `budget`,
+    which is that of one event loop. Raises `UsageError` when a needed key is absent, for a budget without a price, and
+    for a request without `batch` while an earlier start's batches are at the endpoint.
     """
 
     def __init__(

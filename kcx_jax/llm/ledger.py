@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,15 @@ class Ledger:
                 "UPDATE call SET state = 'interrupted', error_class = 'killed' "
                 "WHERE state = 'intent' AND batch IS NULL"
             )
+            # A batch is created once `uploaded` is on disk: these were not, and nobody has to look for them.
+            self.store.write(
+                "UPDATE call SET state = 'failed', error_class = 'not_served' WHERE state = 'intent' "
+                "AND batch IN (SELECT key FROM batch WHERE state = 'creating')"
+            )
+            self.store.write("UPDATE batch SET state = 'collected' WHERE state = 'creating'")
             self.store.flush()
-            self._calls = self.store.read("SELECT coalesce(max(id), 0) FROM call").fetchone()[0]
+            last = self.store.read("SELECT coalesce(max(id), 0) FROM call").fetchone()[0]
+            self._numbers = count(last + 1)  # of calls; several threads may take them
 
     def start_run(self, config: dict[str, Any]) -> None:
         """Note the configuration of a run, if it is not the one noted last."""
@@ -122,14 +130,14 @@ class Ledger:
         batch: str | None = None,
     ) -> int:
         """Enter a call before it is sent; returns its number. `reserved`: the most it can cost."""
-        self._calls += 1
+        call = next(self._numbers)
         packed = self.packing.pack(f"{REQUEST} {stage}", request)
         self.store.write(
             "INSERT INTO call (id, key, stage, record, model, request, state, sent, reserved_nano_usd, batch)"
             " VALUES (?, ?, ?, ?, ?, ?, 'intent', ?, ?, ?)",
-            *(self._calls, key, stage, record, model, packed, time.time(), reserved, batch),
+            *(call, key, stage, record, model, packed, time.time(), reserved, batch),
         )
-        return self._calls
+        return call
 
     async def committed(self) -> None:
         """Wait until all that was entered is on disk."""

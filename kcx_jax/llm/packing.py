@@ -4,6 +4,7 @@ The requests of a run repeat a long instruction and a schema, its replies and re
 once in the table `pattern`, and a text is little more than what it has of its own.
 """
 
+import threading
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -29,17 +30,20 @@ class Packing:
         self._path, self._read, self._write = path, read, write
         self._of_kind: dict[str, bytes] = {}
         self._by_id: dict[int, bytes] = {}
+        self._learning = threading.Lock()
         self._load()
 
     def learn(self, kind: str, text: str | bytes) -> None:
         """Let `text` be the pattern of its kind, unless that has one."""
-        if kind in self._of_kind:
-            return
-        pattern = _encoded(text)[:_LONGEST]
-        # Kinds may share a pattern; two patterns of one checksum may not share it.
-        known = self._by_id.setdefault(zlib.adler32(pattern), pattern)
-        self._of_kind[kind] = pattern if known == pattern else b""
-        self._write("INSERT INTO pattern VALUES (?, ?)", kind, self._of_kind[kind])
+        with self._learning:
+            if kind in self._of_kind:
+                return
+            pattern = _encoded(text)[:_LONGEST]
+            # Kinds may share a pattern; two patterns of one checksum may not share it.
+            known = self._by_id.setdefault(zlib.adler32(pattern), pattern)
+            used = pattern if known == pattern else b""
+            self._write("INSERT INTO pattern VALUES (?, ?)", kind, used)
+            self._of_kind[kind] = used  # whoever sees it leans on it
 
     def pack(self, kind: str, text: str | bytes) -> bytes:
         """`text` in little room: a zlib stream (RFC 1950), which names its dictionary by the checksum."""

@@ -83,6 +83,7 @@ def train(
             with atomic_write(run_dir / CONFIG_FILE, overwrite=True) as handle:
                 handle.write(dump_config(config))
             stack.enter_context(kept_summary(run_dir, config, model.fingerprint))
+        wait_for_all("the run has its config")  # what is in a folder without one is somebody else's
         try:
             result = _result(model, stages, config, resume, report, say, score)
         except KeyboardInterrupt:

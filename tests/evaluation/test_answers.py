@@ -1,12 +1,16 @@
 """Answers of a real extractor against the scripted chat server, from text to score."""
 
+from dataclasses import replace
+
 import pytest
 
+from kcx_jax.corpora import Mention, Record, RelationLink
 from kcx_jax.demo.corpus import generate, schema
+from kcx_jax.errors import UsageError
 from kcx_jax.evaluation import answer_records, score_table
 from kcx_jax.extraction import Extractor
 from kcx_jax.prompts import answer_instances
-from kcx_jax.schema import TASKS, render_answer
+from kcx_jax.schema import TASKS, load_schema, render_answer
 from kcx_jax.testing.llm_server import ScriptedServer
 
 ITEMS = generate(11, 60, "heldout")
@@ -48,3 +52,30 @@ def test_what_cannot_be_read_or_grounded_counts_against_the_system():
     assert one.answer == answer
     cell = score_table({"en": [record]}, {"chat": {"en": {"ner": [one]}}})["chat"]["en"]["ner"]
     assert (cell["tp"], cell["fp"], cell["flagged"]) == (0, 2, 1)
+
+
+PEOPLE = """
+class Person(Entity):
+    \"\"\"A human being.\"\"\"
+class Knows(Relation):
+    \"\"\"Who knows whom.\"\"\"
+    head: Person
+    tail: Person
+"""
+
+
+@pytest.mark.parametrize(
+    ("length", "meta", "pair"), [(1, ["e0", "e1"], True), (300, ["e0", "e1"], True), (1, "en-es", False)]
+)
+def test_a_text_is_read_whole_for_its_pair_and_what_is_no_pair_is_nobodys_matter(length, meta, pair):
+    mentions = Mention("e0", "Person", 0, 3, "Ada"), Mention("e1", "Person", 10, 13, "Bob")
+    links = (RelationLink("Knows", "e0", "e1"),)
+    asked = {"pair": {"mentions": meta} if pair else meta}
+    record = Record("1", "en", "Ada knows Bob. " * length, mentions, links, meta=asked)
+    with ScriptedServer({record.text: '[Knows(Person("Ada"), Person("Bob"))]'}) as server:
+        extractor = Extractor.from_openai("m", server.base_url, "key")
+        (one,) = answer_records(extractor, [record], load_schema(PEOPLE), "re", pair)
+        assert [(link.type, link.head, link.tail) for link in one.record.relations] == [("Knows", "e0", "e1")]
+        if pair:
+            with pytest.raises(UsageError, match=r"meta\.pair"):
+                answer_records(extractor, [replace(record, meta={})], load_schema(PEOPLE), "re", pair)

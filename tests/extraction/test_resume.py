@@ -1,5 +1,8 @@
 """Which stopped runs are continued, begun anew or refused."""
 
+import subprocess
+import sys
+
 import pytest
 
 from kcx_jax.corpora import Record
@@ -49,3 +52,27 @@ def test_a_run_that_ends_while_the_next_begins_is_not_begun_again(tmp_path, monk
             pass
     first.__exit__()
     assert [each.name for each in tmp_path.iterdir()] == ["out.jsonl"]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from kcx_jax.errors import KcxError
+from kcx_jax.extraction.resume import ResumableOutput
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+try:
+    with ResumableOutput(Path(sys.argv[1]), {"model": "a"}) as output:
+        output.write({"text": "x" * 100})
+except KcxError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 50])
+def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path, room):
+    """At the header, and at a result."""
+    path = tmp_path / "out.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, path, str(room)], capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout == f"cannot write {path}.partial: File too large\n", done.stderr

@@ -236,6 +236,7 @@ def test_what_an_earlier_start_set_aside_gives_way_to_what_its_batches_cost(tmp_
             ledger.new_batch("never", "m", 1)
             facts = {"stage": "", "record": "", "model": "m", "request": "{}", "batch": "never"}
             ledger.intend(b"k", reserved=10**6, **facts)
+            ledger.batch_is("never", "uploaded")
         with Ledger(tmp_path / "ledger.db") as ledger:
             budget = Budget(10**9, ledger.spent())
             assert budget.possible > 10**6
@@ -263,6 +264,64 @@ def test_without_batches_a_run_that_has_some_at_the_endpoint_is_refused(tmp_path
             (reply,) = client.complete_many([[{"role": "user", "content": ALL[0]}]], max_tokens=50)
             assert reply.cached
         assert (server.bill.batch_answers, server.bill.answers, server.bill.paid_twice) == (60, 1, 0)
+
+
+def _online(server, ledger) -> list:
+    client = ChatClient("m", server.base_url, ledger=ledger, retry=QUICK)
+    asked = [[{"role": "user", "content": sentence}] for sentence in ALL]
+    return [reply.text for reply in client.complete_many(asked, max_tokens=50)]
+
+
+@pytest.mark.parametrize(
+    ("served", "part", "status"), [(Files, "upload", 404), (Batches, "create", 400), (Batches, "create", 403)]
+)
+def test_batches_that_are_refused_cost_nothing_and_leave_the_way_open(
+    ledger, monkeypatch, served, part, status
+):
+    """Endpoints without a Batch API, or without one for this model."""
+    price = load_prices()["gpt-4o-mini"]
+
+    def refuse(self, request):
+        raise Refused(refusal(status, "no batches here"))
+
+    with ScriptedServer(ANSWERS) as server:
+        budget = Budget(10**9)
+        with monkeypatch.context() as patched:
+            patched.setattr(served, part, refuse)
+            with pytest.raises(EndpointError, match="no batches here"):
+                _answers(server, ledger, price=price, budget=budget)
+        ledger.store.flush()
+        assert ledger.open_batches("m") == []
+        assert (budget.known, budget.possible, ledger.spent().unpriced) == (0, 0, 0)
+        assert _online(server, ledger) == list(ANSWERS.values())
+        assert (server.bill.batch_answers, server.bill.answers) == (0, 60)
+
+
+def test_what_was_not_yet_sent_at_the_end_of_a_process_is_asked_in_whatever_way(tmp_path):
+    path = tmp_path / "ledger.db"
+    with Ledger(path) as ledger:
+        ledger.new_batch("begun", "m", 1)
+        facts = {"stage": "", "record": "", "model": "m", "request": "{}", "batch": "begun"}
+        ledger.intend(b"k", reserved=10**6, **facts)
+    with ScriptedServer(ANSWERS) as server, Ledger(path) as ledger:
+        assert ledger.spent().unpriced == 0
+        assert _online(server, ledger) == list(ANSWERS.values())
+
+
+def test_batches_that_are_gone_are_told_and_asked_anew(tmp_path, capfd):
+    """What they cost is not known."""
+    path, price = tmp_path / "ledger.db", load_prices()["gpt-4o-mini"]
+    with (
+        ScriptedServer(ANSWERS, batches=BatchRules(in_progress=0.5)) as server,
+        Ledger(path) as ledger,
+        pytest.raises(TimeoutError),
+    ):
+        _leave_early(server, ledger, price=price)
+    with ScriptedServer(ANSWERS) as server, Ledger(path) as ledger:  # it was started anew, and knows none
+        assert _answers(server, ledger, price=price) == list(ANSWERS.values())
+        ledger.store.flush()
+        assert ledger.spent().unpriced == 60
+    assert capfd.readouterr().err.count("not there any more; its cost is not known") == 3
 
 
 def test_a_batch_that_was_created_though_its_reply_was_lost_is_not_created_again(ledger, monkeypatch):

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -34,6 +35,35 @@ def test_raw_answers_come_back_in_order_and_only_answers(tmp_path):
         assert ledger.answers(KEY) == [b"{broken", b"{}"]
     with Ledger(tmp_path / "ledger.db") as ledger:
         assert ledger.answers(KEY) == [b"{broken", b"{}"]
+
+
+def test_threads_enter_calls_side_by_side(tmp_path):
+    threads, interval = range(4), sys.getswitchinterval()
+    calls = {thread: [] for thread in threads}
+
+    def enter(thread: int) -> None:
+        for number in range(100):
+            facts = {"stage": f"stage {number}", "record": "r", "model": "m"}
+            calls[thread].append(ledger.intend(KEY, request=f"{thread} {number} " * 300, **facts))
+
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        sys.setswitchinterval(1e-6)
+        try:
+            running = [threading.Thread(target=enter, args=[thread]) for thread in threads]
+            for each in running:
+                each.start()
+            for each in running:
+                each.join()
+        finally:
+            sys.setswitchinterval(interval)
+        ledger.store.flush()
+        assert sorted(call for entered in calls.values() for call in entered) == list(range(1, 401))
+    with Ledger(tmp_path / "ledger.db") as ledger:
+        rows = ledger.store.read("SELECT id, request FROM call").fetchall()
+        found = {call: ledger.packing.unpack(request).decode() for call, request in rows}
+    assert found == {
+        call: f"{thread} {number} " * 300 for thread in threads for number, call in enumerate(calls[thread])
+    }
 
 
 def test_a_call_without_an_end_is_found_interrupted(tmp_path):

@@ -1,6 +1,7 @@
 """Two and four processes over gloo: the same plan, order, shapes and loss as one."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 from numpy.testing import assert_allclose
@@ -40,6 +41,32 @@ def test_two_and_four_processes_train_as_one():
         assert one["shapes"] == first["shapes"]
         assert_allclose(first["losses"], one["losses"], rtol=1e-5)
         assert_allclose(first["norms"], one["norms"], rtol=1e-4)
+
+
+def trained_while_the_first_is_late(values):
+    """What a run of files leaves, its first process being slow to read them."""
+    import time
+
+    import jax
+
+    from kcx_jax.training import run, train
+    from kcx_jax.training.config import parse_config
+
+    read = run._stages
+
+    def late(*arguments):
+        time.sleep(3 * (jax.process_index() == 0))
+        return read(*arguments)
+
+    run._stages = late
+    train(parse_config(values), report=lambda metrics: None, say=lambda line: None)
+    return sorted(path.name for path in Path(values["run_dir"]).iterdir())
+
+
+def test_a_run_is_begun_by_its_first_process(plain_config):
+    first, second = run_in_processes(trained_while_the_first_is_late, plain_config)
+    assert first == second
+    assert "config.yaml" in first
 
 
 def gathered():

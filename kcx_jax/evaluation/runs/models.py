@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from kcx_jax.corpora import Record
-from kcx_jax.evaluation.answers import bare
+from kcx_jax.evaluation.answers import ask
 from kcx_jax.evaluation.runs.benchmark import Benchmark
 from kcx_jax.evaluation.runs.config import ModelSystem
 from kcx_jax.evaluation.runs.systems import Prediction, System
@@ -54,7 +54,7 @@ class LocalModel(System):
 def extracted(
     extractor: Extractor, benchmark: Benchmark, task: Task, records: Iterable[Record]
 ) -> Iterator[Prediction]:
-    """The answers of an extractor to one task. Raises what `Extractor.extract` does."""
+    """The answers of an extractor to one task. Raises what `ask` does."""
     schema, pair = benchmark.schema_for(task), benchmark.gives_pair(task)
-    for result in extractor.extract(map(bare, records), schema, tasks=[task], pair=pair):
+    for result in ask(extractor, records, schema, task, pair):
         yield Prediction(result.answers[task], result.record)

@@ -23,6 +23,7 @@ from kcx_jax.files import digest
 from kcx_jax.llm import EndpointError, Stopped
 from kcx_jax.schema import Task
 from kcx_jax.schema.ontology import ontology_version
+from kcx_jax.scoring.tally import is_annotated
 
 Say = Callable[[str], None]
 # What is being answered, how many records are done, and of how many.
@@ -152,6 +153,8 @@ class _Run:
         for task in benchmark.settings.tasks or ():
             try:
                 if task not in benchmark.tasks:
+                    if any(is_annotated(record, task) for record in benchmark.whole):
+                        raise CannotAnswer(f"{name}: none of the records drawn is annotated for {task}")
                     raise NotThere(f"{name}: {benchmark.path} is not annotated for {task}")
                 if not self._answered(system, settings, benchmark, task):
                     if reason:

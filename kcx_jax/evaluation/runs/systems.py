@@ -30,7 +30,7 @@ class Prediction:
 
 
 class CannotAnswer(KcxError):
-    """A system is not made for a task."""
+    """A system is not made for a task, or there is nothing to ask it."""
 
 
 class NotInstalled(KcxError):

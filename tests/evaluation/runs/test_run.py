@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,16 @@ def test_what_cannot_be_run_is_said_and_the_rest_goes_on(config, corpora):
     assert cells(outcome, "mean")["chat"] == {"not_run": "1 of 2 benchmarks are not run"}
     assert len(lines) == len(outcome.failed) == 1
     assert "not run: chat on en (ner)" in (outcome.folder / "table.md").read_text()
+
+
+def test_a_task_that_no_record_drawn_is_annotated_for_is_no_failure(config, corpora):
+    """Its tasks are those of the whole file."""
+    records = [replace(record, relations=None) for record in RECORDS["en"]]
+    records.append(replace(records[0], id="last", relations=()))
+    write_records(records, corpora / "en.jsonl", overwrite=True)
+    outcome = evaluate(config(sets=["benchmarks.0.limit=5", "benchmarks.0.tasks=[ner,re]"]))
+    assert "none of the records drawn" in outcome.not_run["chat", "en", "re"]
+    assert not any("drawn" in reason for reason in outcome.failed)
 
 
 def test_a_part_of_a_benchmark_is_said_not_to_be_comparable(config):
