@@ -44,7 +44,7 @@ def test_threads_enter_calls_side_by_side(tmp_path):
     def enter(thread: int) -> None:
         for number in range(100):
             facts = {"stage": f"stage {number}", "record": "r", "model": "m"}
-            calls[thread].append(ledger.intend(KEY, request=f"{thread} {number} " * 300, **facts))
+            calls[thread].append(ledger.intend(KEY, request=f"{thread} {number} " * 3000, **facts))
 
     with Ledger(tmp_path / "ledger.db") as ledger:
         sys.setswitchinterval(1e-6)
@@ -62,7 +62,7 @@ def test_threads_enter_calls_side_by_side(tmp_path):
         rows = ledger.store.read("SELECT id, request FROM call").fetchall()
         found = {call: ledger.packing.unpack(request).decode() for call, request in rows}
     assert found == {
-        call: f"{thread} {number} " * 300 for thread in threads for number, call in enumerate(calls[thread])
+        call: f"{thread} {number} " * 3000 for thread in threads for number, call in enumerate(calls[thread])
     }
 
 
