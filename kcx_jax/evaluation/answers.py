@@ -40,11 +40,11 @@ def ask(
     `pair`, and what is raised: as `Extractor.extract`; a text whose pair is given is read whole, as in tuning.
     """
     window = None if pair else SIZE
-    asked = (_bare(record, pair) for record in records)
+    asked = (bare(record, pair) for record in records)
     return extractor.extract(asked, schema, tasks=[task], window=window, pair=pair)
 
 
-def _bare(record: Record, pair: bool) -> Record:
+def bare(record: Record, pair: bool = False) -> Record:
     """What a system may see of a record: its text, and its pair. Raises `UsageError` where a `pair` is to be given
     and there is none."""
     text = Record(record.id, record.language, record.text)
