@@ -42,7 +42,7 @@ class ResumableOutput:
             try:
                 self.partial.parent.mkdir(parents=True, exist_ok=True)
                 self._handle: IO[bytes] = self.partial.open("ab")
-                stack.callback(self._close)
+                stack.push(self)
                 self._take()
                 self._continue()
             except OSError as error:
@@ -51,12 +51,8 @@ class ResumableOutput:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        with suppress(
-            OSError
-        ):  # all that is written is flushed: this is what failed, and was raised, once more
+        # All that is written is flushed: what fails here is what failed, and was raised, before.
+        with suppress(OSError):
             self._handle.close()
 
     def _take(self) -> None:

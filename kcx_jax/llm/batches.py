@@ -242,6 +242,9 @@ class BatchSender:
             lines = b"".join(request_line(call, waiting.body) for call, waiting in calls.items())
             batch_id = await self._create(name, lines)
             await self._collect(name, batch_id)
+        except _NeverCreated:
+            await self._close(name, NEVER_CREATED)
+            raise
         finally:
             self._enqueued -= tokens
             self._changed.set()
@@ -253,7 +256,6 @@ class BatchSender:
         try:
             file = await self._ask(lambda: files.create(file=(f"{name}.jsonl", lines), purpose="batch"))
         except EndpointError as error:
-            await self._close(name, NEVER_CREATED)
             raise _NeverCreated(str(error)) from error
         self._ledger.batch_is(name, "uploaded", file_id=file.id)
         await self._ledger.committed()
@@ -267,7 +269,6 @@ class BatchSender:
                 made=partial(self._find, name),
             )
         except _Refused as error:
-            await self._close(name, NEVER_CREATED)
             raise _NeverCreated(str(error)) from error
         self._ledger.batch_is(name, "created", batch_id=batch.id)
         await self._ledger.committed()

@@ -13,6 +13,8 @@ from kcx_jax.prompts import answer_instances
 from kcx_jax.schema import TASKS, load_schema, render_answer
 from kcx_jax.testing.llm_server import ScriptedServer
 
+from .conftest import SCHEMA
+
 ITEMS = generate(11, 60, "heldout")
 CHOSEN = [item for item in ITEMS if item["en"].events][:4] + [item for item in ITEMS if item["en"].relations][
     :4
@@ -54,16 +56,6 @@ def test_what_cannot_be_read_or_grounded_counts_against_the_system():
     assert (cell["tp"], cell["fp"], cell["flagged"]) == (0, 2, 1)
 
 
-PEOPLE = """
-class Person(Entity):
-    \"\"\"A human being.\"\"\"
-class Knows(Relation):
-    \"\"\"Who knows whom.\"\"\"
-    head: Person
-    tail: Person
-"""
-
-
 @pytest.mark.parametrize(
     ("length", "meta", "pair"), [(1, ["e0", "e1"], True), (300, ["e0", "e1"], True), (1, "en-es", False)]
 )
@@ -74,8 +66,8 @@ def test_a_text_is_read_whole_for_its_pair_and_what_is_no_pair_is_nobodys_matter
     record = Record("1", "en", "Ada knows Bob. " * length, mentions, links, meta=asked)
     with ScriptedServer({record.text: '[Knows(Person("Ada"), Person("Bob"))]'}) as server:
         extractor = Extractor.from_openai("m", server.base_url, "key")
-        (one,) = answer_records(extractor, [record], load_schema(PEOPLE), "re", pair)
+        (one,) = answer_records(extractor, [record], load_schema(SCHEMA), "re", pair)
         assert [(link.type, link.head, link.tail) for link in one.record.relations] == [("Knows", "e0", "e1")]
         if pair:
             with pytest.raises(UsageError, match=r"meta\.pair"):
-                answer_records(extractor, [replace(record, meta={})], load_schema(PEOPLE), "re", pair)
+                answer_records(extractor, [replace(record, meta={})], load_schema(SCHEMA), "re", pair)

@@ -12,14 +12,7 @@ from kcx_jax.testing.llm_script import Script
 from kcx_jax.testing.llm_server import ScriptedServer
 from kcx_jax.training.config import StageSettings
 
-SCHEMA = """
-class Person(Entity):
-    \"\"\"A human being.\"\"\"
-class Knows(Relation):
-    \"\"\"Who knows whom.\"\"\"
-    head: Person
-    tail: Person
-"""
+from .conftest import SCHEMA
 
 
 def record(number: int, language: str) -> Record:
