@@ -95,7 +95,7 @@ def train(
             raise error.explained(run_dir / NOT_FINITE) from error
         tuned = tuned_model(model, result, dump_config(config))
         _export_all(tuned, result, run_dir, say)
-        wait_for_all("the result is written")
+    wait_for_all("the run folder is whole")  # whichever process returns, all of it is there
     return tuned
 
 

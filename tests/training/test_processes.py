@@ -44,29 +44,36 @@ def test_two_and_four_processes_train_as_one():
 
 
 def trained_while_the_first_is_late(values):
-    """What a run of files leaves, its first process being slow to read them."""
+    """What lies in a run folder as a process returns, the first being slow to read files and to sum up."""
+    import json
     import time
 
     import jax
 
-    from kcx_jax.training import run, train
+    from kcx_jax.training import run, summary, train
     from kcx_jax.training.config import parse_config
 
-    read = run._stages
+    def late(do):
+        def done(*arguments):
+            time.sleep(3 * (jax.process_index() == 0))
+            return do(*arguments)
 
-    def late(*arguments):
-        time.sleep(3 * (jax.process_index() == 0))
-        return read(*arguments)
+        return done
 
-    run._stages = late
+    run._stages, summary._write = late(run._stages), late(summary._write)
     train(parse_config(values), report=lambda metrics: None, say=lambda line: None)
-    return sorted(path.name for path in Path(values["run_dir"]).iterdir())
+    run_dir = Path(values["run_dir"])
+    return {
+        "files": sorted(path.name for path in run_dir.iterdir()),
+        "status": json.loads((run_dir / "summary.json").read_text())["status"],
+    }
 
 
-def test_a_run_is_begun_by_its_first_process(plain_config):
+def test_a_run_is_begun_and_ended_by_its_first_process(plain_config):
     first, second = run_in_processes(trained_while_the_first_is_late, plain_config)
     assert first == second
-    assert "config.yaml" in first
+    assert {"config.yaml", "adapter"} <= set(first["files"])
+    assert first["status"] == "done"
 
 
 def gathered():
