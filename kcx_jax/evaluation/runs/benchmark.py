@@ -81,8 +81,11 @@ def load_benchmark(settings: BenchmarkSettings, data: str | None, seed: int) -> 
     if settings.limit is not None:
         gold = sample_records(gold, seed, count=settings.limit)
     tasks = tuple(task for task in settings.tasks or () if any(is_annotated(each, task) for each in gold))
-    if not tasks or not gold:
-        raise NotThere(f"{settings.name}: {path} is annotated for none of the tasks that are asked")
+    if not tasks:
+        told = "is annotated for none of the tasks that are asked"
+        if any(is_annotated(record, task) for record in whole for task in settings.tasks or ()):
+            told = f"{told} in the {len(gold)} of {len(whole)} records that limit draws; raise it"
+        raise NotThere(f"{settings.name}: {path} {told}")
     train = None
     if settings.train is not None:
         train = _packed(location(settings, settings.train, data))

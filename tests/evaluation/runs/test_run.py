@@ -132,6 +132,18 @@ def test_a_task_that_no_record_drawn_is_annotated_for_is_no_failure(config, corp
     assert not any("drawn" in reason for reason in outcome.failed)
 
 
+def test_a_file_whose_records_drawn_have_none_of_the_tasks_is_told_so(config, corpora):
+    sets = ["benchmarks.0.limit=1", "benchmarks.0.tasks=[re]"]
+    records = [replace(record, relations=None) for record in RECORDS["en"]]
+    records.append(replace(records[0], id="last", relations=()))
+    write_records(records, corpora / "en.jsonl", overwrite=True)
+    reason = evaluate(config(sets=sets)).not_run["chat", "en", "re"]
+    assert f"in the 1 of {len(records)} records that limit draws" in reason
+    write_records(records[:-1], corpora / "en.jsonl", overwrite=True)
+    reason = evaluate(config(sets=sets, name="other")).not_run["chat", "en", "re"]
+    assert reason.endswith("annotated for none of the tasks that are asked")
+
+
 def test_a_part_of_a_benchmark_is_said_not_to_be_comparable(config):
     changes = {"sets": ["benchmarks.0.published=multiconer22/{language}"]}
     outcome = evaluate(config(**changes))
