@@ -12,10 +12,14 @@ from kcx_jax.page import visible
 if TYPE_CHECKING:
     from kcx_jax.scoring import Sheet
 
+_UNBROKEN = 10_000  # characters of a line that nobody sees the end of
+
 
 def print_sheets(tables: "Iterable[Sheet]", notes: Iterable[str]) -> None:
-    """The sheets as tables on stdout, and the notes below them, a line each."""
+    """The sheets as tables on stdout, and the notes below them, a line each; in a pipe they are as wide as need be."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _UNBROKEN
     for sheet in tables:
         table = Table()
         for number, name in enumerate(sheet.head):

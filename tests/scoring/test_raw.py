@@ -294,7 +294,7 @@ def test_triggers_of_event_answers_are_scored_too(tmp_path):
         ({"id": "1", "output": 3}, r"a:1: output: must be a string, an object or a list"),
         ({"id": [], "output": ""}, r"a:1: id: must be a string or a number"),
         ({"id": "1", "output": "", "task": "pos"}, r"a:1: task: unknown task 'pos'; known: ner"),
-        ([], r"a:1: must be an object"),
+        ([3], r"a:1: must be an object"),
     ],
 )
 def test_a_line_that_cannot_be_used_is_named(gold, tmp_path, row, message):

@@ -142,7 +142,7 @@ class OutputsSystem(Settings):
     name: SystemName
     path: str
     format: str = "auto"
-    inventory: str | None = None  # what maps its labels to classes; none: by name
+    inventory: str | None = None  # what maps its labels to classes; none: that of each benchmark, and by name
 
     @field_validator("format")
     @classmethod

@@ -50,4 +50,5 @@ class Outputs(System):
         if settings.format == "records" or (settings.format == "auto" and not holds_answers(path)):
             return map(without_loose, read_records(path, "jsonl"))
         schema = benchmark.schema_for(task)
-        return read_answers(path, benchmark.whole, settings.format, schema, settings.inventory, task)
+        inventory = settings.inventory or benchmark.settings.inventory
+        return read_answers(path, benchmark.whole, settings.format, schema, inventory, task)

@@ -1,17 +1,19 @@
 """What a raw answer claims, in the system's own labels -> instances of the schema's classes."""
 
+import contextlib
 import functools
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from kcx_jax.errors import KcxError
 from kcx_jax.schema import Entity, Event, ParsedAnswer, Problem, Relation, Schema, Task, role_to_identifier
-from kcx_jax.schema.labels import role_spelling_of
-from kcx_jax.schema.ontology import class_for
+from kcx_jax.schema.concepts import Kind
+from kcx_jax.schema.labels import role_spelling_of, transliterated_name, transliterated_role
+from kcx_jax.schema.ontology import class_for, role_for
 
 Instance = Entity | Relation | Event
-_KINDS = {"ner": Entity, "re": Relation, "ed": Event, "eae": Event}
+_KINDS: dict[Task, Kind] = {"ner": "entity", "re": "relation", "ed": "event", "eae": "event"}
 
 
 @dataclass(frozen=True)
@@ -54,29 +56,35 @@ class Labels:
                 if name is not None:
                     self._exactly[concept.kind, name] = concept.name
 
-    def class_of(self, label: str, kind: str) -> str | None:
-        """The class of a label: by the inventory, where one is given, or else by name.
+    def class_of(self, label: str, kind: Kind) -> str | None:
+        """The class of a label: by the inventory, where one is given, or else by name, or by the name that classes made
+        automatically have for a label in another script.
 
         None where there is none, and where several are called so but for case, spaces and punctuation.
         """
         label = label.strip()
         if self._inventory is not None:
             try:
-                name = class_for(self._inventory, label)
+                name = class_for(self._inventory, label, kind)
             except KcxError:
                 name = ""
             concept = self._schema.by_name.get(name)
             if concept is not None and concept.kind == kind:
                 return name
-        return self._exactly.get((kind, label)) or self._by_name.get((kind, _plain(label)))
+        known = self._exactly.get((kind, label)) or self._by_name.get((kind, _plain(label)))
+        if known is None and not label.isascii():
+            concept = self._schema.by_name.get(transliterated_name(label))
+            # A class that has its label is called by it: labels may differ in tone marks, which names have not.
+            if concept is not None and concept.kind == kind and concept.label is None:
+                return concept.name
+        return known
 
     def instances(self, claims: Claims, task: Task) -> ParsedAnswer:
         """The instances of what was claimed; an unknown label is a problem that stands for its item."""
         made: list[Instance] = []
         problems = list(claims.problems)
         for claim in claims.items:
-            kind = {Entity: "entity", Relation: "relation", Event: "event"}[_KINDS[task]]
-            name = self.class_of(claim.label, kind)
+            name = self.class_of(claim.label, _KINDS[task])
             if not claim.text:
                 problems.append(Problem("wrong_argument", f"{claim.label[:80]}: a span without its text", 0))
             elif name is None:
@@ -92,17 +100,38 @@ class Labels:
         return ParsedAnswer(tuple(made), tuple(problems))
 
     def _event(self, name: str, claim: Claim, problems: list[Problem]) -> Event:
-        names = [role.name for role in self._schema.roles_of(name)]
-        roles = {_plain(role): role for role in names} | {role_spelling_of(role): role for role in names}
+        role_of = self._roles(name, claim.label.strip())
         arguments: dict[str, list[Entity | str]] = {}
         for role, text in claim.arguments:
-            known = role if role in names else roles.get(role) or roles.get(_plain(role))
+            known = role_of(role)
             if known is None:
                 problems.append(Problem("wrong_argument", f"{name} has no role {role[:80]!r}", 0))
             else:
                 arguments.setdefault(role_to_identifier(known), []).append(text)
         made: Event = self._schema.classes[name](claim.text, **arguments)
         return made
+
+    def _roles(self, name: str, label: str) -> Callable[[str], str | None]:
+        """What the roles of the event class `name` are called where a system calls it `label`; as `class_of`."""
+        names = [role.name for role in self._schema.roles_of(name)]
+        plain = {_plain(role): role for role in names} | {role_spelling_of(role): role for role in names}
+
+        def role_of(role: str) -> str | None:
+            told = (self._mapped_role(label, role), role, plain.get(role), plain.get(_plain(role)))
+            known = next((each for each in told if each in names), None)
+            if known is None and not role.isascii() and (sounds := transliterated_role(role)) in names:
+                return sounds
+            return known
+
+        return role_of
+
+    def _mapped_role(self, label: str, role: str) -> str | None:
+        """The role by the inventory, where one is given that knows it."""
+        if self._inventory is None:
+            return None
+        with contextlib.suppress(KcxError):
+            return role_for(self._inventory, label, role.strip())
+        return None
 
 
 @functools.lru_cache(maxsize=4096)

@@ -2,7 +2,8 @@
 
 Forms: ``{type: [mention]}``, ``{relation: [{subject, object}]}``, ``{type: [{trigger, arguments: {role: value}}]}``,
 ``{type: [trigger]}``, ``{type: [{role: value}]}``; the same inside ``{"entities": ...}``; a list of mentions of
-the type that was asked for; a list of objects that name their type.
+the type that was asked for; a list of objects that name their type; ``{role: [value]}`` of the event that was
+asked for.
 """
 
 from collections.abc import Iterator
@@ -18,23 +19,35 @@ _WRAPPERS = {
     "ed": ("events", "event_list", "triggers"),
     "eae": ("events", "event_list", "arguments"),
 }
-_TYPES = ("type", "label", "relation", "predicate", "entity_type", "event_type", "relation_type", "class")
+_TYPES = (
+    "type",
+    "label",
+    "relation",
+    "predicate",
+    "entity_type",
+    "event_type",
+    "relation_type",
+    "class",
+    "关系",
+)
 _TEXTS = ("text", "entity", "name", "span", "mention", "word", "surface", "value")
-_HEADS = ("subject", "head", "arg1", "head_entity", "source")
-_TAILS = ("object", "tail", "arg2", "tail_entity", "target")
+_HEADS = ("subject", "head", "arg1", "head_entity", "source", "头实体")
+_TAILS = ("object", "tail", "arg2", "tail_entity", "target", "尾实体")
 _TRIGGERS = ("trigger", "event_trigger", "mention")
 _NOTHING = frozenset({"nan", "none", "null"})
-_PLACEHOLDER = "NAN"  # IEPile's, of a role that nothing fills
+_PLACEHOLDER = "NAN"  # IEPile's, of a role that nothing fills and an event without a trigger
 
 
-def parse_json(answer: str, task: Task, text: str, asked: str | None = None) -> Claims:
+def parse_json(
+    answer: str, task: Task, text: str, asked: str | None = None, trigger: str | None = None
+) -> Claims:
     """What an answer in JSON claims about `text`.
 
-    asked: the type that the question was about, if it was about one. Words for nothing, such as null, are names where
-    they stand in the text.
+    asked, trigger: the type, and the trigger, that the question was about, if it was about one. Words for nothing, such
+    as null, are names where they stand in the text.
     """
     found = read_partial_json(answer)
-    reader = _Reader(task, text)
+    reader = _Reader(task, text, trigger)
     items = tuple(reader.items(_unwrapped(found.value, task), asked))
     return Claims(items, (*found.problems, *problem_of(reader.lost)))
 
@@ -52,20 +65,22 @@ def _unwrapped(value: Any, task: Task) -> Any:
 class _Reader:
     """Values that were read -> claims; `lost`: what was none."""
 
-    def __init__(self, task: Task, text: str) -> None:
-        self.task, self.text = task, text
+    def __init__(self, task: Task, text: str, trigger: str | None) -> None:
+        self.task, self.text, self.trigger = task, text, trigger
         self.lost: list[str] = []
 
     def items(self, value: Any, asked: str | None) -> Iterator[Claim]:
         """The claims of a whole answer."""
-        if isinstance(value, dict):
-            if self._is_item(value):
-                value = [value]
-            else:
-                for label, rows in value.items():
-                    for row in rows if isinstance(rows, list) else [rows]:
-                        yield from self._item(row, label)
-                return
+        if isinstance(value, dict) and self._is_item(value):
+            value = [value]
+        if isinstance(value, dict) and asked is not None and self._is_event_of(value, asked):
+            named = _first(value, _TRIGGERS) is not None
+            event = self._event(value if named else {"trigger": self.trigger, "arguments": value}, asked)
+            yield from [event] if event is not None else []
+        elif isinstance(value, dict):
+            for label, rows in value.items():
+                for row in rows if isinstance(rows, list) else [rows]:
+                    yield from self._item(row, label)
         for row in value if isinstance(value, list) else []:
             label = _first(row, _TYPES) if isinstance(row, dict) else None
             if label is None and asked is None:
@@ -80,10 +95,17 @@ class _Reader:
         is_event = self.task in ("ed", "eae") and _first(value, _TRIGGERS) is not None
         return is_event or not any(isinstance(each, list) for each in value.values())
 
+    def _is_event_of(self, value: dict[str, Any], asked: str) -> bool:
+        """Whether an object holds the roles of the one event that was asked for, with their texts."""
+        texts = (each for row in value.values() for each in (row if isinstance(row, list) else [row]))
+        return self.task == "eae" and asked not in value and not any(isinstance(each, dict) for each in texts)
+
     def _item(self, row: Any, label: str) -> Iterator[Claim]:
         """The claim of one row; none for a placeholder of nothing."""
         if row is None or (isinstance(row, str) and self._is_nothing(row)):
             return
+        if self.task == "ed" and self._is_placeholder(_first(row, _TRIGGERS)):
+            return  # an event that is not said to stand anywhere
         claim = None
         if self.task in ("ner", "ed"):
             keys = _TEXTS if self.task == "ner" else (*_TRIGGERS, *_TEXTS)
@@ -105,6 +127,8 @@ class _Reader:
         trigger = _first(row, _TRIGGERS)
         beside = {key: each for key, each in row.items() if key not in (*_TYPES, *_TRIGGERS, *_TEXTS)}
         arguments = tuple(self._arguments(row.get("arguments", beside if trigger is not None else row)))
+        if self._is_placeholder(trigger):
+            trigger = None
         if trigger is None and arguments:
             trigger = arguments[0][1]
         return Claim(label, trigger, arguments=arguments) if trigger else None
@@ -125,8 +149,11 @@ class _Reader:
                 continue
             for value in values if isinstance(values, list) else [values]:
                 text = value if isinstance(value, str) else _first(value, _TEXTS)
-                if text is not None and text.strip() != _PLACEHOLDER and not self._is_nothing(text):
+                if text is not None and not self._is_placeholder(text):
                     yield role, text
+
+    def _is_placeholder(self, name: str | None) -> bool:
+        return name is not None and (name.strip() == _PLACEHOLDER or self._is_nothing(name))
 
     def _is_nothing(self, name: str) -> bool:
         stripped = name.strip()

@@ -28,6 +28,9 @@ SYSTEMS = {
 }
 """System -> kind of answer: json, strings, a dialect of code, or auto (by its look, line by line)."""
 
+ONE_TYPE_A_LINE = frozenset({"iepile", "oneke", "yayi", "universalner", "instructuie"})
+"""Systems that are asked about a text several times, for some types each."""
+
 MAX_LISTS = 100  # that follow one another are one answer
 
 _BEHIND = ("trailing_text", "code_fence")
@@ -36,6 +39,9 @@ _LIST = re.compile(r"(?:```[\s,;]*+(?:```\w*+\s*+)?)?(?:\w+\s*=\s*)?\[")
 _CALL = re.compile(r"(\w+)\(")
 _GOLLIE = re.compile(r"\bresult\s*=|\w\(\s*(?:span|arg1|mention)\s*=")
 _KNOWCODER = re.compile(r"\bresults\s*=|\w\(\s*trigger\s*=")
+_CLASS = re.compile(r"^class \w+", re.MULTILINE)
+_RESULTS = re.compile(r"^results?\s*=", re.MULTILINE)
+_END_OF_PROMPT = "[/INST]"  # of Llama's chats, which IEPile and OneKE are
 _CALLS = re.compile(r"\[\s*[A-Z]\w*\(|^\s*\[\s*\]\s*$")
 
 
@@ -60,16 +66,27 @@ def parse_raw(
     if system not in SYSTEMS:
         raise UsageError(f"unknown format of predictions {system!r}; known: records, {', '.join(SYSTEMS)}")
     kind = SYSTEMS[system]
+    answer = _behind_the_prompt(answer, system)
     if kind == "auto":
         kind = _kind_of(answer)
     if kind == "json":
-        return labels.instances(parse_json(answer, task, text, asked), task)
+        return labels.instances(parse_json(answer, task, text, asked, trigger), task)
     if kind == "strings":
         return labels.instances(parse_strings(answer, task, asked, trigger, text), task)
     code, thought = without_thought(answer)
     if thought is not None:
         return ParsedAnswer((), (thought,))
     return _code(code, schema.for_task(task), kind)
+
+
+def _behind_the_prompt(answer: str, system: str) -> str:
+    """The answer alone, where a system's script kept the prompt before it: its classes, or an instruction."""
+    if system in ("iepile", "oneke"):
+        return answer.rpartition(_END_OF_PROMPT)[2]
+    if SYSTEMS[system] in ("knowcoder", "gollie", "auto") and (classes := [*_CLASS.finditer(answer)]):
+        found = _RESULTS.search(answer, classes[-1].end())
+        return answer[found.start() :] if found else answer
+    return answer
 
 
 def _code(code: str, schema: Schema, dialect: str) -> ParsedAnswer:
