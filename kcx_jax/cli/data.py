@@ -108,7 +108,8 @@ def show(
     from kcx_jax.page import visible
     from kcx_jax.schema import Schema
 
-    if not name.exists() or str(name) in {entry.name for entry in catalogue()}:
+    is_file = name.exists() or name.suffix or len(name.parts) > 1  # a path that is not there is told as that
+    if not is_file or str(name) in {entry.name for entry in catalogue()}:
         print_entry(find_benchmark(str(name)))
         return
     console = Console(highlight=False)

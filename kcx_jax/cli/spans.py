@@ -1,6 +1,7 @@
 """Results for people: the text with its spans in colour, then relations and events."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from rich.text import Text
 
@@ -59,11 +60,14 @@ def _marked(result: Result, parts: dict[tuple[int, int], Parts]) -> Text:
         for start, end in parts.get((span.start, span.end), ((span.start, span.end),)):
             style_at[start:end] = [_style(span.label)] * (end - start)
     marked = Text()
-    for position in range(len(text) + 1):
-        for span in labels.get(position, ()):
+    # In runs: a colour escape between two characters would keep marks from their letters, and Arabic ones apart.
+    borders = [
+        place for place in range(1, len(text)) if style_at[place] != style_at[place - 1] or place in labels
+    ]
+    for start, end in pairwise([0, *borders, len(text)]):
+        marked.append(visible(text[start:end]), style_at[start] if text else "")
+        for span in labels.get(end, ()):
             marked.append(f"[{span.label}]", f"dim {_colour(span.label)}")
-        if position < len(text):
-            marked.append(visible(text[position]), style_at[position])
     return marked
 
 

@@ -249,4 +249,5 @@ def _noted(record: Record, unfinished: Sequence[AnswerProblem], window: Span | N
 
 def _in_words(unresolved: Unresolved) -> str:
     place = f" as {unresolved.role} of" if unresolved.role else ","
-    return f"{unresolved.text!r}{place} {unresolved.type}: not in the text"
+    what = "more often than it is in the text" if unresolved.repeated else "not in the text"
+    return f"{unresolved.text!r}{place} {unresolved.type}: {what}"

@@ -63,7 +63,7 @@ class FoundEvent:
 class AnswerProblem:
     """Something of an answer that is not in the result, or may be missing from it.
 
-    `kind`: "unresolved" (not in the text), "length" (the answer was cut off), "no_answer" (refused or
+    `kind`: "unresolved" (not in the text, or not so often), "length" (the answer was cut off), "no_answer" (refused or
     failed), or a kind of `kcx_jax.schema.Problem` (could not be read). `window`: the part of a long text whose answer
     it was; None where the text was read at once.
     """

@@ -83,7 +83,7 @@ def item_errors(gold: Record, predicted: Record | None, task: Task) -> list[Item
     found += [ItemError("missed", place, None) for place in left]
     found += [ItemError("spurious", None, place) for place in others]
     found += [ItemError("duplicate", None, place) for place in _places(again, gold.text)]
-    return found + list(_without_place(predicted, measure))
+    return found + list(_without_place(predicted, measure, right, gold.text))
 
 
 def error_counts(errors: Iterable[ItemError]) -> dict[str, int]:
@@ -143,13 +143,20 @@ def _paired(
     return pairs, [place for places in free.values() for place in places], rest
 
 
-def _without_place(predicted: Record | None, measure: Measure) -> Iterator[ItemError]:
+def _without_place(
+    predicted: Record | None, measure: Measure, right: Counter[Unit], text: str
+) -> Iterator[ItemError]:
     """The predictions that `meta` tells of."""
     if predicted is None:
         return
+    known = {(place.type, place.text) for place in _places(right, text)}
     for entry in entries(predicted, "unresolved", measure.task):
         label = measure.label(str(entry.get("type", "")), entry.get("role"))
-        yield ItemError("hallucinated", None, Place(label, (), str(entry.get("text", ""))))
+        sought = str(entry.get("text", ""))
+        kind = "hallucinated"
+        if entry.get("repeated"):
+            kind = "duplicate" if (label, sought) in known else "spurious"
+        yield ItemError(kind, None, Place(label, (), sought))
     kinds = {
         "unknown_class": "unknown_class",
         "wrong_arity": "unparsable",
@@ -157,6 +164,6 @@ def _without_place(predicted: Record | None, measure: Measure) -> Iterator[ItemE
         "unquoted": "unparsable",
     }
     for entry in entries(predicted, "parse_problems", measure.task):
-        kind = kinds.get(str(entry.get("kind")))
-        if kind is not None:
-            yield ItemError(kind, None, Place("", (), str(entry.get("detail", ""))))
+        unread = kinds.get(str(entry.get("kind")))
+        if unread is not None:
+            yield ItemError(unread, None, Place("", (), str(entry.get("detail", ""))))

@@ -32,15 +32,17 @@ _HABITS: dict[Task, Habits] = {
 
 @dataclass(frozen=True)
 class Unresolved:
-    """A part of an answer that is not in the text: one false positive of its task.
+    """A part of an answer that has no place in the text: one false positive of its task.
 
-    ``type`` is the claimed class, ``role`` the argument's role (task "eae"), ``text`` the surface sought.
+    ``type`` is the claimed class, ``role`` the argument's role (task "eae"), ``text`` the surface sought. ``repeated``:
+    the surfaces of an item that was said more often than the text has it, and stands there; None where it does not.
     """
 
     task: Task
     type: str
     text: str
     role: str | None = None
+    repeated: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,18 +95,26 @@ def ground(
     located = assign(items, text, _HABITS[task], ladder)
     if pair is not None and task == "re":
         located = _at_the_pair(items, located, text, pair)
-    for instance, found in zip(known, located, strict=True):
-        unresolved += _lost(instance, found, task)
+    placed = {item for item, found in zip(items, located, strict=True) if found}
+    for instance, item, found in zip(known, items, located, strict=True):
+        again = found is None and item in placed
+        unresolved += [_again(instance, item, task)] if again else _lost(instance, found, task)
     pairs = [(instance, found) for instance, found in zip(known, located, strict=True) if found]
     meta: dict[str, Any] = {}
     if unresolved:
-        meta["unresolved"] = [{k: v for k, v in asdict(u).items() if v is not None} for u in unresolved]
+        meta["unresolved"] = [_entry(each) for each in unresolved]
     if loose := [entry for instance, found in pairs for entry in _loose(instance, found, task)]:
         meta["loose"] = loose
     if problems:
         meta["parse_problems"] = [{"task": task, **asdict(problem)} for problem in problems]
     view = task_view(_record(pairs, text, task), task)
     return Grounded(replace(view, id=id, language=language, meta=meta), tuple(unresolved))
+
+
+def _entry(unresolved: Unresolved) -> dict[str, Any]:
+    """As JSON values."""
+    found = {key: value for key, value in asdict(unresolved).items() if value is not None}
+    return found | {"repeated": list(unresolved.repeated)} if unresolved.repeated else found
 
 
 def _item(instance: Any, task: Task) -> Item:
@@ -177,6 +187,12 @@ def _lost(instance: Any, found: Found | None, task: Task) -> list[Unresolved]:
         for (role, value), place in zip(_roles(instance), places, strict=True)
         if place is None
     ]
+
+
+def _again(instance: Any, item: Item, task: Task) -> Unresolved:
+    """An item that an equal one has left no place for."""
+    surfaces = (item.anchor, *(surface for _, surface in item.companions))
+    return Unresolved(task, type(instance).__name__, _surface(instance), repeated=surfaces)
 
 
 def _loose(instance: Any, found: Found, task: Task) -> list[dict[str, Any]]:

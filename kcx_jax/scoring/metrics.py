@@ -130,7 +130,7 @@ def score(
     The modes and their definitions are `MODES`; each measure's own stands beside its figures. A gold record
     counts for the tasks it is annotated for; discontinuous spans count by their hulls. What of an answer
     could not be grounded or read is in the predicted record's ``meta``: one false positive for each entry of
-    "unresolved" ({"task", "type", "text", "role"}) and of "parse_problems" ({"task", "kind"}) that stands
+    "unresolved" ({"task", "type", "text", "role", "repeated"}) and of "parse_problems" ({"task", "kind"}) that stands
     for an item; an entry without a task counts for each. Both sides are read once, in step, and not kept.
 
     Args:

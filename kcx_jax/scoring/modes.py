@@ -99,7 +99,8 @@ def macro_of_nine(total: Counts, per_type: dict[str, Counts]) -> Counts:
 class Mode:
     """How one system counts.
 
-    keep_ungrounded: what is not in the text is a false positive, else dropped. parts: of an item, which are counted.
+    keep_ungrounded: what has no place in the text is a false positive, else dropped; measures over texts count what
+    was said more often than the text has it as any other item. parts: of an item, which are counted.
     """
 
     name: str

@@ -1,6 +1,7 @@
 """Counts under way: of one measure, and of what one task's answers hold beside items with a place."""
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from kcx_jax.corpora import Record
@@ -11,7 +12,7 @@ from kcx_jax.scoring.figures import Figures, figures
 from kcx_jax.scoring.modes import Mode, Units
 from kcx_jax.scoring.rates import Rates
 from kcx_jax.scoring.record_counts import RecordCounts
-from kcx_jax.scoring.units import Measure
+from kcx_jax.scoring.units import Measure, Unit
 
 # Problems of a parsed answer that stand for an item (schema.Problem.kind); the others only flag their record.
 ITEM_PROBLEMS = frozenset({"unknown_class", "wrong_arity", "wrong_argument", "unquoted"})
@@ -80,18 +81,23 @@ class Tally:
     def _matched(self, record: Record, guess: Record | None) -> tuple[Units, Units, Units]:
         """The true positives, false positives and false negatives of one record."""
         given = self.measure.count(guess)
-        if guess is not None and guess.meta and self._mode.keep_ungrounded:
-            # Its own number as content: equal to no gold unit and to no other prediction.
-            labels = _ungrounded(self.measure, guess)
-            given.update((label, (number,)) for number, label in enumerate(labels))
+        if guess is not None and guess.meta:
+            given.update(self._without_place(guess))
         return self._mode.matching(self.measure.count(record), given)
 
-
-def _ungrounded(measure: Measure, record: Record) -> list[str]:
-    """The labels under which false positives that have no offsets are counted."""
-    unread = [p for p in entries(record, "parse_problems", measure.task) if p.get("kind") in ITEM_PROBLEMS]
-    unresolved = entries(record, "unresolved", measure.task)
-    return [measure.label(str(u.get("type", "")), u.get("role")) for u in unresolved] + [""] * len(unread)
+    def _without_place(self, guess: Record) -> Iterator[Unit]:
+        """The units of items without offsets: those that a text has less often count where places do not matter."""
+        measure, others = self.measure, []
+        for entry in entries(guess, "unresolved", measure.task):
+            if (unit := measure.repeated(entry)) is not None:
+                yield unit
+            else:
+                others.append(measure.label(str(entry.get("type", "")), entry.get("role")))
+        if self._mode.keep_ungrounded:
+            problems = entries(guess, "parse_problems", measure.task)
+            others += ["" for problem in problems if problem.get("kind") in ITEM_PROBLEMS]
+            # Its own number as content: equal to no gold unit and to no other prediction.
+            yield from ((label, (number,)) for number, label in enumerate(others))
 
 
 class TaskTally:
@@ -127,7 +133,10 @@ class TaskTally:
         self._counts["malformed"] += sum(
             kinds.count(kind) for kind in ("wrong_arity", "wrong_argument", "unquoted")
         )
-        self._counts["hallucinated"] += len(entries(guess, "unresolved", self._task))
+        unresolved = entries(guess, "unresolved", self._task)
+        repeated = sum(bool(entry.get("repeated")) for entry in unresolved)
+        self._placed += repeated
+        self._counts["hallucinated"] += len(unresolved) - repeated
         self._counts["loose"] += len(entries(guess, "loose", self._task))
 
     def rates(self) -> Rates:

@@ -1,7 +1,7 @@
 """What the modes that know no offsets count: tuples of class names and texts."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from kcx_jax.corpora import Argument, Mention, Record
 from kcx_jax.scoring.units import Measure, Unit, mentioned
@@ -34,16 +34,22 @@ def text_measures(
         attached: an argument also holds the text of its trigger.
     """
 
+    def entity(label: str, texts: Sequence[str]) -> Unit:
+        name = of_labels(label)
+        return name, (name, *map(of_entities, texts))
+
     def entities(record: Record) -> Iterator[Unit]:
         for mention in record.entities or ():
-            name = of_labels(mention.type)
-            yield name, (name, of_entities(mention.text))
+            yield entity(mention.type, [mention.text])
+
+    def relation(label: str, texts: Sequence[str]) -> Unit:
+        name = of_labels(label)
+        return name, (name, *map(of_others, texts))
 
     def relations(record: Record) -> Iterator[Unit]:
-        texts = {mention.id: of_others(mention.text) for mention in record.entities or ()}
+        texts = {mention.id: mention.text for mention in record.entities or ()}
         for link in record.relations or ():
-            name = of_labels(link.type)
-            yield name, (name, texts[link.head], texts[link.tail])
+            yield relation(link.type, [texts[link.head], texts[link.tail]])
 
     def triggers(record: Record) -> Iterator[Unit]:
         for written, start, end in mentioned(record):
@@ -61,8 +67,8 @@ def text_measures(
 
     under = ", under a trigger of the same text" if attached else ""
     return (
-        Measure("ner", "ner", "entity: type and text", entities, of_labels),
-        Measure("re", "re", "relation: type, head text and tail text", relations, of_labels),
+        Measure("ner", "ner", "entity: type and text", entities, of_labels, entity),
+        Measure("re", "re", "relation: type, head text and tail text", relations, of_labels, relation),
         Measure("ed", "ed", "trigger: event type and text", triggers, of_labels),
         Measure("eae", "eae", f"argument: event type, role and text{under}", arguments, of_labels),
     )

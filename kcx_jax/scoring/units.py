@@ -1,8 +1,9 @@
 """What is counted: the units of mode `strict`, each with its definition, as multisets of a record."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kcx_jax.corpora import Argument, EventMention, Mention, Record
 from kcx_jax.schema import Task
@@ -13,17 +14,29 @@ Unit = tuple[str, tuple]
 
 @dataclass(frozen=True)
 class Measure:
-    """A kind of unit: its name, task, definition in words, how a record's are listed, and what makes labels equal."""
+    """A kind of unit: its name, task, definition in words, how a record's are listed, and what makes labels equal.
+
+    of_texts: the unit that a class and the texts of an item make, where places do not matter.
+    """
 
     name: str
     task: Task
     definition: str
     units: Callable[[Record], Iterator[Unit]]
     of_labels: Callable[[str], str] = str
+    of_texts: Callable[[str, Sequence[str]], Unit] | None = None
 
     def count(self, record: Record | None) -> Counter[Unit]:
         """The units of a record as a multiset; none for a record that is not there."""
         return Counter(self.units(record)) if record is not None else Counter()
+
+    def repeated(self, entry: Mapping[str, Any]) -> Unit | None:
+        """The unit of an entry of ``meta["unresolved"]`` that its text has less often; None where it has none."""
+        texts = entry.get("repeated")
+        parts = {"ner": 1, "re": 2}.get(self.task)
+        if self.of_texts is None or not isinstance(texts, list) or len(texts) != parts:
+            return None
+        return self.of_texts(str(entry.get("type", "")), [str(each) for each in texts])
 
     def label(self, name: str, role: str | None) -> str:
         """The type under which a claimed class (and role) that could not be grounded is reported."""

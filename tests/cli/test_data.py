@@ -64,6 +64,9 @@ def test_show_a_benchmark_in_full():
     assert "LDC2006T06" in kcx("show", "ace05-ee").stdout
     with pytest.raises(UsageError, match="did you mean"):
         kcx("show", "masakaner2")
+    for path in ("masakaner2.jsonl", "data/masakaner2"):
+        with pytest.raises(KcxError, match=f"{path}: No such file"):
+            kcx("show", path)
 
 
 def test_what_is_on_disk_and_how_to_get_the_rest(tmp_path):

@@ -32,6 +32,19 @@ def test_spans_of_any_nesting_leave_the_text_as_it_is(text, pairs):
         assert drawn.replace("[person]", "") == visible(text)
 
 
+def test_no_escape_comes_between_the_characters_of_a_span():
+    """A terminal would draw Arabic letters apart, and marks without their letters."""
+    text = "قال مُحَمَّد شيئا"
+    record = Record("r", "ar", text, (_mention(text, 0, 4, 12),))
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=200)
+    console.print(render(Result(record, SCHEMA)))
+    drawn = console.file.getvalue()
+    assert "\x1b[" in drawn
+    assert text[:4] in drawn
+    assert text[4:12] in drawn
+    assert text[12:] in drawn
+
+
 def test_labels_stand_where_their_spans_end_the_inner_one_first():
     text = "the mayor of Rome left"
     record = Record(

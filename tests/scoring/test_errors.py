@@ -41,6 +41,12 @@ def test_each_kind_by_hand():
     assert item_errors(Record("1", "en", TEXT), gold, "ner") == []
 
 
+def test_what_is_said_more_often_than_the_text_has_it_is_in_the_text():
+    for name, found in (("X", {"right": 1, "duplicate": 1}), ("Y", {"wrong_type": 1, "spurious": 1})):
+        again = [{"task": "ner", "type": name, "text": TEXT[0:2], "repeated": [TEXT[0:2]]}]
+        assert kinds(ner(("X", 0, 2)), ner((name, 0, 2), unresolved=again)) == found
+
+
 def test_the_best_overlap_is_the_partner():
     gold = ner(("X", 0, 3), ("X", 2, 8))
     (first, second) = item_errors(gold, ner(("X", 2, 7)), "ner")
@@ -79,7 +85,8 @@ def records(draw):
         st.sampled_from("AB"), SPAN, arguments,
     )  # fmt: skip
     meta = {
-        "unresolved": [{"task": t, "type": "X", "text": "z"} for t in draw(st.lists(st.sampled_from(TASKS)))],
+        "unresolved": [{"task": t, "type": "X", "text": "z"} | again for t, again in draw(st.lists(st.tuples(
+            st.sampled_from(TASKS), st.sampled_from([{}, {"repeated": ["z"]}, {"repeated": ["z", "z"]}]))))],
         "parse_problems": [{"task": t, "kind": k} for t, k in draw(st.lists(st.tuples(
             st.sampled_from(TASKS), st.sampled_from(["unknown_class", "wrong_arity", "syntax"]))))],
     }  # fmt: skip

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
 from kcx_jax.errors import KcxError, UsageError
+from kcx_jax.schema import load_schema, parse_answer
 from kcx_jax.scoring import MODES, ancestors_of, score
+from kcx_jax.scoring.raw import grounded_answer
 from kcx_jax.scoring.tags import tag_spans
 
 TEXT = "Bob saw bob, Bob and Eve"
@@ -41,6 +43,31 @@ def test_text_does_not_ask_where():
     assert counts(ner(("P", BOB)), ner(("P", AGAIN)), "strict") == (0, 1, 1)
     assert counts(ner(("P", BOB)), ner(("P", LOWER)), "text") == (0, 1, 1)
     assert counts(ner(("P", BOB)), ner(**LOST), "text") == (0, 1, 1)
+
+
+@pytest.mark.parametrize("mode", ["text", "knowcoder", "gollie", "iepile", "b2ner", "instructuie"])
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("times", [1, 2, 3])
+def test_what_an_answer_says_again_counts_as_records_that_hold_it_again(mode, right, times):
+    """Where places do not matter, it does not matter that the text has it once."""
+    schema = load_schema("class P(Entity):\n    pass\nclass K(Relation):\n    pass\n")
+    text = "Bob knows Ada"
+    pair = Mention("e0", "P", 0, 3, "Bob"), Mention("e1", "P", 10, 13, "Ada")
+    empty = Record("1", "en", text, (), ())
+    gold = Record("1", "en", text, pair, (RelationLink("K", "e0", "e1"),)) if right else empty
+    people = tuple(Mention(f"e{n}", "P", 0, 3, "Bob") for n in range(times))
+    held = {
+        "ner": Record("1", "en", text, people),
+        "re": Record("1", "en", text, pair, (RelationLink("K", "e0", "e1"),) * times),
+    }
+    said = {"ner": 'P("Bob")', "re": 'K(Entity("Bob"), Entity("Ada"))'}
+    for task, item in said.items():
+        answer = parse_answer(f"[{', '.join([item] * times)}]", schema)
+        found = grounded_answer(answer, gold, task)
+        assert len(found.meta.get("unresolved", ())) == times - 1
+        assert counts(gold, found, mode, task, [task]) == counts(gold, held[task], mode, task, [task])
+        rates = score([gold], [found], [task], mode).rates[task]
+        assert (rates.items, rates.hallucinated) == (times, 0)
 
 
 def test_knowcoder_never_uses_gold_up():

@@ -59,8 +59,8 @@ def compare_runs(before: Path, after: Path) -> list[Compared]:
     5 %, so that of many rows none is called worse by chance alone more often than that. There are as many draws as
     the config says, and more where there are many rows.
 
-    Raises `UsageError` for a folder that is no results folder, and `KcxError` where nothing is in both or their gold
-    differs.
+    Raises `UsageError` for a folder that is no results folder, and `KcxError` where the second is not about any system
+    and benchmark of the first, or their gold differs. What it has no answers for is in `lost_cells`.
     """
     sides = _Side.of(before), _Side.of(after)
     there = sides[1].cells
@@ -70,7 +70,8 @@ def compare_runs(before: Path, after: Path) -> list[Compared]:
         for name, benchmark, task in sides[0].cells
         if name == names[0] and (names[1], benchmark, task) in there
     ]
-    if not cells:
+    names, benchmarks = dict(_paired(*sides)), {each.name for each in sides[1].config.benchmarks}
+    if not any(system in names and benchmark in benchmarks for system, benchmark, _ in sides[0].cells):
         raise KcxError(
             f"{before} and {after} have no system and benchmark in common, so there is nothing to compare"
         )

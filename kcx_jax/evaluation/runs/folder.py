@@ -1,7 +1,7 @@
 """The results folder: what is where in it, and that no other evaluation's results are written over.
 
 config.yaml   the resolved config          table.md, table.tex, table.json
-.lock         keeps shards apart that write the files of all at once
+.lock         keeps shards apart that write the files of all at once; .report.lock those that write the page
 report.html   the page; sentences.jsonl    figures/*.pdf, *.png
 run.json      versions, digests of data and weights
 gold/BENCHMARK.jsonl                       the records as they were asked

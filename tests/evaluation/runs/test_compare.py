@@ -7,7 +7,7 @@ import pytest
 from kcx_jax.corpora import Mention, Record, write_records
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.evaluation.runs import EvaluateConfig, compare_runs, evaluate
-from kcx_jax.evaluation.runs.compare import comparison_notes, comparison_sheet
+from kcx_jax.evaluation.runs.compare import comparison_notes, comparison_sheet, lost_cells
 
 GOLD = [Record(str(n), "en", "Ada met Bob", (Mention("e0", "Person", 0, 3, "Ada"),)) for n in range(60)]
 
@@ -86,6 +86,14 @@ def test_systems_within_one_folder(tmp_path):
     folder = ran(tmp_path, "both", one=2, other=20)
     (row,) = compare_runs(folder / "systems" / "one", folder / "systems" / "other")
     assert (row.system, row.worse) == ("one -> other", True)
+
+
+def test_a_run_without_any_answers_has_lost_them_all(tmp_path):
+    folder, other = ran(tmp_path, "a", 2, s=2), ran(tmp_path, "b", 2, s=2)
+    for path in other.glob("systems/s/*/ner.records.jsonl"):
+        path.unlink()
+    assert compare_runs(folder, other) == []
+    assert lost_cells(folder, other) == [("s", "b0", "ner"), ("s", "b1", "ner")]
 
 
 def test_what_cannot_be_compared_is_said(tmp_path):

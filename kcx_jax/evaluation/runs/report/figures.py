@@ -101,6 +101,8 @@ def leaderboard(ranking: Mapping[str, Sequence[Standing]]) -> Figure:
     for axes, (task, each) in zip(panels[:, 0], known.items(), strict=True):
         _panel(axes, task, each)
     panels[-1, 0].set_xlabel("F1, % (95 % interval)")
+    highest = max(one.interval[1] for each in known.values() for one in each if one.interval is not None)
+    panels[-1, 0].set_xlim(0, max(104, 108 * highest))  # in some modes F1 exceeds 100
     return figure
 
 
@@ -128,7 +130,6 @@ def _panel(axes: Axes, task: str, each: Sequence[Standing]) -> None:
     ]
     axes.set_yticks(range(len(each)), names)
     axes.set_ylim(len(each) - 0.4, -0.6)
-    axes.set_xlim(0, 104)
     axes.set_title(task.upper(), loc="left")
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -36,13 +36,13 @@ class Standing:
 
 
 def standings(run: LoadedRun) -> dict[str, list[Standing]]:
-    """For each task, best first; systems without all benchmarks come last.
+    """For each task that anything is measured of, best first; systems without all benchmarks come last.
 
     Benchmarks with nothing in gold are left out.
     """
     rows: dict[str, list[dict[str, Any]]] = {}
     for row in run.rows:
-        if any(cell.get("gold") for cell in row["measured"].values()):
+        if not any(cell.get("gold") == 0 for cell in row["measured"].values()):
             rows.setdefault(row["task"], []).append(row["measured"])
     found = {
         task: [_standing(system, [cells[system] for cells in each]) for system in run.systems]
@@ -53,6 +53,7 @@ def standings(run: LoadedRun) -> dict[str, list[Standing]]:
             each, key=lambda one: (not one.ranked, -one.run if not one.ranked else 0, -(one.f1 or 0.0))
         )
         for task, each in found.items()
+        if any(one.f1 is not None for one in each)
     }
 
 

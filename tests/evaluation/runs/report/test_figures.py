@@ -44,6 +44,9 @@ def test_the_leaderboard_draws_mean_and_interval():
         low, high = bars.get_segments()[0]
         assert (low[0], high[0]) == pytest.approx((100 * one.interval[0], 100 * one.interval[1]))
     assert texts(figure) == ["80.0", "40.0"]
+    assert axes.get_xlim() == (0, 104)
+    (axes,) = leaderboard({"ner": [Standing("a", 1.5, (1.4, 1.6), 1, 1)]}).axes
+    assert axes.get_xlim()[1] > 160  # some modes count beyond 100
 
 
 def test_the_heat_map_writes_every_figure_and_says_where_rows_are_left_out():

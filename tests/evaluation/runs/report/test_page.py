@@ -3,12 +3,14 @@
 import json
 import re
 from collections import Counter
+from threading import Event, Thread
+from time import sleep
 
 import pytest
 
 from kcx_jax.errors import KcxError
 from kcx_jax.evaluation.browser import Cards
-from kcx_jax.evaluation.runs.report import write_report
+from kcx_jax.evaluation.runs.report import write, write_report
 from kcx_jax.evaluation.runs.report.page import MOST_BYTES, NAVIGATION, write_run_page
 from kcx_jax.evaluation.runs.report.pooled import pooled
 from kcx_jax.evaluation.runs.report.sections import _notes
@@ -185,6 +187,27 @@ def test_a_folder_that_is_none_of_ours(tmp_path):
     with pytest.raises(KcxError, match=r"holds no table\.json"):
         write_report(tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_two_that_write_the_page_wait_for_each_other(tmp_path, monkeypatch):
+    """Its cards are read back from the sentences beside it: not from those that the other is writing."""
+    root, begun, left = make_folder(tmp_path, count=2), [], Event()
+
+    def late(run):
+        begun.append(run)
+        assert left.wait(60)
+        return write_sentences(run)
+
+    monkeypatch.setattr(write, "write_sentences", late)
+    both = [Thread(target=write_report, args=[root]) for _ in range(2)]
+    for each in both:
+        each.start()
+    sleep(2)
+    assert len(begun) == 1
+    left.set()
+    for each in both:
+        each.join()
+    assert len(begun) == 2
 
 
 def test_a_damaged_table_is_named(tmp_path):

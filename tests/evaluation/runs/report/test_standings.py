@@ -69,6 +69,13 @@ def test_the_best_comes_first_and_who_lacks_a_benchmark_has_no_rank(run):
     assert found[-1].f1 is None
 
 
+def test_a_benchmark_that_nobody_has_run_leaves_all_without_a_rank(run):
+    some = (0.5,) * 3
+    found = standings(run_of(run, a=[some, None], b=[some, None]))["ner"]
+    assert [(one.ranked, one.run, one.of) for one in found] == [(False, 1, 2)] * 2
+    assert standings(run_of(run, a=[None], b=[None])) == {}
+
+
 def test_the_leaderboard_of_a_real_run_says_what_its_table_says(run):
     for task, each in standings(run).items():
         rows = [row for row in run.rows if row["task"] == task]
