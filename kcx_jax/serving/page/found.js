@@ -4,7 +4,7 @@ const COLOURS = 10; // of labels; more labels share them
 
 /** The rungs of `ground: "ladder"`, and what of an answer could not be used, in words. */
 const WORDS = {
-  unresolved: "not in the text, or not so often",
+  unresolved: "no place in the text",
   length: "cut off",
   no_answer: "no answer",
   truncated: "ends too early",

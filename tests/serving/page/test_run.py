@@ -95,7 +95,7 @@ def test_answer_timing_confidence_and_problems_are_shown(opened, site: Canned):
     assert "–" in oslo
     assert page.inner_text("pre[aria-label='The answer for entities']") == 'results = [\n  Person("Ada"),\n]'
     assert page.locator(".problems li").all_inner_texts() == [
-        'not in the text (entities) Person "Bob"',
+        'no place in the text (entities) Person "Bob"',
         "new_kind (relations) of tomorrow (of the text's characters 0 to 11)",
         "taken as the text has it (other case) (entities) City: OSLO",
     ]

@@ -63,7 +63,7 @@ def test_what_a_model_answers_is_shown_where_it_stands(opened, serving, mode):
         [pokhara],
     ]
     assert page.evaluate(LIT) == lit
-    assert page.locator(".problems li").all_inner_texts()[0].startswith("not in the text (entities) ")
+    assert page.locator(".problems li").all_inner_texts()[0].startswith("no place in the text (entities) ")
     assert "Nobody" in page.inner_text(".problems")
     assert page.locator("pre[aria-label]").all_inner_texts()[-3:] == [
         f"results ={answer}" for answer in ANSWERS.values()
