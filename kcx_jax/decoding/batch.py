@@ -66,7 +66,7 @@ def terms_of(
     ids += [end] * (bucket(len(ids), _SMALLEST_STOPS) - len(ids))
     texts = None
     if stops.texts:
-        texts = stop_texts(stops.texts, model.tokenizer.token_bytes(), passing=stops.min_tokens > 1)
+        texts = stop_texts(stops.texts, model.tokenizer.shown_bytes, passing=stops.min_tokens > 1)
     ends = Ends(jnp.asarray(np.array(ids, np.int32)), jnp.int32(stops.min_tokens), texts)
     most = bucket(limit, SMALLEST_ANSWER)
     return Terms(prefix_ids, most, rule, sampling, stops, sampling.sampler(vocabulary), ends)

@@ -30,9 +30,9 @@ class StopTexts(NamedTuple):
         return len(self.next_SV) - 1
 
 
-def stop_texts(texts: Sequence[str], token_bytes: Sequence[bytes | None], passing: bool) -> StopTexts:
-    """The automaton of Aho and Corasick (1975) for these texts, over the tokens' bytes. `passing`: whether some tokens
-    are written before a text may end an answer.
+def stop_texts(texts: Sequence[str], bytes_V: Sequence[bytes], passing: bool) -> StopTexts:
+    """The automaton of Aho and Corasick (1975) for these texts, over the bytes that tokens show. `passing`: whether
+    some tokens are written before a text may end an answer.
 
     `UsageError` for an empty text, or for texts that are too long together.
     """
@@ -44,7 +44,6 @@ def stop_texts(texts: Sequence[str], token_bytes: Sequence[bytes | None], passin
     hit = len(hit_S)
     kept_1x = np.full((1, 256), hit, np.int16)
     next_Sx = np.concatenate([np.where(hit_S[passing_Sx], hit, passing_Sx), kept_1x]).astype(np.int16)
-    bytes_V = [each or b"" for each in token_bytes]
     next_SV, passing_SV = jnp.asarray(states_behind(next_Sx, bytes_V)), None
     if passing:
         passing_SV = jnp.asarray(states_behind(np.concatenate([passing_Sx, kept_1x]), bytes_V))

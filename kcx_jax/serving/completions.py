@@ -142,7 +142,7 @@ async def _answered(
     logprobs = None
     if asked.logprobs:
         written = chat_logprobs if form.chat else completion_logprobs
-        logprobs = written(generated, service.token_bytes)
+        logprobs = written(generated, service.tokenizer.shown_bytes)
     return JSONResponse(form.whole(generated, logprobs, usage))
 
 

@@ -151,14 +151,14 @@ def usage_of(prompt_tokens: int, generated: Generated) -> dict[str, int]:
     }
 
 
-def chat_logprobs(generated: Generated, token_bytes: Sequence[bytes]) -> dict[str, Any]:
+def chat_logprobs(generated: Generated, shown_bytes: Sequence[bytes]) -> dict[str, Any]:
     """Each token of the answer and how likely it was."""
     return {
         "content": [
             {
-                "token": token_bytes[token].decode("utf-8", "replace"),
+                "token": shown_bytes[token].decode("utf-8", "replace"),
                 "logprob": logprob,
-                "bytes": list(token_bytes[token]),
+                "bytes": list(shown_bytes[token]),
                 "top_logprobs": [],
             }
             for token, logprob in zip(generated.ids, generated.logprobs, strict=True)
@@ -167,9 +167,9 @@ def chat_logprobs(generated: Generated, token_bytes: Sequence[bytes]) -> dict[st
     }
 
 
-def completion_logprobs(generated: Generated, token_bytes: Sequence[bytes]) -> dict[str, Any]:
+def completion_logprobs(generated: Generated, shown_bytes: Sequence[bytes]) -> dict[str, Any]:
     """As `chat_logprobs`, in the form of completions."""
-    pieces = [token_bytes[token] for token in generated.ids]
+    pieces = [shown_bytes[token] for token in generated.ids]
     ends = [len(b"".join(pieces[:number]).decode("utf-8", "ignore")) for number in range(len(pieces))]
     return {
         "tokens": [piece.decode("utf-8", "replace") for piece in pieces],

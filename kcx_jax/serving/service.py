@@ -34,14 +34,9 @@ class Service:
         return self.engine.generator.model.tokenizer
 
     @cached_property
-    def token_bytes(self) -> list[bytes]:
-        """The bytes that each id stands for."""
-        return self.tokenizer.token_bytes()
-
-    @cached_property
     def _most_bytes(self) -> int:
         """No text of more bytes fits the model, whatever its tokens are."""
-        return self.engine.generator.model.config.max_positions * max(map(len, self.token_bytes))
+        return self.engine.generator.model.config.max_positions * max(map(len, self.tokenizer.token_bytes()))
 
     def check_length(self, text: str) -> None:
         """Raise `ApiError` for a prompt that cannot fit, before megabytes of it are cut into tokens."""

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 
 from kcx_jax.errors import KcxError
@@ -46,6 +47,11 @@ class Tokenizer(ABC):
     @abstractmethod
     def token_bytes(self) -> list[bytes]:
         """The bytes of text that each id stands for; none for symbols with a role, and for ids that nothing has."""
+
+    @cached_property
+    def shown_bytes(self) -> list[bytes]:
+        """The bytes that `decode` writes for each id: those of `token_bytes`, and of symbols that it writes out."""
+        return [text or self.decode([token]).encode() for token, text in enumerate(self.token_bytes())]
 
     @abstractmethod
     def encode(self, text: str, allow_special: bool = False) -> list[int]:

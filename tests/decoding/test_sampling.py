@@ -153,6 +153,23 @@ def test_a_bias_forbids_and_forces(generator):
     assert set(only.ids) == {first}
 
 
+def test_symbols_that_the_text_shows_are_a_part_of_it(generator, tiny):
+    """One may end an answer, and stands between what is before it and behind it."""
+    tokenizer = tiny.tokenizer
+    symbol = tokenizer.reserved[0]
+    ids = [*tokenizer.encode("x y"), *tokenizer.encode(symbol, allow_special=True), *tokenizer.encode("z")]
+    assert tokenizer.token_bytes()[ids[-2]] == b""
+
+    def taught(*texts):
+        return generator.generate_ids([5], [[6]], len(ids), teacher=[ids], stops=Stops(texts=texts))[0]
+
+    plain, between, ended = taught(), taught("yz"), taught("never", symbol[1:])
+    assert plain.text == between.text == f"x y{symbol}z"
+    assert plain.finish_reason == between.finish_reason == "length"
+    assert (ended.text, ended.finish_reason) == ("x y<", "stop")
+    assert list(ended.ids) == ids[:-1]
+
+
 @pytest.mark.parametrize("texts", ["END", [1], b"END"])
 def test_texts_that_are_none_end_nothing(texts):
     with pytest.raises(UsageError, match="list of texts"):

@@ -58,6 +58,19 @@ def test_a_completion(client, running):
     assert (wanted.sampling.temperature, wanted.sampling.top_p, wanted.sampling.seed) == (0.5, 0.9, 7)
 
 
+def test_the_tokens_of_an_answer_spell_its_text_symbols_too(serving):
+    """A model may write symbols that nobody types, and its answer's text shows them."""
+    text = "Ada<reserved_106> was<SEP>there"
+    client = openai.OpenAI(base_url=f"{serving(StandIn(lambda wanted: text)).url}/v1", api_key="any")
+    said = client.completions.create(model="tiny", prompt=PROMPT, max_tokens=9, logprobs=0).choices[0]
+    assert "".join(said.logprobs.tokens) == said.text == text
+    ends = [*said.logprobs.text_offset[1:], len(text)]
+    spans = zip(said.logprobs.text_offset, ends, strict=True)
+    assert [text[start:end] for start, end in spans] == said.logprobs.tokens
+    said = client.chat.completions.create(model="tiny", messages=TURNS, max_tokens=9, logprobs=True)
+    assert b"".join(bytes(token.bytes) for token in said.choices[0].logprobs.content).decode() == text
+
+
 def test_a_conversation(client, running):
     reply = client.chat.completions.create(
         model="tiny", messages=TURNS, temperature=0, max_completion_tokens=5, logprobs=True, user="me"

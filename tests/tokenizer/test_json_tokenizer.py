@@ -180,6 +180,12 @@ def test_pieces_are_readable(folders):
     assert "".join(family.piece(i) for i in family.encode("# Ada\n")) == "#▁Ada<0x0A>"
 
 
+def test_what_ids_show_one_by_one_is_what_they_show_together(family):
+    ids = [*family.encode("Ada "), *range(family.vocab_size), *family.encode("😀 李白")]
+    shown = b"".join(family.shown_bytes[token] for token in ids)
+    assert shown.decode("utf-8", "replace") == family.decode(ids)
+
+
 def test_half_a_character(family):
     ids = family.encode("a😀")
     assert family.decode(ids[:-1]) == "a\ufffd"

@@ -44,6 +44,19 @@ def test_the_release_turns_a_typed_marker_into_its_id_only_when_asked(released: 
     assert released.encode("<b>") == [released.encode("<b>", allow_special=True)[0]]  # markup is text
 
 
+@settings(deadline=None)
+@given(parts=st.lists(TRICKY | st.integers(0, 400)))
+def test_what_ids_show_one_by_one_is_what_they_show_together(trained: SentencePieceTokenizer, parts):
+    """Symbols among them: some are shown, and some are left out."""
+    ids = [each for part in parts for each in (trained.encode(part) if isinstance(part, str) else [part])]
+    symbol = next(i for i in range(trained.vocab_size) if trained.piece(i) == "<reserved_106>")
+    for some in (ids, [*ids, symbol, *ids]):
+        shown = b"".join(trained.shown_bytes[token] for token in some)
+        assert shown.decode("utf-8", "replace").replace("\ufffd", "") == trained.decode(some).replace(
+            "\ufffd", ""
+        )
+
+
 def test_golden_ids(shared):
     folder = shared / "fixtures" / "baichuan2_tiny"
     golden = json.loads((folder / "golden" / "tokenizer.json").read_text())
