@@ -135,7 +135,7 @@ class Generator:
         with self.on_mesh():
             limit = self._limit(prefix_ids, max_new_tokens)
             terms = terms_of(self.model, prefix_ids, limit, rule, sampling, stops)
-            for network, chosen, shape, engine in self._batches(terms, requests, beams=1):
+            for network, chosen, shape, engine in self._batches(terms, requests):
                 some = [(place, requests[place]) for place in chosen]
                 batch = Batch(self.model, network, terms, some, shape, engine, engine.width)
                 results.update(batch.answers())
@@ -185,7 +185,7 @@ class Generator:
         with self.on_mesh():
             limit = self._limit(prefix_ids, max_new_tokens)
             terms = terms_of(self.model, prefix_ids, limit, rule, sampling, NO_STOPS)
-            for network, chosen, shape, engine in self._batches(terms, requests, count):
+            for network, chosen, shape, engine in self._batches(terms, requests, count, queues=False):
                 some = [requests[place] for place in chosen]
                 found = best_answers(self.model, network, terms, some, shape, engine, count)
                 results.update(zip(chosen, found, strict=True))
@@ -256,9 +256,12 @@ class Generator:
         return positions - prefix - context
 
     def _batches(
-        self, terms: Terms, requests: Sequence[Request], beams: int
+        self, terms: Terms, requests: Sequence[Request], beams: int = 1, queues: bool = True
     ) -> Iterator[tuple[Network, list[int], Shape, Engine]]:
-        """Places of requests that go through the slots together, and how: of like width, the longest first."""
+        """Places of requests that go through the slots together, and how: of like width, the longest first.
+
+        `queues`: whether more of them than there are slots may go together, and wait for one.
+        """
         lengths = [len(each.context_ids) for each in requests]
         by_width = defaultdict(list)
         for place, length in enumerate(lengths):
@@ -269,7 +272,7 @@ class Generator:
             if not self.deterministic:
                 width = bucket(lengths[places[0]], _NARROWEST)
             rows = self.rows(len(places), (width + terms.most) * beams)
-            queued = rows if beams > 1 else _QUEUED * rows
+            queued = _QUEUED * rows if queues else rows
             for first in range(0, len(places), queued):
                 chosen = places[first : first + queued]
                 own = [each for each in (requests[place].own for place in chosen) if each is not None]

@@ -63,6 +63,24 @@ def test_a_beam_of_one_is_greedy_and_others_are_answers_too(tiny):
                 assert not parse_answer(answer.text, SCHEMA).problems
 
 
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_search_reads_no_more_contexts_at_once_than_its_caches_hold(tiny, monkeypatch, beams):
+    """A search has no queue: whatever is given to it at once takes its room at once."""
+    held = []
+
+    def nothing(model, network, terms, requests, shape, engine, beams):
+        held.append((len(requests) * beams * (shape.width + terms.most), shape.places, len(requests)))
+        return iter([[]] * len(requests))
+
+    monkeypatch.setattr("kcx_jax.decoding.generator.best_answers", nothing)
+    monkeypatch.setattr("kcx_jax.decoding.generator.CACHED_TOKENS", 1024)
+    for count in (1, 4, 9):
+        contexts = [f"{number} " * number for number in range(1, count + 1)]
+        assert Generator(tiny, slots=4).n_best(PREFIX, contexts, beams, 64) == [[]] * count
+    assert all(tokens <= 1024 and many <= places <= 4 for tokens, places, many in held)
+    assert max(many for *_, many in held) > 1
+
+
 def _likelihood(model, ids):
     """The sum of the log-probabilities of what follows PREFIX and "Ada", by one plain forward."""
     before = model.tokenizer.encode(PREFIX + "Ada")
