@@ -17,21 +17,24 @@ Instance = Entity | Relation | Event
 def item_scores(answer: Answer, instances: Sequence[Instance]) -> list[float | None]:
     """The probability of each item where it stands: the product of those of the tokens that spell it.
 
-    None for every item when the source gives no probabilities or the answer is not spelled as `render_answer`
-    would, so that an item's place in it is not known.
+    None for every item when the source gives no probabilities, and for those behind which the answer is not spelled as
+    `render_answer` would, so that their place in it is not known. An answer may be cut off behind its items.
     """
-    if not answer.tokens or answer.text != f" {render_answer(instances)}":
+    if not answer.tokens or not answer.text.startswith(" ["):
         return [None] * len(instances)
     starts = [0, *(end for end, _ in answer.tokens)]
     tokens = [(start, end, logprob) for start, (end, logprob) in zip(starts, answer.tokens, strict=False)]
     scores: list[float | None] = []
     position = len(" [")
     for instance in instances:
-        end = position + len(render_answer([instance])) - len("[]")
+        item = render_answer([instance])[1:-1]
+        if not answer.text.startswith(item, position):
+            break
+        end = position + len(item)
         logprobs = [logprob for start, stop, logprob in tokens if start < end and stop > position]
         scores.append(math.exp(min(0.0, sum(logprobs))))
         position = end + len(", ")
-    return scores
+    return scores + [None] * (len(instances) - len(scores))
 
 
 def place_scores(

@@ -9,12 +9,15 @@ from hypothesis import strategies as st
 from kcx_jax.extraction.answers import Answer
 from kcx_jax.extraction.confidence import item_scores, place_scores
 from kcx_jax.extraction.results import entity_key
-from kcx_jax.schema import Entity, render_answer
+from kcx_jax.schema import Entity, load_schema, parse_answer, render_answer
 from kcx_jax.scoring import ground
 
 
 class Person(Entity):
     pass
+
+
+SCHEMA = load_schema(["person"])
 
 
 def _answer(text, cuts, logprob_of):
@@ -45,6 +48,33 @@ def test_only_the_tokens_that_touch_an_item_count_for_it(names, cuts, data):
     exact = _answer(text, {start, end}, lambda s, e: math.log(0.5) if s == start else 0.0)
     scores = item_scores(exact, instances)
     assert scores[:chosen] + scores[chosen + 1 :] == [1.0] * (len(names) - 1)
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.text('aé李"\\ ', min_size=1, max_size=5), min_size=1, max_size=5),
+    st.sets(st.integers(1, 80)),
+    st.data(),
+)
+def test_whole_items_of_an_answer_that_was_cut_off_have_the_scores_of_the_whole(names, cuts, data):
+    instances = [Person(name) for name in names]
+    whole = _answer(f" {render_answer(instances)}", cuts, lambda s, e: -0.1 * (e % 7))
+    cut = data.draw(st.integers(0, len(whole.tokens)))
+    tokens = whole.tokens[:cut]
+    text = whole.text[: tokens[-1][0] if tokens else 0]
+    kept = parse_answer(text, SCHEMA).instances
+    assert render_answer(kept) == render_answer(instances[: len(kept)])
+    scores = item_scores(Answer(text, "length", tokens=tokens), kept)
+    assert scores == pytest.approx(item_scores(whole, instances)[: len(kept)])
+
+
+def test_items_have_scores_up_to_the_first_that_is_not_in_its_place():
+    kept = [Person("Ada"), Person("Bob"), Person("Eve")]
+    for text in (
+        ' [Person("Ada"), Foo("x"), Person("Bob"), Person("Eve")]',
+        " [Person(\"Ada\"), Person('Bob')]",
+    ):
+        assert item_scores(_answer(text, [], lambda s, e: -1.0), kept) == [math.exp(-1.0), None, None]
 
 
 def test_no_score_without_probabilities_or_for_another_spelling():
