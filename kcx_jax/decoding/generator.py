@@ -6,7 +6,7 @@ that one long answer does not hold up a batch.
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, partial
 from numbers import Integral
 from typing import Any
@@ -105,8 +105,8 @@ class Generator:
         An answer ends with the end token or by `stops` ("stop"), after `max_new_tokens` or at the model's last position
         ("length"). With a `constraint` it is one that the constraint allows, what it quotes being of the context's
         own of `sentences`; one that ends by "length" is the beginning of such an answer. Raises `ContextTooLongError`
-        where there is no room for an answer, `UsageError` for stops and sampling that cannot be, and `ValueError` for
-        a constraint without as many sentences as contexts.
+        where there is no room for an answer, `UsageError` for ids, stops and sampling that cannot be, and `ValueError`
+        for a constraint without as many sentences as contexts.
         """
         contexts, sentences = list(contexts), list(sentences)
         prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
@@ -235,6 +235,7 @@ class Generator:
     ) -> list[Request]:
         if max_new_tokens < 1 or not all(contexts_ids):
             raise ValueError("an answer has at least one new token, and a context at least one")
+        self.check_ids(prefix_ids, *contexts_ids, *(teacher or ()))
         for number in numbers or ():
             check_number(number)
         return [
@@ -247,6 +248,15 @@ class Generator:
             )
             for place, ids in enumerate(contexts_ids)
         ]
+
+    def check_ids(self, *texts: Iterable[int]) -> None:
+        """Raise `UsageError` for ids of prefixes, contexts or answers that are none of the model's."""
+        size = self.model.config.vocab_size
+        found = next((token for ids in texts for token in ids if not 0 <= token < size), None)
+        if found is not None:
+            raise UsageError(
+                f"ids lie in the vocabulary of {size}, found {found}. Encode texts with the model's own tokenizer."
+            )
 
     def room(self, prefix: int, context: int, index: int = 0) -> int:
         """Tokens that an answer may have behind a prefix and a context of so many. Raises `ContextTooLongError`."""

@@ -273,9 +273,7 @@ class Live:
             return prefix_ids, context_ids
         if isinstance(prefix, str) or isinstance(context, str):
             raise UsageError("prefix and context are both texts, or both ids.")
-        size = self.generator.model.config.vocab_size
-        if not all(0 <= token < size for token in (*prefix, *context)):
-            raise UsageError(f"ids of a request lie in the vocabulary of {size}.")
+        self.generator.check_ids(prefix, context)
         return prefix, context
 
     def _terms_of(self, kind: Kind) -> Terms:

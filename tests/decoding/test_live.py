@@ -217,6 +217,7 @@ def test_a_full_queue_says_how_many_wait_and_takes_requests_again_later(generato
         ({"max_new_tokens": 0}, UsageError),
         ({"number": 1 << 31}, UsageError),
         ({"context": ""}, UsageError),
+        ({"prefix": (5,), "context": (1 << 20,)}, UsageError),
         ({"constraint": Constraint(load_schema(["person"]), "ner")}, UsageError),  # and no sentence
         ({"context": "a b " * 5000}, ContextTooLongError),
     ],

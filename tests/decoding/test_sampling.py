@@ -176,6 +176,13 @@ def test_texts_that_are_none_end_nothing(texts):
         Stops(texts=texts)
 
 
+@pytest.mark.parametrize("token", [-1, 2304, 10**9])
+def test_ids_outside_the_vocabulary_are_refused(generator, token):
+    for prefix, context, answer in (([token], [7], [8]), ([5], [7, token], [8]), ([5], [7], [token])):
+        with pytest.raises(UsageError, match=f"vocabulary of 2304, found {token}"):
+            generator.generate_ids(prefix, [[7], context], 4, teacher=[[8], answer])
+
+
 @pytest.mark.parametrize(
     "stops", [Stops(ids=(10**6,)), Stops(texts=("",)), Stops(min_tokens=-1), Stops(texts=("x" * 300,))]
 )
