@@ -24,6 +24,7 @@ class RandomModel:
     inverse_norms: jax.Array | None
     tokenizer: Any
     mesh: None = None
+    generation: None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Shapes: as in `state`; K = beams of a context.
 """
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import jax
@@ -48,6 +48,8 @@ class Model(Protocol):
     def mesh(self) -> Mesh | None: ...
     @property
     def tokenizer(self) -> Tokenizer: ...
+    @property
+    def generation(self) -> Mapping[str, Any] | None: ...
 
 
 def terms_of(
@@ -58,11 +60,16 @@ def terms_of(
     sampling: Sampling,
     stops: Stops,
 ) -> Terms:
-    """The terms of requests for up to `limit` tokens. `UsageError` for stops and sampling that cannot be."""
+    """The terms of requests for up to `limit` tokens: without a rule the model's own ends are among its stops.
+
+    `UsageError` for stops and sampling that cannot be.
+    """
     vocabulary, end = model.config.vocab_size, model.config.eos_id
     ids = [end, *stops.ids]
     if not all(0 <= token < vocabulary for token in ids) or stops.min_tokens < 0:
         raise UsageError("ids that end an answer must lie in the vocabulary, and min_tokens be zero or more.")
+    if rule is None:  # else the automaton knows where an answer is at its end
+        ids += _own_ends(model)
     ids += [end] * (bucket(len(ids), _SMALLEST_STOPS) - len(ids))
     texts = None
     if stops.texts:
@@ -70,6 +77,18 @@ def terms_of(
     ends = Ends(jnp.asarray(np.array(ids, np.int32)), jnp.int32(stops.min_tokens), texts)
     most = bucket(limit, SMALLEST_ANSWER)
     return Terms(prefix_ids, most, rule, sampling, stops, sampling.sampler(vocabulary), ends)
+
+
+def _own_ends(model: Model) -> list[int]:
+    """The ids that end an answer by the model's generation_config.json: a chat model may have several (Llama 3, Qwen).
+
+    Raises `UsageError` where these are no ids; those outside the vocabulary are never written, and left out.
+    """
+    given = (model.generation or {}).get("eos_token_id")
+    ids = given if isinstance(given, list) else [] if given is None else [given]
+    if not all(type(token) is int for token in ids):
+        raise UsageError(f"eos_token_id of the model's generation_config.json must be ids, found {given!r}.")
+    return [token for token in ids if 0 <= token < model.config.vocab_size]
 
 
 def variables_of(model: Model) -> Any:

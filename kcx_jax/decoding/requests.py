@@ -17,7 +17,7 @@ SMALLEST_ANSWER = (
 
 @dataclass(frozen=True)
 class Stops:
-    """What ends an answer beside the tokenizer's end token, and how many tokens it has at least.
+    """What ends an answer beside the model's end tokens, and how many tokens it has at least.
 
     The answer's text is without them, and so are its ids but for those of a text. What stands before the least number
     of tokens is reached ends nothing, then or later; but an answer under a constraint is at its end behind its last

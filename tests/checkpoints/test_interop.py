@@ -7,8 +7,9 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from kcx_jax.checkpoints import export_pretrained
+from kcx_jax.checkpoints import export_pretrained, load_pretrained
 from kcx_jax.checkpoints.pickle_file import read_pickle
+from kcx_jax.decoding import Generator
 from kcx_jax.errors import KcxError
 from kcx_jax.tokenizer import load_tokenizer
 from kcx_jax.tokenizer.fast import save_fast
@@ -41,6 +42,20 @@ def test_the_llama_layout_loads_in_transformers(request, prompts, tmp_path, name
     np.testing.assert_allclose(found, our_logits(model, prompts), atol=1e-4, rtol=0)
     ours = model.generate([prompts["zh"]], 8, stop_id=None)[0]
     assert new[0, len(prompts["zh"]) :].tolist() == ours.tolist()
+
+
+def test_answers_end_where_those_of_transformers_end(base, prompts, tmp_path):
+    """By any of the end tokens in generation_config.json."""
+    out = export_pretrained(base, tmp_path / "out", format="llama")
+    plain = [each.ids for each in Generator(base).generate_ids([], list(prompts.values()), 16)]
+    told = {"eos_token_id": [2, plain[0][4], plain[-1][7]]}
+    (out / "generation_config.json").write_text(json.dumps(told))
+    llama = transformers.AutoModelForCausalLM.from_pretrained(out, dtype=torch.float32)
+    made = Generator(load_pretrained(out, dtype="float32")).generate_ids([], list(prompts.values()), 16)
+    assert {answer.finish_reason for answer in made} == {"stop", "length"}
+    for prompt, answer in zip(prompts.values(), made, strict=True):
+        new = llama.generate(torch.tensor([prompt]), max_new_tokens=16)[0, len(prompt) :].tolist()
+        assert list(answer.ids) == (new[:-1] if answer.finish_reason == "stop" else new)
 
 
 def test_the_adapter_loads_in_peft(base, adapted, tiny, prompts, tmp_path):

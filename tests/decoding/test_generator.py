@@ -72,6 +72,28 @@ def test_an_end_token_ends_its_row_only(tiny, golden):
     assert {got.finish_reason for got in made} == {"stop", "length"}, "the golden has both kinds of rows"
 
 
+def test_every_end_token_of_the_model_ends_an_answer(tiny, golden):
+    """Chat models have several in generation_config.json; under a constraint only the tokenizer's is one."""
+    rows = golden["greedy"]
+    prompts, plain = [row["prompt_ids"] for row in rows], [row["new_ids"] for row in rows]
+    ends = {plain[0][3], plain[1][5]}
+    own = dataclasses.replace(tiny, generation={"eos_token_id": [tiny.config.eos_id, *sorted(ends), 10**6]})
+    made = Generator(own).generate_ids([], prompts, NEW)
+    for got, ids in zip(made, plain, strict=True):
+        cut = next((place for place, token in enumerate(ids) if token in ends), None)
+        assert (list(got.ids), got.finish_reason) == (ids[:cut], "length" if cut is None else "stop")
+    one = dataclasses.replace(tiny, generation={"eos_token_id": min(ends)})
+    stopped = Generator(tiny).generate_ids([], prompts, NEW, stops=Stops(ids=[min(ends)]))
+    assert Generator(one).generate_ids([], prompts, NEW) == stopped
+    with pytest.raises(UsageError, match=r"generation_config\.json must be ids"):
+        Generator(dataclasses.replace(tiny, generation={"eos_token_id": ["</s>"]})).generate_ids([], [[7]], 4)
+    constraint = Constraint(load_schema(["person"]), "ner")
+    bracket = [token for token, text in enumerate(tiny.tokenizer.token_bytes()) if b"[" in text]
+    model = dataclasses.replace(tiny, generation={"eos_token_id": bracket})
+    (held,) = Generator(model).generate("results =", ["n"], 8, constraint, [""])
+    assert held.text == " []"
+
+
 def test_batched_equals_one_by_one_and_the_plain_forward(tiny):
     """More contexts than slots, of several widths, some ending early: refill order leaves no trace."""
     prefix = _contexts(1, seed=9)[0]
