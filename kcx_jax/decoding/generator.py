@@ -161,12 +161,13 @@ class Generator:
         constraint: Constraint | None = None,
         sentences: Sequence[str] = (),
         sampling: Sampling = GREEDY,
+        stops: Stops = NO_STOPS,
     ) -> list[list[Generated]]:
         """`count` answers to each context, the likeliest first: draws, or, where `sampling` draws nothing, those that a
         beam search of this width finds, which may be fewer.
 
         As `generate` otherwise; beams have no `raw_logprobs`. A draw's number is the context's place times `count`, and
-        its own. Raises `UsageError` for a count below 1, and for penalties without draws.
+        its own. Raises `UsageError` for a count below 1, and for penalties and stop texts without draws.
         """
         if not isinstance(count, Integral) or count < 1:
             raise UsageError(f"count must be a whole number from 1 on, found {count!r}.")
@@ -174,17 +175,21 @@ class Generator:
         prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
         rules = self._rules(constraint, contexts, sentences)
         if sampling.temperature > 0:
-            return self._drawn(prefix_ids, contexts_ids, count, max_new_tokens, rules, sampling)
+            return self._drawn(prefix_ids, contexts_ids, count, max_new_tokens, rules, sampling, stops)
         if sampling.changes_scores:
             raise UsageError(
                 "a beam search has no penalties and no bias: leave them out, or draw (temperature)."
+            )
+        if stops.texts:
+            raise UsageError(
+                "a beam search has no stop texts: give ids that end an answer, or draw (temperature)."
             )
         requests = self._requests(prefix_ids, contexts_ids, max_new_tokens, rules)
         rule = None if rules is None else rules.rule
         results: dict[int, list[Generated]] = {}
         with self.on_mesh():
             limit = self._limit(prefix_ids, max_new_tokens)
-            terms = terms_of(self.model, prefix_ids, limit, rule, sampling, NO_STOPS)
+            terms = terms_of(self.model, prefix_ids, limit, rule, sampling, stops)
             for network, chosen, shape, engine in self._batches(terms, requests, count, queues=False):
                 some = [requests[place] for place in chosen]
                 found = best_answers(self.model, network, terms, some, shape, engine, count)
@@ -199,12 +204,13 @@ class Generator:
         max_new_tokens: int,
         rules: Rows | None,
         sampling: Sampling,
+        stops: Stops,
     ) -> list[list[Generated]]:
         many = [ids for ids in contexts_ids for _ in range(count)]
         if rules is not None:
             rules = Rows(rules.rule, [own for own in rules.own for _ in range(count)])
         try:
-            drawn = self.generate_ids(prefix_ids, many, max_new_tokens, rules, sampling)
+            drawn = self.generate_ids(prefix_ids, many, max_new_tokens, rules, sampling, stops)
         except ContextTooLongError as error:
             place = error.index // count
             raise ContextTooLongError(place, error.prefix, error.context, error.positions) from None

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from kcx_jax.decoding import Constraint, ContextTooLongError, Generator
+from kcx_jax.decoding import Constraint, ContextTooLongError, Generator, Stops
 from kcx_jax.errors import UsageError
 from kcx_jax.ops.sampling import Sampling
 from kcx_jax.prompts.extraction import extraction_prefix, sentence_context
@@ -14,11 +14,13 @@ from kcx_jax.schema import load_schema, parse_answer
 SCHEMA = load_schema("class Person(Entity): ...\nclass City(Entity): ...")
 TEXTS = ["Ada was born in London.", "李白生于碎叶城。", ""]
 PREFIX = 'class Person(Entity): ...\n"""x"""\n'
+NO_STOPS = Stops()
 WIDTH = 64  # of the oracle's rows
 
 
-def _by_hand(model, ids, beams, most):
+def _by_hand(model, ids, beams, most, stops=NO_STOPS):
     """Every step all beams with one more token, and those that ended as they are; through plain forwards."""
+    ends_by = {model.config.eos_id, *stops.ids}
     kept = [((), 0.0, False)]
     for _ in range(most):
         grown = []
@@ -30,9 +32,11 @@ def _by_hand(model, ids, beams, most):
             row[0, : len(ids) + len(written)] = [*ids, *written]
             length = len(ids) + len(written)
             scores = np.asarray(model.logits(row, [length]))[0, length - 1].astype(np.float64)
+            if len(written) < stops.min_tokens:
+                scores[list(ends_by)] = -np.inf
             scores -= np.logaddexp.reduce(scores)
             for token in np.argsort(-scores)[: beams + 1].tolist():
-                ends = token == model.config.eos_id
+                ends = token in ends_by
                 grown.append((written if ends else (*written, token), total + scores[token], ends))
         kept = sorted(grown, key=lambda each: -each[1])[:beams]
     return kept
@@ -46,6 +50,21 @@ def test_a_search_finds_what_a_search_by_hand_finds(tiny):
         assert [answer.ids for answer in answers] == [written for written, _, _ in want]
         totals = [answer.total for answer in answers]
         np.testing.assert_allclose(totals, [total for _, total, _ in want], atol=1e-4)
+
+
+def test_a_search_stops_by_ids_and_not_before_its_least_number_of_tokens(tiny):
+    generator = Generator(tiny, slots=8)
+    plain = [answers[0].ids for answers in generator.n_best(PREFIX, ["Ada", "李白 was"], 3, 5)]
+    ended = set()
+    for least in (0, 2):
+        stops = Stops(ids=(plain[0][1], plain[1][3]), min_tokens=least)
+        found = generator.n_best(PREFIX, ["Ada", "李白 was"], 3, 5, stops=stops)
+        for context, answers in zip(["Ada", "李白 was"], found, strict=True):
+            want = _by_hand(tiny, tiny.tokenizer.encode(PREFIX + context), 3, 5, stops)
+            assert [answer.ids for answer in answers] == [written for written, _, _ in want]
+            assert [answer.finish_reason == "stop" for answer in answers] == [end for *_, end in want]
+            ended |= {len(written) for written, _, end in want if end}
+    assert min(ended) < 2 <= max(ended)
 
 
 def test_a_beam_of_one_is_greedy_and_others_are_answers_too(tiny):
@@ -125,12 +144,18 @@ def test_draws_come_the_likeliest_first_and_follow_the_seed(tiny):
     contexts = ["Ada", "x"]
     found = generator.n_best(PREFIX, contexts, 5, 6, sampling=warm)
     assert found == generator.n_best(PREFIX, contexts, 5, 6, sampling=warm)
+    stops = Stops(texts=(found[0][0].text[2:4],))
+    stopped = generator.n_best(PREFIX, contexts, 5, 6, sampling=warm, stops=stops)[0]
+    assert any(answer.finish_reason == "stop" for answer in stopped)
+    assert not any(stops.texts[0] in answer.text for answer in stopped)
     for answers in found:
         totals = [answer.total for answer in answers]
         assert totals == sorted(totals, reverse=True)
         assert len({answer.ids for answer in answers}) > 2
 
 
-def test_a_search_has_no_penalties(tiny):
+def test_a_search_has_no_penalties_and_no_stop_texts(tiny):
     with pytest.raises(UsageError, match="no penalties"):
         Generator(tiny).n_best(PREFIX, ["a"], 2, 4, sampling=Sampling(repetition_penalty=1.2))
+    with pytest.raises(UsageError, match="no stop texts"):
+        Generator(tiny).n_best(PREFIX, ["a"], 2, 4, stops=Stops(texts=("\n",)))
