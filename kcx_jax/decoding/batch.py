@@ -340,14 +340,15 @@ def best_answers(
     engine: Engine,
     beams: int,
 ) -> Iterator[list[Generated]]:
-    """The answers of a beam search to each of the requests, the likeliest first."""
+    """The answers of a beam search to each of the requests, the likeliest first, and of those that read alike."""
     tally = None if terms.rule is None else terms.rule.tally
     queue = queue_of(model, terms, requests, shape)
     found = jax.device_get(search(engine, network, queue, tally, beams, terms.most))
     for place in range(len(requests)):
         rows = [row for row in range(place * beams, (place + 1) * beams) if np.isfinite(found.total_B[row])]
-        yield [
-            generated(
+        distinct: dict[tuple[str, str], Generated] = {}
+        for row in rows:
+            answer = generated(
                 model.tokenizer,
                 terms.stops,
                 found.ids_BN[row, : found.count_B[row]],
@@ -355,5 +356,5 @@ def best_answers(
                 bool(found.ended_B[row]),
                 float(found.total_B[row]),
             )
-            for row in rows
-        ]
+            distinct.setdefault((answer.text, answer.finish_reason), answer)
+        yield [*distinct.values()]

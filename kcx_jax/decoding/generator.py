@@ -164,7 +164,7 @@ class Generator:
         stops: Stops = NO_STOPS,
     ) -> list[list[Generated]]:
         """`count` answers to each context, the likeliest first: draws, or, where `sampling` draws nothing, those that a
-        beam search of this width finds, which may be fewer.
+        beam search of this width finds: they read differently, and may be fewer.
 
         As `generate` otherwise; beams have no `raw_logprobs`. A draw's number is the context's place times `count`, and
         its own. Raises `UsageError` for a count below 1, and for penalties and stop texts without draws.

@@ -100,6 +100,17 @@ def test_a_search_reads_no_more_contexts_at_once_than_its_caches_hold(tiny, monk
     assert max(many for *_, many in held) > 1
 
 
+def test_answers_of_a_search_read_differently(tiny):
+    """Where any spelling is allowed, some of its beams are one text in several."""
+    generator, constraint = Generator(tiny, slots=8), Constraint(SCHEMA, "ner", canonical=False)
+    prefix, contexts = extraction_prefix(SCHEMA, "ner"), [sentence_context(text) for text in TEXTS]
+    found = generator.n_best(prefix, contexts, 4, 16, constraint, TEXTS)
+    for answers in found:
+        assert len({(answer.text, answer.finish_reason) for answer in answers}) == len(answers)
+        assert answers == sorted(answers, key=lambda answer: -answer.total)
+    assert len(found[-1]) == 1, "in an empty text there is nothing to find"
+
+
 def _likelihood(model, ids):
     """The sum of the log-probabilities of what follows PREFIX and "Ada", by one plain forward."""
     before = model.tokenizer.encode(PREFIX + "Ada")
