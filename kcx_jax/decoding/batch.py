@@ -4,6 +4,7 @@ Shapes: as in `state`; K = beams of a context.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from numbers import Integral
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import jax
@@ -66,15 +67,18 @@ def terms_of(
     """
     vocabulary, end = model.config.vocab_size, model.config.eos_id
     ids = [end, *stops.ids]
-    if not all(0 <= token < vocabulary for token in ids) or stops.min_tokens < 0:
-        raise UsageError("ids that end an answer must lie in the vocabulary, and min_tokens be zero or more.")
+    least = stops.min_tokens
+    if not all(0 <= token < vocabulary for token in ids) or not isinstance(least, Integral) or least < 0:
+        raise UsageError(
+            "ids that end an answer must lie in the vocabulary, and min_tokens be a whole number from zero on."
+        )
     if rule is None:  # else the automaton knows where an answer is at its end
         ids += _own_ends(model)
     ids += [end] * (bucket(len(ids), _SMALLEST_STOPS) - len(ids))
     texts = None
     if stops.texts:
-        texts = stop_texts(stops.texts, model.tokenizer.shown_bytes, passing=stops.min_tokens > 1)
-    ends = Ends(jnp.asarray(np.array(ids, np.int32)), jnp.int32(stops.min_tokens), texts)
+        texts = stop_texts(stops.texts, model.tokenizer.shown_bytes, passing=least > 1)
+    ends = Ends(jnp.asarray(np.array(ids, np.int32)), jnp.int32(least), texts)
     most = bucket(limit, SMALLEST_ANSWER)
     return Terms(prefix_ids, most, rule, sampling, stops, sampling.sampler(vocabulary), ends)
 

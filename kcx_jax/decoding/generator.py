@@ -25,7 +25,7 @@ from kcx_jax.decoding.batch import (
 )
 from kcx_jax.decoding.buckets import bucket
 from kcx_jax.decoding.prefixes import PrefixCache, read_prefix
-from kcx_jax.decoding.requests import NO_STOPS, Generated, Request, Stops, Terms, check_number
+from kcx_jax.decoding.requests import NO_STOPS, Generated, Request, Stops, Terms, check_limit, check_number
 from kcx_jax.decoding.rules import Constraint, Rows, Rulebook, room_of
 from kcx_jax.decoding.state import Engine, Network
 from kcx_jax.errors import KcxError, UsageError
@@ -105,12 +105,10 @@ class Generator:
         An answer ends with the end token or by `stops` ("stop"), after `max_new_tokens` or at the model's last position
         ("length"). With a `constraint` it is one that the constraint allows, what it quotes being of the context's
         own of `sentences`; one that ends by "length" is the beginning of such an answer. Raises `ContextTooLongError`
-        where there is no room for an answer, `UsageError` for ids, stops and sampling that cannot be, and `ValueError`
-        for a constraint without as many sentences as contexts.
+        where there is no room for an answer, `UsageError` for ids, stops and sampling that cannot be, for an
+        empty context, and for a constraint without as many sentences as contexts.
         """
-        contexts, sentences = list(contexts), list(sentences)
-        prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
-        rules = self._rules(constraint, contexts, sentences)
+        prefix_ids, contexts_ids, rules = self._encoded(prefix, contexts, constraint, sentences)
         return self.generate_ids(prefix_ids, contexts_ids, max_new_tokens, rules, sampling, stops)
 
     def generate_ids(
@@ -171,9 +169,7 @@ class Generator:
         """
         if not isinstance(count, Integral) or count < 1:
             raise UsageError(f"count must be a whole number from 1 on, found {count!r}.")
-        contexts, sentences = list(contexts), list(sentences)
-        prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
-        rules = self._rules(constraint, contexts, sentences)
+        prefix_ids, contexts_ids, rules = self._encoded(prefix, contexts, constraint, sentences)
         if sampling.temperature > 0:
             return self._drawn(prefix_ids, contexts_ids, count, max_new_tokens, rules, sampling, stops)
         if sampling.changes_scores:
@@ -194,7 +190,7 @@ class Generator:
                 some = [requests[place] for place in chosen]
                 found = best_answers(self.model, network, terms, some, shape, engine, count)
                 results.update(zip(chosen, found, strict=True))
-        return [results[place] for place in range(len(contexts))]
+        return [results[place] for place in range(len(contexts_ids))]
 
     def _drawn(
         self,
@@ -221,14 +217,22 @@ class Generator:
         """The most tokens that any answer behind a prefix may have: no cache need hold more."""
         return max(1, min(max_new_tokens, self.model.config.max_positions - len(prefix_ids) - 1))
 
-    def _rules(
-        self, constraint: Constraint | None, contexts: Sequence[str], sentences: Sequence[str]
-    ) -> Rows | None:
+    def _encoded(
+        self, prefix: str, contexts: Sequence[str], constraint: Constraint | None, sentences: Sequence[str]
+    ) -> tuple[list[int], list[list[int]], Rows | None]:
+        """The ids of prefix and contexts, and the rules of their answers. `UsageError` for what is no list of texts."""
+        for name, texts in (("contexts", contexts), ("sentences", sentences)):
+            if isinstance(texts, str):
+                raise UsageError(f"{name} must be a list of texts, found one text: write [{texts[:20]!r}].")
+        contexts, sentences = list(contexts), list(sentences)
+        prefix_ids, contexts_ids = encode_below(self.model.tokenizer, prefix, contexts)
         if constraint is None or not contexts:
-            return None
+            return prefix_ids, contexts_ids, None
         if len(sentences) != len(contexts):
-            raise ValueError(f"a constraint needs the sentence of each of {len(contexts)} contexts")
-        return self.rulebook.rows(constraint, sentences)
+            raise UsageError(
+                f"a constraint needs the sentence of each of {len(contexts)} contexts, found {len(sentences)}."
+            )
+        return prefix_ids, contexts_ids, self.rulebook.rows(constraint, sentences)
 
     def _requests(
         self,
@@ -239,8 +243,13 @@ class Generator:
         numbers: Sequence[int] | None = None,
         teacher: Sequence[Sequence[int]] | None = None,
     ) -> list[Request]:
-        if max_new_tokens < 1 or not all(contexts_ids):
-            raise ValueError("an answer has at least one new token, and a context at least one")
+        check_limit(max_new_tokens)
+        own = None if rules is None else rules.own
+        for name, given in (("rules", own), ("numbers", numbers), ("teacher", teacher)):
+            if given is not None and len(given) != len(contexts_ids):
+                raise UsageError(
+                    f"{name} must be one for each of {len(contexts_ids)} contexts, found {len(given)}."
+                )
         self.check_ids(prefix_ids, *contexts_ids, *(teacher or ()))
         for number in numbers or ():
             check_number(number)
@@ -248,7 +257,7 @@ class Generator:
             Request(
                 ids,
                 min(max_new_tokens, self.room(len(prefix_ids), len(ids), place)),
-                None if rules is None else rules.own[place],
+                None if own is None else own[place],
                 place if numbers is None else numbers[place],
                 None if teacher is None else teacher[place],
             )
@@ -265,7 +274,12 @@ class Generator:
             )
 
     def room(self, prefix: int, context: int, index: int = 0) -> int:
-        """Tokens that an answer may have behind a prefix and a context of so many. Raises `ContextTooLongError`."""
+        """Tokens that an answer may have behind a prefix and a context of so many.
+
+        Raises `ContextTooLongError`, and `UsageError` for an empty context; `index` is its place in the call.
+        """
+        if context < 1:
+            raise UsageError(f"context {index} is empty: it has at least one character or id. Leave it out.")
         positions = self.model.config.max_positions
         if prefix + context >= positions:
             raise ContextTooLongError(index, prefix, context, positions)

@@ -30,6 +30,7 @@ from kcx_jax.decoding.requests import (
     Request,
     Stops,
     Terms,
+    check_limit,
     check_number,
 )
 from kcx_jax.decoding.rounds import Rounds
@@ -246,10 +247,7 @@ class Live:
 
     def _read(self, wanted: Wanted) -> tuple[Kind, Request]:
         """What a request is, as ids and tables. Raises as `submit`."""
-        if wanted.max_new_tokens < 1 or not wanted.context:
-            raise UsageError(
-                "an answer has at least one new token, and a context at least one character or id."
-            )
+        check_limit(wanted.max_new_tokens)
         check_number(wanted.number)
         prefix_ids, context_ids = self._ids(wanted)
         limit = min(wanted.max_new_tokens, self.generator.room(len(prefix_ids), len(context_ids)))

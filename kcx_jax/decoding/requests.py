@@ -57,6 +57,12 @@ def check_number(number: int) -> None:
         )
 
 
+def check_limit(max_new_tokens: int) -> None:
+    """Raise `UsageError` for a limit of new tokens that leaves none."""
+    if not isinstance(max_new_tokens, Integral) or max_new_tokens < 1:
+        raise UsageError(f"max_new_tokens must be a whole number from 1 on, found {max_new_tokens!r}.")
+
+
 @dataclass(frozen=True)
 class Generated:
     """One answer: its text, its ids without the end token, and the natural-log probability of each among the tokens

@@ -8,9 +8,9 @@ B = rows, T = tokens of a row.
 """
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +23,17 @@ _LARGEST = 1e30  # of numbers that are given, and of scores that may be chosen: 
 _COLDEST = 1e-6  # of temperatures; colder ones draw the likeliest token, and scores overflow
 READ, WRITTEN = 1, 2
 """Bits of a token that stood in the prompt; in the answer so far."""
+# What the numbers of a `Sampling` must be: their kind, whether one fits, and the same in words.
+_NUMBERS: dict[str, tuple[type, Callable[[Any], bool], str]] = {
+    "temperature": (Real, lambda x: 0 <= x <= _LARGEST, "a number, zero or more"),
+    "top_k": (Integral, lambda x: x >= 1, "a whole number, at least 1"),
+    "top_p": (Real, lambda x: 0 < x <= 1, "a number above 0 and at most 1"),
+    "min_p": (Real, lambda x: 0 <= x <= 1, "a number from 0 to 1"),
+    "repetition_penalty": (Real, lambda x: 1 / _LARGEST <= x <= _LARGEST, "a positive number"),
+    "presence_penalty": (Real, lambda x: abs(x) <= _LARGEST, "a number"),
+    "seed": (Integral, lambda x: 0 <= x < 1 << 32, "a whole number of at most 32 bits, without a sign"),
+}
+_OPTIONAL = "top_k", "top_p", "min_p"
 
 
 @dataclass(frozen=True)
@@ -47,25 +58,15 @@ class Sampling:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.temperature <= _LARGEST:
-            raise UsageError(f"temperature must be zero or more, found {self.temperature}.")
+        for name, (kind, fits, what) in _NUMBERS.items():
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            if not isinstance(value, kind) or not fits(value):
+                raise UsageError(f"{name} must be {what}, found {value!r}.")
         if self.temperature < _COLDEST:
             object.__setattr__(self, "temperature", 0.0)
         object.__setattr__(self, "logit_bias", _pairs(self.logit_bias))
-        if self.top_k is not None and self.top_k < 1:
-            raise UsageError(f"top_k must be at least 1, found {self.top_k}.")
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise UsageError(f"top_p must be above 0 and at most 1, found {self.top_p}.")
-        if self.min_p is not None and not 0 <= self.min_p <= 1:
-            raise UsageError(f"min_p must be from 0 to 1, found {self.min_p}.")
-        if not 1 / _LARGEST <= self.repetition_penalty <= _LARGEST:
-            raise UsageError(f"repetition_penalty must be positive, found {self.repetition_penalty}.")
-        if not abs(self.presence_penalty) <= _LARGEST:
-            raise UsageError(f"presence_penalty must be a number, found {self.presence_penalty}.")
-        if not all(token >= 0 and abs(bias) <= _LARGEST for token, bias in self.logit_bias):
-            raise UsageError("logit_bias must be pairs of a token id and a number.")
-        if not isinstance(self.seed, Integral) or not -(1 << 31) <= self.seed < 1 << 32:
-            raise UsageError(f"seed must be a whole number of at most 32 bits, found {self.seed}.")
 
     @property
     def changes_scores(self) -> bool:
@@ -99,12 +100,17 @@ class Sampling:
 
 
 def _pairs(given: Any) -> tuple[tuple[int, float], ...]:
-    """The pairs of a bias, from pairs or a mapping. Raises `UsageError` for what is neither."""
+    """The pairs of a bias, from pairs or a mapping. Raises `UsageError` for what is neither, and for a token twice."""
     try:
         pairs = given.items() if isinstance(given, Mapping) else given
-        return tuple((operator.index(token), float(bias)) for token, bias in pairs)
+        found = tuple((operator.index(token), float(bias)) for token, bias in pairs)
     except (TypeError, ValueError) as error:
         raise UsageError(f"logit_bias must be pairs of a token id and a number, found {given!r}.") from error
+    if not all(token >= 0 and abs(bias) <= _LARGEST for token, bias in found):
+        raise UsageError("logit_bias must be pairs of a token id and a number.")
+    if len(dict(found)) < len(found):
+        raise UsageError(f"logit_bias names a token twice: leave it one bias of {given!r}.")
+    return found
 
 
 GREEDY = Sampling()

@@ -119,7 +119,7 @@ def _sampling(service: Service, body: OpenAIRequest) -> Sampling:
     temperature = 1.0 if body.temperature is None else body.temperature
     if temperature == 0:
         return GREEDY
-    seed = service.seed if body.seed is None else body.seed
+    seed = service.seed if body.seed is None else body.seed % (1 << 32)
     return Sampling(temperature, top_p=None if body.top_p == 1 else body.top_p, seed=seed)
 
 

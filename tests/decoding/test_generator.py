@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
@@ -206,7 +207,7 @@ def test_draws_are_told_by_the_callers_numbers(tiny):
     generator = Generator(tiny)
     with pytest.raises(UsageError, match="sentence 1: half a surrogate pair"):
         generator.n_best("x\n", ["a", "b"], 3, 4, constraint, ["a", "b\ud800"], warm)
-    with pytest.raises(ValueError, match="sentence of each of 2 contexts"):
+    with pytest.raises(UsageError, match="sentence of each of 2 contexts"):
         generator.n_best("x\n", ["a", "b"], 3, 4, constraint, ["a"], warm)
 
 
@@ -214,9 +215,35 @@ def test_nothing_to_do_is_nothing_done(tiny):
     assert Generator(tiny).generate("x\n", []) == []
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"contexts": "ab"}, "contexts must be a list of texts"),
+        ({"sentences": "ab"}, "sentences must be a list of texts"),
+        ({"contexts": ["a", ""]}, "context 1 is empty"),
+        ({"max_new_tokens": 0}, "max_new_tokens must be a whole number from 1 on, found 0"),
+        ({"max_new_tokens": 8.5}, "max_new_tokens must be a whole number from 1 on, found 8.5"),
+        ({"max_new_tokens": "8"}, "max_new_tokens must be a whole number from 1 on, found '8'"),
+        ({"stops": Stops(min_tokens=1.5)}, "min_tokens be a whole number"),
+    ],
+)
+def test_a_call_that_cannot_be_is_told_what_is_wrong(tiny, given, told):
+    given = {"prefix": "x\n", "contexts": ["a", "b"], "max_new_tokens": 4} | given
+    for call in (Generator(tiny).generate, partial(Generator(tiny).n_best, count=2)):
+        with pytest.raises(UsageError, match=told):
+            call(**given)
+
+
+@pytest.mark.parametrize("given", [{"numbers": [1]}, {"numbers": []}, {"teacher": [[7]] * 3}])
+def test_each_context_has_its_own_of_what_is_given(tiny, given):
+    (name,) = given
+    with pytest.raises(UsageError, match=f"{name} must be one for each of 2 contexts"):
+        Generator(tiny).generate_ids([5], [[6], [7]], 4, **given)
+
+
 def test_a_constraint_without_sentences_is_refused(tiny):
     constraint = Constraint(load_schema(["person"]), "ner")
-    with pytest.raises(ValueError, match="sentence of each of 2"):
+    with pytest.raises(UsageError, match="sentence of each of 2"):
         Generator(tiny).generate("x\n", ["a", "b"], 4, constraint, ["a"])
 
 

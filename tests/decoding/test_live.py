@@ -215,6 +215,7 @@ def test_a_full_queue_says_how_many_wait_and_takes_requests_again_later(generato
         ({"stops": Stops(texts=("x" * 300,))}, UsageError),
         ({"sampling": Sampling(logit_bias=((10**6, 1.0),))}, UsageError),
         ({"max_new_tokens": 0}, UsageError),
+        ({"max_new_tokens": 8.5}, UsageError),
         ({"number": 1 << 31}, UsageError),
         ({"context": ""}, UsageError),
         ({"prefix": (5,), "context": (1 << 20,)}, UsageError),
