@@ -102,11 +102,12 @@ class Generator:
     ) -> list[Generated]:
         """The answers to `contexts`, each read after `prefix`, in order.
 
-        An answer ends with the end token or by `stops` ("stop"), after `max_new_tokens` or at the model's last position
-        ("length"). With a `constraint` it is one that the constraint allows, what it quotes being of the context's
-        own of `sentences`; one that ends by "length" is the beginning of such an answer. Raises `ContextTooLongError`
-        where there is no room for an answer, `UsageError` for ids, stops and sampling that cannot be, for an
-        empty context, and for a constraint without as many sentences as contexts.
+        An answer ends with an end token of the model or by `stops` ("stop"), after `max_new_tokens` or at the model's
+        last position ("length"). With a `constraint` it is one that the constraint allows, what it quotes being of the
+        context's own of `sentences`; one that ends by "length" is the beginning of such an answer.
+
+        Raises `ContextTooLongError` where there is no room for an answer, and `UsageError` for stops and sampling that
+        cannot be, an empty context, and a constraint without as many sentences as contexts.
         """
         prefix_ids, contexts_ids, rules = self._encoded(prefix, contexts, constraint, sentences)
         return self.generate_ids(prefix_ids, contexts_ids, max_new_tokens, rules, sampling, stops)
@@ -126,6 +127,7 @@ class Generator:
 
         `numbers` are those of the requests, which draws depend on (default: their places). `teacher` has the ids of
         answers, which the model is made to write where they are allowed, so that random weights write what is real.
+        Raises `UsageError` also for ids outside the vocabulary, and for other than one of these for each context.
         """
         requests = self._requests(prefix_ids, contexts_ids, max_new_tokens, rules, numbers, teacher)
         rule = None if rules is None else rules.rule
