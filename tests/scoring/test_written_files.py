@@ -147,6 +147,21 @@ def test_an_event_without_a_trigger_keeps_its_arguments(nothing):
     assert (triggers.instances, triggers.problems) == ((), ())
 
 
+def test_gold_beside_an_answer_is_no_type_that_was_asked_for(tmp_path):
+    answer = json.dumps({"attack": ["attacked"]})
+    gold = json.dumps({"attack": [{"trigger": "attacked", "arguments": {}}]})
+    rows = [
+        {"id": "2", "task": "EE", "label": gold, "output": answer},
+        {"id": "2", "task": "EE", "output": answer},
+    ]
+    found = []
+    for row in rows:
+        path = tmp_path / "answers.jsonl"
+        path.write_text(one_a_line([row]), encoding="utf-8")
+        found += read_answers(path, GOLD, "iepile", SCHEMA)
+    assert found[0] == found[1]
+
+
 def test_relations_may_be_told_in_chinese():
     answer = json.dumps([{"关系": "born in", "头实体": "Ada", "尾实体": "Rome"}], ensure_ascii=False)
     found = parse_raw(f"json{answer}", "yayi", "re", Labels(SCHEMA), SCHEMA, TEXTS[0])

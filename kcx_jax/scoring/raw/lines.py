@@ -77,8 +77,8 @@ def read_answer_lines(path: Path, gold: Mapping[str, Record], system: str) -> It
         if id is None:
             id = joiner.by_place(row, text, number)
             by_place = by_place or (where if text is None else "")
-        asked, trigger = _string(row.value, _ASKED_KEYS), _string(row.value, ("trigger",))
-        yield AnswerLine(where, id, text, _answer(row, system), _task(row), asked, trigger)
+        answer, trigger = _answer(row, system), _string(row.value, ("trigger",))
+        yield AnswerLine(where, id, text, answer, _task(row), _asked_type(row.value), trigger)
     if by_place and number != len(gold):
         raise KcxError(
             f"{by_place}: an answer without an id and the text it is about, in a file of {number} answers to "
@@ -210,6 +210,12 @@ def _task(row: JsonObject) -> Task | None:
     if name.casefold() not in _TASK_NAMES:
         raise row.error(key, f"unknown task {name[:40]!r}; known: {', '.join(_TASK_NAMES)}")
     return _TASK_NAMES[name.casefold()]
+
+
+def _asked_type(row: Mapping[str, Any]) -> str | None:
+    """The one type that was asked for. IEPile's "label" is none: it is gold, as JSON."""
+    asked = _string(row, _ASKED_KEYS)
+    return None if asked is None or asked.lstrip().startswith(("{", "[")) else asked
 
 
 def _string(row: Mapping[str, Any], keys: Iterable[str]) -> str | None:
