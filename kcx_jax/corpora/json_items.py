@@ -15,9 +15,13 @@ _SPACE = " \t\r\n"
 def read_json_items(path: Path) -> Iterator[tuple[str, Any]]:
     """Yield ("file:line", value) for each line of JSON Lines, each element of an array, or each object of a document.
 
-    JSON Lines are read as a stream, the other layouts as a whole. Raises `KcxError` naming file and line for
-    what is not JSON, nests too deeply, or stands where a value or a comma should.
+    JSON Lines are read as a stream, the other layouts as a whole; what is no file (a pipe) can be read once, and holds
+    lines. Raises `KcxError` naming file and line for what is not JSON, nests too deeply, or stands where a value or a
+    comma should.
     """
+    if not path.is_file():
+        yield from read_json_lines(path)
+        return
     first = next((line for _, line in read_lines(path) if line.strip()), "")
     yield from _Document(path).items() if _opens_document(first) else read_json_lines(path)
 

@@ -154,8 +154,8 @@ def _without_place(
         label = measure.label(str(entry.get("type", "")), entry.get("role"))
         sought = str(entry.get("text", ""))
         kind = "hallucinated"
-        if entry.get("repeated"):
-            kind = "duplicate" if (label, sought) in known else "spurious"
+        if repeated := entry.get("repeated"):
+            kind = "duplicate" if (label, " -> ".join(map(str, repeated))) in known else "spurious"
         yield ItemError(kind, None, Place(label, (), sought))
     kinds = {
         "unknown_class": "unknown_class",

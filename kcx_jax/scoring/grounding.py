@@ -35,7 +35,8 @@ class Unresolved:
     """A part of an answer that has no place in the text: one false positive of its task.
 
     ``type`` is the claimed class, ``role`` the argument's role (task "eae"), ``text`` the surface sought. ``repeated``:
-    the surfaces of an item that was said more often than the text has it, and stands there; None where it does not.
+    of an item that was said more often than the text has it, what stands at its places, and ``rung``, by which of the
+    ladder that was found; None of one that does not stand there.
     """
 
     task: Task
@@ -43,6 +44,7 @@ class Unresolved:
     text: str
     role: str | None = None
     repeated: tuple[str, ...] | None = None
+    rung: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,10 +97,14 @@ def ground(
     located = assign(items, text, _HABITS[task], ladder)
     if pair is not None and task == "re":
         located = _at_the_pair(items, located, text, pair)
-    placed = {item for item, found in zip(items, located, strict=True) if found}
+    placed = {item: found for item, found in zip(items, located, strict=True) if found}
     for instance, item, found in zip(known, items, located, strict=True):
-        again = found is None and item in placed
-        unresolved += [_again(instance, item, task)] if again else _lost(instance, found, task)
+        if found is None and item in placed:
+            equal = placed[item].anchor, *placed[item].companions
+            again = Unresolved(task, type(instance).__name__, _surface(instance))
+            unresolved.append(_repeated(again, equal, text))
+        else:
+            unresolved += _lost(instance, found, task, text)
     pairs = [(instance, found) for instance, found in zip(known, located, strict=True) if found]
     meta: dict[str, Any] = {}
     if unresolved:
@@ -176,23 +182,32 @@ def _surface(instance: Instance) -> str:
     return instance.trigger if isinstance(instance, Event) else instance.text
 
 
-def _lost(instance: Any, found: Found | None, task: Task) -> list[Unresolved]:
+def _lost(instance: Any, found: Found | None, task: Task, text: str) -> list[Unresolved]:
     """What of an instance was not found: the whole of it or, of an event with arguments, single arguments."""
     label = type(instance).__name__
     if task != "eae" or (found is None and not instance.arguments):
         return [] if found else [Unresolved(task, label, _surface(instance))]
-    places: Sequence[Place | None] = found.companions if found else [None] * len(_roles(instance))
-    return [
+    roles = _roles(instance)
+    places: Sequence[Place | None] = found.companions if found else [None] * len(roles)
+    placed = {
+        (role, _text(value)): place for (role, value), place in zip(roles, places, strict=True) if place
+    }
+    lost = [
         Unresolved(task, label, _text(value), role)
-        for (role, value), place in zip(_roles(instance), places, strict=True)
+        for (role, value), place in zip(roles, places, strict=True)
         if place is None
     ]
+    return [_repeated(each, [placed.get((str(each.role), each.text))], text) for each in lost]
 
 
-def _again(instance: Any, item: Item, task: Task) -> Unresolved:
-    """An item that an equal one has left no place for."""
-    surfaces = (item.anchor, *(surface for _, surface in item.companions))
-    return Unresolved(task, type(instance).__name__, _surface(instance), repeated=surfaces)
+def _repeated(unresolved: Unresolved, equal: Sequence[Place | None], text: str) -> Unresolved:
+    """With what stands at the places of an equal one, which has left none; as it is where there is no equal one."""
+    places = [place for place in equal if place is not None]
+    if not places:
+        return unresolved
+    surfaces = tuple(text[place.start : place.end] for place in places)
+    rung = next((place.rung for place in places if place.rung is not None), None)
+    return replace(unresolved, repeated=surfaces, rung=rung)
 
 
 def _loose(instance: Any, found: Found, task: Task) -> list[dict[str, Any]]:

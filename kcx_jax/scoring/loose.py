@@ -32,13 +32,19 @@ def without_loose(record: Record) -> Record:
     entities, gone = _parted(mentions.values(), lambda m: m.id in linked or (m.start, m.end) not in spans)
     lost += others + [{"task": "ner", "type": each.type, "text": each.text} for each in gone]
     entries(record, "unresolved", "ner")  # a list, or an error
+    unresolved = [_strictly(entry) for entry in record.meta.get("unresolved", ())]
     return replace(
         record,
         entities=None if record.entities is None else tuple(entities),
         relations=None if record.relations is None else tuple(relations),
         events=None if record.events is None else tuple(events),
-        meta=record.meta | {"unresolved": [*record.meta.get("unresolved", ()), *lost]},
+        meta=record.meta | {"unresolved": [*unresolved, *lost]},
     )
+
+
+def _strictly(entry: dict[str, Any]) -> dict[str, Any]:
+    """An unresolved item, which is repeated no more where only a looser form found its equal."""
+    return {key: entry[key] for key in entry if "rung" not in entry or key not in ("repeated", "rung")}
 
 
 def _finds(record: Record, task: Task) -> set[Find]:

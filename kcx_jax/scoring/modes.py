@@ -99,8 +99,9 @@ def macro_of_nine(total: Counts, per_type: dict[str, Counts]) -> Counts:
 class Mode:
     """How one system counts.
 
-    keep_ungrounded: what has no place in the text is a false positive, else dropped; measures over texts count what
-    was said more often than the text has it as any other item. parts: of an item, which are counted.
+    keep_ungrounded: what has no place in the text is a false positive, else dropped; measures over texts count
+    entities, relations and triggers that were said more often than the text has them as any others. parts: of an item,
+    which are counted.
     """
 
     name: str
@@ -218,7 +219,7 @@ MODES = {
             Mode(
                 name,
                 "Every task twice: by offset and type, and by text and type (_string), case-sensitive. "
-                f"{words} What has no offsets is wrong in both. Micro.",
+                f"{words} What is not in the text is wrong in both. Micro.",
                 _BOTH,
                 matching,
             )

@@ -42,19 +42,18 @@ def text_measures(
         for mention in record.entities or ():
             yield entity(mention.type, [mention.text])
 
-    def relation(label: str, texts: Sequence[str]) -> Unit:
+    def other(label: str, texts: Sequence[str]) -> Unit:
         name = of_labels(label)
         return name, (name, *map(of_others, texts))
 
     def relations(record: Record) -> Iterator[Unit]:
         texts = {mention.id: mention.text for mention in record.entities or ()}
         for link in record.relations or ():
-            yield relation(link.type, [texts[link.head], texts[link.tail]])
+            yield other(link.type, [texts[link.head], texts[link.tail]])
 
     def triggers(record: Record) -> Iterator[Unit]:
         for written, start, end in mentioned(record):
-            name = of_labels(written)
-            yield name, (name, of_others(record.text[start:end]))
+            yield other(written, [record.text[start:end]])
 
     def arguments(record: Record) -> Iterator[Unit]:
         mentions = {mention.id: mention for mention in record.entities or ()}
@@ -68,8 +67,8 @@ def text_measures(
     under = ", under a trigger of the same text" if attached else ""
     return (
         Measure("ner", "ner", "entity: type and text", entities, of_labels, entity),
-        Measure("re", "re", "relation: type, head text and tail text", relations, of_labels, relation),
-        Measure("ed", "ed", "trigger: event type and text", triggers, of_labels),
+        Measure("re", "re", "relation: type, head text and tail text", relations, of_labels, other),
+        Measure("ed", "ed", "trigger: event type and text", triggers, of_labels, other),
         Measure("eae", "eae", f"argument: event type, role and text{under}", arguments, of_labels),
     )
 

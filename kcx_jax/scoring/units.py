@@ -33,7 +33,7 @@ class Measure:
     def repeated(self, entry: Mapping[str, Any]) -> Unit | None:
         """The unit of an entry of ``meta["unresolved"]`` that its text has less often; None where it has none."""
         texts = entry.get("repeated")
-        parts = {"ner": 1, "re": 2}.get(self.task)
+        parts = 2 if self.task == "re" else 1
         if self.of_texts is None or not isinstance(texts, list) or len(texts) != parts:
             return None
         return self.of_texts(str(entry.get("type", "")), [str(each) for each in texts])

@@ -1,5 +1,7 @@
 """Each mode by hand: the figures its row of the field's table asks for, quirk included."""
 
+import unicodedata
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from kcx_jax.corpora import Argument, EventMention, Mention, Record, RelationLink, make_span
 from kcx_jax.errors import KcxError, UsageError
 from kcx_jax.schema import load_schema, parse_answer
-from kcx_jax.scoring import MODES, ancestors_of, score
+from kcx_jax.scoring import MODES, ancestors_of, error_counts, item_errors, score, without_loose
 from kcx_jax.scoring.raw import grounded_answer
 from kcx_jax.scoring.tags import tag_spans
 
@@ -48,19 +50,21 @@ def test_text_does_not_ask_where():
 @pytest.mark.parametrize("mode", ["text", "knowcoder", "gollie", "iepile", "b2ner", "instructuie"])
 @pytest.mark.parametrize("right", [True, False])
 @pytest.mark.parametrize("times", [1, 2, 3])
-def test_what_an_answer_says_again_counts_as_records_that_hold_it_again(mode, right, times):
+@pytest.mark.parametrize("name", ["Bob", "Bo\u0301b"])  # which answers spell in one character less
+def test_what_an_answer_says_again_counts_as_records_that_hold_it_again(mode, right, times, name):
     """Where places do not matter, it does not matter that the text has it once."""
     schema = load_schema("class P(Entity):\n    pass\nclass K(Relation):\n    pass\n")
-    text = "Bob knows Ada"
-    pair = Mention("e0", "P", 0, 3, "Bob"), Mention("e1", "P", 10, 13, "Ada")
+    text, end = f"{name} knows Ada", len(name)
+    pair = Mention("e0", "P", 0, end, name), Mention("e1", "P", end + 7, end + 10, "Ada")
     empty = Record("1", "en", text, (), ())
     gold = Record("1", "en", text, pair, (RelationLink("K", "e0", "e1"),)) if right else empty
-    people = tuple(Mention(f"e{n}", "P", 0, 3, "Bob") for n in range(times))
+    people = tuple(Mention(f"e{n}", "P", 0, end, name) for n in range(times))
     held = {
         "ner": Record("1", "en", text, people),
         "re": Record("1", "en", text, pair, (RelationLink("K", "e0", "e1"),) * times),
     }
-    said = {"ner": 'P("Bob")', "re": 'K(Entity("Bob"), Entity("Ada"))'}
+    spelled = unicodedata.normalize("NFC", name)
+    said = {"ner": f'P("{spelled}")', "re": f'K(Entity("{spelled}"), Entity("Ada"))'}
     for task, item in said.items():
         answer = parse_answer(f"[{', '.join([item] * times)}]", schema)
         found = grounded_answer(answer, gold, task)
@@ -68,6 +72,36 @@ def test_what_an_answer_says_again_counts_as_records_that_hold_it_again(mode, ri
         assert counts(gold, found, mode, task, [task]) == counts(gold, held[task], mode, task, [task])
         rates = score([gold], [found], [task], mode).rates[task]
         assert (rates.items, rates.hallucinated) == (times, 0)
+        kinds = error_counts(item_errors(gold, found, task))
+        wrong = times - 1 if right else times
+        assert kinds["duplicate" if right else "spurious"] >= wrong
+        assert kinds["hallucinated"] == 0
+
+
+def test_triggers_and_fillers_that_are_said_again_are_in_the_text():
+    schema = load_schema("class A(Event):\n    who: list[Entity]\n")
+    who = Argument("who", None, *BOB, "Bob")
+    gold = Record("1", "en", TEXT, events=(EventMention("A", make_span(TEXT, *SAW), (who,)),))
+    triggers = grounded_answer(parse_answer('[A("saw"), A("saw"), A("saw")]', schema), gold, "ed")
+    found = {
+        mode: counts(gold, triggers, mode, "ed", ["ed"]) for mode in ("strict", "knowcoder", "text", "b2ner")
+    }
+    assert found == {"strict": (1, 2, 0), "knowcoder": (3, 0, -2), "text": (1, 2, 0), "b2ner": (1, 0, 0)}
+    twice = grounded_answer(parse_answer('[A("saw", who=["Eve", "Eve"])]', schema), gold, "eae")
+    assert score([gold], [twice], ["eae"]).rates["eae"].hallucinated == 0
+    assert error_counts(item_errors(gold, twice, "eae"))["hallucinated"] == 0
+
+
+@pytest.mark.parametrize("mode", ["strict", "text", "knowcoder", "gollie", "b2ner"])
+def test_what_only_the_ladder_found_is_not_there_again_without_it(mode):
+    schema = load_schema("class P(Entity):\n    pass\n")
+    gold = Record("1", "en", "Ada slept", (Mention("e0", "P", 0, 3, "Ada"),))
+    answer = parse_answer('[P("ADA"), P("ADA"), P("Eve")]', schema)
+    loosely, strictly = (grounded_answer(answer, gold, "ner", ladder=ladder) for ladder in (True, False))
+    assert len(loosely.entities) == 1
+    found = [score([gold], [record], ["ner"], mode) for record in (without_loose(loosely), strictly)]
+    assert found[0].units["ner"].total == found[1].units["ner"].total
+    assert found[0].rates["ner"].hallucinated == found[1].rates["ner"].hallucinated == 3
 
 
 def test_knowcoder_never_uses_gold_up():

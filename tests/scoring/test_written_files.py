@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+from threading import Thread
 
 import pytest
 
@@ -14,6 +16,7 @@ from kcx_jax.schema.ontology import class_for, inventories, labels_of, role_for,
 from kcx_jax.scoring import score
 from kcx_jax.scoring.raw import grounded_answer, holds_answers, parse_raw, read_answers
 from kcx_jax.scoring.raw.claims import Labels
+from kcx_jax.scoring.raw.lines import read_answer_lines
 
 SCHEMA = load_schema(
     "class Person(Entity):\n    pass\nclass City(Entity):\n    pass\n"
@@ -160,6 +163,61 @@ def test_gold_beside_an_answer_is_no_type_that_was_asked_for(tmp_path):
         path.write_text(one_a_line([row]), encoding="utf-8")
         found += read_answers(path, GOLD, "iepile", SCHEMA)
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("system", "answer"),
+    [
+        (
+            "knowcoder",
+            'results = [Person("Ada")]\n\nclass City(Entity):\n    pass\n\nresults = [City("Rome")]',
+        ),
+        (
+            "gollie",
+            'result = [Person(span="Ada")]\n\nclass City(Entity):\n    pass\n\nresult = [City(span="Rome")]',
+        ),
+        ("knowcoder", PROMPT + 'results = [Person("Ada")]\n\nclass City(Entity):\n    pass\n\nresults = []'),
+        (
+            "chat",
+            '```python\n[Person("Ada")]\n```\n```python\nclass City(Entity):\n    pass\nresults = []\n```',
+        ),
+        ("iepile", '{"person": ["Ada"]} [INST] {"schema": ["city"]} [/INST] {"city": ["Rome"]}'),
+        ("iepile", '[INST] {"schema": []} [/INST] {"person": ["Ada"]} [INST] {"city": ["Rome"]} [/INST]'),
+    ],
+)
+def test_what_a_model_asks_itself_behind_its_answer_is_no_prompt(system, answer):
+    found = parse_raw(answer, system, "ner", Labels(SCHEMA), SCHEMA, TEXTS[0]).instances
+    assert next(map(repr, found)) == 'Person("Ada")'
+
+
+def test_answers_can_be_piped_in(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    rows = [{"id": n, "output": strings(n)} for n in NUMBERS] * 100
+    writer = Thread(target=path.write_text, args=[one_a_line(rows)])
+    writer.start()
+    read = list(read_answer_lines(path, {record.id: record for record in GOLD}, "b2ner"))
+    writer.join()
+    assert len(read) == len(rows)
+
+
+def test_lines_of_tasks_that_a_script_has_besides_are_left_out(tmp_path):
+    rows = [instance(0), instance(0) | {"Task": "ES", "Prediction": "Ada, Rome"}]
+    path = tmp_path / "answers.jsonl"
+    path.write_text(one_a_line(rows), encoding="utf-8")
+    (record,) = read_answers(path, GOLD, "instructuie", SCHEMA, task="ner")
+    assert record.entities == GOLD[0].entities
+    with pytest.raises(KcxError, match="which task"):
+        list(read_answers(path, GOLD, "instructuie", SCHEMA))
+
+
+def test_a_scripts_own_key_comes_before_any_that_may_hold_gold(tmp_path):
+    path = tmp_path / "answers.jsonl"
+    path.write_text(
+        one_a_line([{"id": 1, "output": "result = []", "model_prediction": gollie(1)}]), encoding="utf-8"
+    )
+    (record,) = read_answers(path, GOLD, "gollie", SCHEMA, task="ner")
+    assert record.entities == GOLD[1].entities
 
 
 def test_relations_may_be_told_in_chinese():

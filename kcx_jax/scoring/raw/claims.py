@@ -43,6 +43,8 @@ class Labels:
 
     def __init__(self, schema: Schema, inventory: str | None = None) -> None:
         self._schema, self._inventory = schema, inventory
+        self._found: dict[tuple[Kind, str], str | None] = {}
+        self._found_roles: dict[tuple[str, str], str | None] = {}
         self._by_name: dict[tuple[str, str], str | None] = {}  # None: several classes are called so
         self._exactly: dict[tuple[str, str], str] = {}
         for concept in schema.concepts:
@@ -62,7 +64,12 @@ class Labels:
 
         None where there is none, and where several are called so but for case, spaces and punctuation.
         """
-        label = label.strip()
+        key = kind, label.strip()
+        if key not in self._found:  # what an inventory lacks takes it milliseconds to say
+            self._found[key] = self._class_of(key[1], kind)
+        return self._found[key]
+
+    def _class_of(self, label: str, kind: Kind) -> str | None:
         if self._inventory is not None:
             try:
                 name = class_for(self._inventory, label, kind)
@@ -127,11 +134,11 @@ class Labels:
 
     def _mapped_role(self, label: str, role: str) -> str | None:
         """The role by the inventory, where one is given that knows it."""
-        if self._inventory is None:
-            return None
-        with contextlib.suppress(KcxError):
-            return role_for(self._inventory, label, role.strip())
-        return None
+        if self._inventory is not None and (label, role) not in self._found_roles:
+            self._found_roles[label, role] = None
+            with contextlib.suppress(KcxError):
+                self._found_roles[label, role] = role_for(self._inventory, label, role.strip())
+        return self._found_roles.get((label, role))
 
 
 @functools.lru_cache(maxsize=4096)

@@ -23,15 +23,14 @@ ANSWER_KEYS = (
     "answer",
     "generated_text",
     "completion",
-    "model_prediction",  # GoLLIE
-    "Prediction",  # B2NER, InstructUIE
 )
+SCRIPT_KEYS = ("model_prediction", "Prediction")  # GoLLIE; B2NER, InstructUIE
 KNOWCODER_KEY = "prediction-"  # and the setting behind it
 GLINER_KEY = "entities"
 TEXT_KEYS = ("text", "sentence", "input")
 _INSTANCE = "Instance"  # what B2NER and InstructUIE were asked about, and gold
 _ASKED_KEYS = ("type", "entity_type", "event_type", "label")
-_TASK_KEYS = ("task", "Task")
+_SCRIPT_TASK = "Task"  # B2NER, InstructUIE, which has tasks besides
 _TASK_NAMES: dict[str, Task] = {
     "ner": "ner",
     "re": "re",
@@ -52,7 +51,7 @@ class AnswerLine:
     id: str
     text: str | None
     answer: str
-    task: Task | None
+    task: str | None  # another than ours, where a script names those that it has besides
     asked: str | None
     trigger: str | None
 
@@ -89,7 +88,7 @@ def read_answer_lines(path: Path, gold: Mapping[str, Record], system: str) -> It
 
 def _rows(path: Path, system: str) -> Iterator[tuple[str, Any]]:
     """The values of a file. GLiNER's own answers are lists, so that a line of its opens no array of them all."""
-    if system == "gliner":
+    if system == "gliner" and path.is_file():
         with contextlib.suppress(KcxError):
             _, first = next(read_json_lines(path), ("", None))
             if isinstance(first, list) and not any(_opens_answer(each) for each in first):
@@ -183,7 +182,7 @@ def _asked_text(row: Mapping[str, Any]) -> str | None:
 
 def _answer_key(row: Mapping[str, Any], system: str = "") -> str | None:
     """The key that an answer stands under, if any does."""
-    keys = (*ANSWER_KEYS, *(key for key in row if key.startswith(KNOWCODER_KEY)))
+    keys = (*SCRIPT_KEYS, *(key for key in row if key.startswith(KNOWCODER_KEY)), *ANSWER_KEYS)
     keys += (GLINER_KEY,) if system == "gliner" else ()
     return next((key for key in keys if key in row), None)
 
@@ -201,15 +200,15 @@ def _answer(row: JsonObject, system: str = "") -> str:
     raise row.error(key, f"must be a string, an object or a list, not {kind_of(value)}")
 
 
-def _task(row: JsonObject) -> Task | None:
+def _task(row: JsonObject) -> str | None:
     """The task that an answer names, if it names one."""
-    key = next((key for key in _TASK_KEYS if row.value.get(key) is not None), None)
-    if key is None:
-        return None
-    name = str(row.value[key])
-    if name.casefold() not in _TASK_NAMES:
-        raise row.error(key, f"unknown task {name[:40]!r}; known: {', '.join(_TASK_NAMES)}")
-    return _TASK_NAMES[name.casefold()]
+    name = row.value.get("task")
+    if name is None:
+        script = row.value.get(_SCRIPT_TASK)
+        return None if script is None else _TASK_NAMES.get(str(script).casefold(), str(script))
+    if str(name).casefold() not in _TASK_NAMES:
+        raise row.error("task", f"unknown task {str(name)[:40]!r}; known: {', '.join(_TASK_NAMES)}")
+    return _TASK_NAMES[str(name).casefold()]
 
 
 def _asked_type(row: Mapping[str, Any]) -> str | None:

@@ -105,8 +105,8 @@ def _record(
     schema: Schema,
     ladder: bool,
 ) -> Record:
-    tasks = {line.task or usual for line in lines}
-    if len(tasks) > 1 or None in tasks:
+    tasks: set[Any] = {line.task or usual for line in lines}
+    if len(tasks) > 1 or not tasks <= set(TASKS):
         names = ", ".join(TASKS)
         raise KcxError(
             f"{lines[0].where}: which task is this an answer to? Give --task or a key task: {names}"

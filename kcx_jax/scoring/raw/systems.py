@@ -41,7 +41,8 @@ _GOLLIE = re.compile(r"\bresult\s*=|\w\(\s*(?:span|arg1|mention)\s*=")
 _KNOWCODER = re.compile(r"\bresults\s*=|\w\(\s*trigger\s*=")
 _CLASS = re.compile(r"^class \w+", re.MULTILINE)
 _RESULTS = re.compile(r"^results?\s*=", re.MULTILINE)
-_END_OF_PROMPT = "[/INST]"  # of Llama's chats, which IEPile and OneKE are
+_ANY_LIST = re.compile(r"^(?:results?\s*=\s*)?\[(?!INST\])", re.MULTILINE)
+_PROMPT, _END_OF_PROMPT = "[INST]", "[/INST]"  # of Llama's chats, which IEPile and OneKE are
 _CALLS = re.compile(r"\[\s*[A-Z]\w*\(|^\s*\[\s*\]\s*$")
 
 
@@ -80,12 +81,14 @@ def parse_raw(
 
 
 def _behind_the_prompt(answer: str, system: str) -> str:
-    """The answer alone, where a system's script kept the prompt before it: its classes, or an instruction."""
-    if system in ("iepile", "oneke"):
-        return answer.rpartition(_END_OF_PROMPT)[2]
-    if SYSTEMS[system] in ("knowcoder", "gollie", "auto") and (classes := [*_CLASS.finditer(answer)]):
-        found = _RESULTS.search(answer, classes[-1].end())
-        return answer[found.start() :] if found else answer
+    """The answer, where a system's script kept the prompt before it: classes, or an instruction. What a model asks
+    itself behind its answer is no prompt."""
+    if system in ("iepile", "oneke") and _PROMPT in answer.partition("{")[0]:
+        return answer.partition(_END_OF_PROMPT)[2].partition(_PROMPT)[0]
+    if SYSTEMS[system] in ("knowcoder", "gollie", "auto") and (first := _CLASS.search(answer)):
+        found = _RESULTS.search(answer, first.end())
+        if found and not _ANY_LIST.search(answer, 0, first.start()):
+            return answer[found.start() :]
     return answer
 
 
