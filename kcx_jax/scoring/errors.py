@@ -13,7 +13,7 @@ from typing import Any
 from kcx_jax.corpora import Record
 from kcx_jax.schema import Task
 from kcx_jax.scoring.tally import entries, is_annotated
-from kcx_jax.scoring.units import MEASURES, Measure, Unit
+from kcx_jax.scoring.units import MEASURES, Measure, Unit, repeated_texts
 
 KINDS = {
     "right": "the item is in gold",
@@ -154,8 +154,8 @@ def _without_place(
         label = measure.label(str(entry.get("type", "")), entry.get("role"))
         sought = str(entry.get("text", ""))
         kind = "hallucinated"
-        if repeated := entry.get("repeated"):
-            kind = "duplicate" if (label, " -> ".join(map(str, repeated))) in known else "spurious"
+        if repeated := repeated_texts(entry):
+            kind = "duplicate" if (label, " -> ".join(repeated)) in known else "spurious"
         yield ItemError(kind, None, Place(label, (), sought))
     kinds = {
         "unknown_class": "unknown_class",

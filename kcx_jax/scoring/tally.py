@@ -12,7 +12,7 @@ from kcx_jax.scoring.figures import Figures, figures
 from kcx_jax.scoring.modes import Mode, Units
 from kcx_jax.scoring.rates import Rates
 from kcx_jax.scoring.record_counts import RecordCounts
-from kcx_jax.scoring.units import Measure, Unit
+from kcx_jax.scoring.units import Measure, Unit, repeated_texts
 
 # Problems of a parsed answer that stand for an item (schema.Problem.kind); the others only flag their record.
 ITEM_PROBLEMS = frozenset({"unknown_class", "wrong_arity", "wrong_argument", "unquoted"})
@@ -134,7 +134,7 @@ class TaskTally:
             kinds.count(kind) for kind in ("wrong_arity", "wrong_argument", "unquoted")
         )
         unresolved = entries(guess, "unresolved", self._task)
-        repeated = sum(bool(entry.get("repeated")) for entry in unresolved)
+        repeated = sum(bool(repeated_texts(entry)) for entry in unresolved)
         self._placed += repeated
         self._counts["hallucinated"] += len(unresolved) - repeated
         self._counts["loose"] += len(entries(guess, "loose", self._task))

@@ -32,17 +32,22 @@ class Measure:
 
     def repeated(self, entry: Mapping[str, Any]) -> Unit | None:
         """The unit of an entry of ``meta["unresolved"]`` that its text has less often; None where it has none."""
-        texts = entry.get("repeated")
-        parts = 2 if self.task == "re" else 1
-        if self.of_texts is None or not isinstance(texts, list) or len(texts) != parts:
+        texts = repeated_texts(entry)
+        if self.of_texts is None or len(texts) != (2 if self.task == "re" else 1):
             return None
-        return self.of_texts(str(entry.get("type", "")), [str(each) for each in texts])
+        return self.of_texts(str(entry.get("type", "")), texts)
 
     def label(self, name: str, role: str | None) -> str:
         """The type under which a claimed class (and role) that could not be grounded is reported."""
         if self.name == "ed_identification":
             return ""
         return self.of_labels(f"{name}.{role}" if role and self.name in ("eae", "eae_attached") else name)
+
+
+def repeated_texts(entry: Mapping[str, Any]) -> list[str]:
+    """What stands at the places of an item of ``meta["unresolved"]`` that was said more often; nothing of others."""
+    texts = entry.get("repeated")
+    return [str(each) for each in texts] if isinstance(texts, list) else []
 
 
 def _span(item: Mention) -> tuple[int, int]:

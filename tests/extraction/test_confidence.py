@@ -18,6 +18,8 @@ class Person(Entity):
 
 
 SCHEMA = load_schema(["person"])
+NAMES = st.lists(st.text('aé李"\\ ', min_size=1, max_size=5), min_size=1, max_size=5)
+CUTS = st.sets(st.integers(1, 80))
 
 
 def _answer(text, cuts, logprob_of):
@@ -28,11 +30,7 @@ def _answer(text, cuts, logprob_of):
 
 
 @settings(deadline=None)
-@given(
-    st.lists(st.text('aé李"\\ ', min_size=1, max_size=5), min_size=1, max_size=5),
-    st.sets(st.integers(1, 80)),
-    st.data(),
-)
+@given(NAMES, CUTS, st.data())
 def test_only_the_tokens_that_touch_an_item_count_for_it(names, cuts, data):
     instances = [Person(name) for name in names]
     text = f" {render_answer(instances)}"
@@ -51,11 +49,7 @@ def test_only_the_tokens_that_touch_an_item_count_for_it(names, cuts, data):
 
 
 @settings(deadline=None)
-@given(
-    st.lists(st.text('aé李"\\ ', min_size=1, max_size=5), min_size=1, max_size=5),
-    st.sets(st.integers(1, 80)),
-    st.data(),
-)
+@given(NAMES, CUTS, st.data())
 def test_whole_items_of_an_answer_that_was_cut_off_have_the_scores_of_the_whole(names, cuts, data):
     instances = [Person(name) for name in names]
     whole = _answer(f" {render_answer(instances)}", cuts, lambda s, e: -0.1 * (e % 7))

@@ -65,6 +65,7 @@ def test_a_relation_overlaps_with_both_its_ends():
 
 
 SPAN = st.tuples(st.integers(0, 4), st.integers(1, 3)).map(lambda pair: (pair[0], sum(pair)))
+AGAIN = st.sampled_from([{}, *({"repeated": texts} for texts in (["z"], ["z", "z"], ["z", 1], 3))])
 ITEMS = st.lists(st.tuples(st.sampled_from("XY"), SPAN), max_size=5)
 
 
@@ -86,7 +87,7 @@ def records(draw):
     )  # fmt: skip
     meta = {
         "unresolved": [{"task": t, "type": "X", "text": "z"} | again for t, again in draw(st.lists(st.tuples(
-            st.sampled_from(TASKS), st.sampled_from([{}, {"repeated": ["z"]}, {"repeated": ["z", "z"]}]))))],
+            st.sampled_from(TASKS), AGAIN)))],
         "parse_problems": [{"task": t, "kind": k} for t, k in draw(st.lists(st.tuples(
             st.sampled_from(TASKS), st.sampled_from(["unknown_class", "wrong_arity", "syntax"]))))],
     }  # fmt: skip
